@@ -1,0 +1,70 @@
+# Needs Python 3.11 or later with venv, and Java 17; everything else is fetched into .venv.
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+BIN := .venv/bin
+BIN35 := .venv-spark35/bin
+PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+SAMPLE := tests/data/sample
+DEMO := build/demo
+DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
+
+.PHONY: help demo test test-spark35 lint format bench jars wheel clean
+
+help:
+	@echo "make demo          install, run the chain on the bundled records, print the funnel"
+	@echo "make test          all tests, then the stages again over Spark Connect"
+	@echo "make test-spark35  kernels, stages and jobs on Spark 3.5"
+	@echo "make lint          ruff, formatting, import contract"
+	@echo "make bench         the benchmark table of the README"
+	@echo "make wheel         dist/*.whl"
+
+# A stamp a set of extras; an interrupted install leaves none.
+.venv/.run: setup.cfg pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[local]'
+	touch $@
+
+.venv/.test: .venv/.run
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[local,connect,s3,test,dev]'
+	touch $@
+
+.venv-spark35/.test: setup.cfg pyproject.toml constraints-spark35.txt
+	test -x $(BIN35)/python || $(PYTHON) -m venv .venv-spark35
+	$(BIN35)/python $(PIP_INSTALL) --constraint constraints-spark35.txt --editable '.[local,connect,s3,test]'
+	touch $@
+
+jars: .venv/.run
+	@$(BIN)/python -c "from dclm_spark.jvm import resolve_jars; resolve_jars()"
+
+demo: jars
+	@rm -rf $(DEMO)
+	@set -e; for dump in $(DUMPS); do \
+	    $(BIN)/dclm-spark run --input $(SAMPLE)/$$dump --dump $$dump --warehouse $(DEMO); \
+	done
+	@$(BIN)/dclm-spark funnel --warehouse $(DEMO)
+	@echo "tables: $(CURDIR)/$(DEMO)"
+
+test: .venv/.test
+	$(BIN)/python -m pytest
+	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages
+
+test-spark35: .venv-spark35/.test
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/jobs -m "not spark41"
+
+lint: .venv/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: .venv/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: .venv/.test
+	$(BIN)/python -m benchmarks
+
+wheel: .venv/.run
+	rm -rf build/lib build/bdist.*
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf .venv .venv-spark35 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache

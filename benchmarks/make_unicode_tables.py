@@ -1,0 +1,88 @@
+"""Makes dclm_spark/data/unicode_16.npz, the character properties that the kernels use.
+
+    pip install uniseg==0.10.1 unicodedata2==16.0.0 numpy
+    python -m benchmarks.make_unicode_tables
+
+Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe); letters, numbers and spaces
+are unicodedata2's under the rules of CPython's str methods; lower case, and the two properties that the final sigma asks
+for, are those of the Python that runs this (3.11: Unicode 14.0, since no package offers the mapping of another version).
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import unicodedata2
+from uniseg.emoji import extended_pictographic
+from uniseg.wordbreak import word_break
+
+from dclm_spark.kernels import unicode
+
+TARGET = Path(__file__).parent.parent / "dclm_spark" / "data" / unicode._TABLES_FILE
+N_CODE_POINTS = sys.maxunicode + 1
+DOTTED_CAPITAL_I = 0x130  # the one character whose lower case is two: the kernels know it
+CLASSES = {
+    "Other": unicode.OTHER,
+    "ALetter": unicode.ALETTER,
+    "Hebrew_Letter": unicode.HEBREW_LETTER,
+    "Numeric": unicode.NUMERIC,
+    "Katakana": unicode.KATAKANA,
+    "ExtendNumLet": unicode.EXTEND_NUM_LET,
+    "Regional_Indicator": unicode.REGIONAL_INDICATOR,
+    "WSegSpace": unicode.WSEG_SPACE,
+    "MidLetter": unicode.MID_LETTER,
+    "MidNum": unicode.MID_NUM,
+    "MidNumLet": unicode.MID_NUM_LET,
+    "Single_Quote": unicode.SINGLE_QUOTE,
+    "Double_Quote": unicode.DOUBLE_QUOTE,
+    "Extend": unicode.EXTEND,
+    "Format": unicode.FORMAT,
+    "ZWJ": unicode.ZWJ,
+    "CR": unicode.CR,
+    "LF": unicode.LF,
+    "Newline": unicode.NEWLINE,
+}
+
+
+def flags(char: str) -> int:
+    """The flags of one character."""
+    category = unicodedata2.category(char)
+    is_letter = category in ("Lm", "Lt", "Lu", "Ll", "Lo")
+    is_number = unicodedata2.numeric(char, None) is not None  # every decimal and digit has a numeric value
+    is_space = category == "Zs" or unicodedata2.bidirectional(char) in ("WS", "B", "S")
+    # CPython lower-cases a capital sigma to the final form after a cased letter, case-ignorable ones between them.
+    is_cased = (char + "Σ").lower().endswith("ς")
+    is_passed_over = ("a" + char + "Σ").lower().endswith("ς") and not is_cased
+    return (
+        CLASSES[word_break(char).value]
+        | unicode.IS_PICTOGRAPHIC * extended_pictographic(char)
+        | unicode.IS_LETTER * is_letter
+        | unicode.IS_ALNUM * (is_letter or is_number)
+        | unicode.IS_SPACE * is_space
+        | unicode.IS_CASED * is_cased
+        | unicode.IS_CASE_IGNORABLE * is_passed_over
+        | unicode.IS_FASTTEXT_SEPARATOR * (char in " \n\r\t\v\f\0")
+    )
+
+
+def main() -> None:
+    chars = [chr(code_point) for code_point in range(N_CODE_POINTS)]
+    lengthened = [ord(char) for char in chars if len(char.lower()) != 1]
+    assert lengthened == [DOTTED_CAPITAL_I], lengthened
+    lower = [0 if len(char.lower()) != 1 else ord(char.lower()) - ord(char) for char in chars]
+
+    rows = np.stack([np.array([flags(char) for char in chars]), np.array(lower)], axis=1).reshape(-1, 256 * 2)
+    seen: dict[bytes, int] = {}
+    blocks = [seen.setdefault(row.tobytes(), len(seen)) for row in rows]
+    unique = np.stack([np.frombuffer(row, dtype=rows.dtype) for row in seen]).reshape(len(seen), 256, 2)
+    np.savez_compressed(
+        TARGET,
+        blocks=np.array(blocks, dtype=np.uint16),
+        flags=unique[:, :, 0].astype(np.uint16),
+        lower=unique[:, :, 1].astype(np.int32),
+    )
+    print(f"{TARGET}: {len(seen)} blocks, {TARGET.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""The only user of `mapInArrow`: one pass over the rows, many kernels."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.kernels import pages
+from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.recipes import Annotation, Extraction
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+OpenFile = Callable[[str], BinaryIO]
+"""Opens a path for reading; runs in the worker, so it must be importable or a `functools.partial` of what is."""
+
+
+def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_file: OpenFile) -> "DataFrame":
+    """Rows of `kernels.pages.SCHEMA` for rows that have a `path`."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for path in batch.column("path").to_pylist():
+                yield from _read_file(path, dump, extraction, open_file)
+
+    return files.mapInArrow(read, schemas.spark_schema(pages.SCHEMA))
+
+
+def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile) -> Iterator[pa.RecordBatch]:
+    try:
+        stream = open_file(path)
+    except OSError as error:
+        kind = pages.MISSING if isinstance(error, FileNotFoundError) else pages.UNREADABLE
+        yield pages.unreadable_file(path, dump, kind, f"{type(error).__name__}: {error}")
+        return
+    with stream:
+        yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)
+
+
+def with_signals(documents: "DataFrame", *, annotation: Annotation) -> "DataFrame":
+    """Rows of `annotated` for rows that have doc_id, dump, url and text."""
+
+    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield annotate_batch(batch, annotation)
+
+    # Only these columns travel to the worker.
+    needed = documents.select("doc_id", "dump", "url", "text")
+    return needed.mapInArrow(measure, schemas.spark_schema(schemas.ANNOTATED))

@@ -1,0 +1,242 @@
+"""The stages of one dump, one after the other: each is up to date, refused, or made and recorded in `runs`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import ingest, schemas
+from dclm_spark.errors import FaultLimitError, InputError, RecipeError, WarehouseError
+from dclm_spark.ingest import Source
+from dclm_spark.kernels.fasttext import check_model
+from dclm_spark.kernels.html import check_extractor
+from dclm_spark.progress import Progress
+from dclm_spark.recipes import Recipe
+from dclm_spark.runs import Run, last_run, part_hash
+from dclm_spark.sources import list_files
+from dclm_spark.stages.annotated import annotate
+from dclm_spark.stages.filtered import filter_documents
+from dclm_spark.tables import Warehouse, check_dump
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did.
+
+    Args:
+        run: Its row of `runs`, new or old.
+        is_new: False if the stage was up to date.
+    """
+
+    run: dict[str, Any]
+    is_new: bool
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call asks for: a dump, a recipe, and where its tables are.
+
+    Args:
+        warehouse: Where rows are written.
+        dump: The dump.
+        recipe: The recipe.
+        upstream: Another warehouse that lends the tables this one does not hold; read only.
+        is_forced: Redo what is up to date, replace what another recipe made.
+        is_quiet: No progress.
+    """
+
+    warehouse: Warehouse
+    dump: str
+    recipe: Recipe
+    upstream: Warehouse | None = None
+    is_forced: bool = False
+    is_quiet: bool = False
+
+    def check(self) -> None:
+        """Reports every problem of the recipe, the dump's name and the warehouse at once, before any work.
+
+        Raises:
+            RecipeError: The recipe is wrong.
+            InputError: The dump's name is.
+            WarehouseError: The warehouse cannot be written.
+        """
+        recipe = self.recipe
+        wrong = {
+            RecipeError: [
+                *recipe.problems(),
+                *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
+                *check_model(recipe.annotation.language_model),
+            ],
+            InputError: check_dump(self.dump),
+            WarehouseError: self.warehouse.problems(),
+        }
+        problems = [problem for found in wrong.values() for problem in found]
+        if problems:
+            raise next(kind for kind, found in wrong.items() if found)(problems)
+
+    def progress(self, stage: str) -> Progress:
+        return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
+
+    def run(self, stage: str) -> Run:
+        return Run(self.warehouse, stage, self.dump, self.recipe)
+
+    def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
+        """The warehouse that holds the dump's rows of a table, and the run that made them: this one, or the upstream.
+
+        Raises:
+            WarehouseError: None holds them, or another recipe made them.
+        """
+        for warehouse in (self.warehouse, self.upstream):
+            run = last_run(warehouse, table, self.dump) if warehouse is not None else None
+            if run is not None:
+                if run["part_hash"] != part_hash(self.recipe, table):
+                    raise WarehouseError([self._another_recipe(warehouse, run)])
+                return warehouse, run
+        places = " or ".join(str(warehouse) for warehouse in (self.warehouse, self.upstream) if warehouse is not None)
+        raise WarehouseError([f"no finished {table} of {self.dump} in {places}; run `dclm-spark {table}` first"])
+
+    def _another_recipe(self, warehouse: Warehouse, run: dict[str, Any]) -> str:
+        stage = run["stage"]
+        return (
+            f"the {stage} of {self.dump} in {warehouse} were made by another recipe ({run['recipe']}, part "
+            f"{run['part_hash'][:8]}; asked for: {self.recipe.name}, part {part_hash(self.recipe, stage)[:8]}); "
+            f"`dclm-spark {stage} --force` replaces them, a --warehouse of its own with --upstream keeps both"
+        )
+
+    def standing(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The stage's finished run if nothing it depends on has changed; null if it has to be made.
+
+        Raises:
+            WarehouseError: Another recipe's rows are in the way, and nothing was forced.
+        """
+        run = last_run(self.warehouse, stage, self.dump)
+        if run is None or self.is_forced:
+            return None
+        if run["part_hash"] != part_hash(self.recipe, stage):
+            raise WarehouseError([self._another_recipe(self.warehouse, run)])
+        return run if run["upstream_runs"] == upstream_runs else None
+
+
+def make_documents(job: Job, source: Source, *, batch_files: int | None = None, restart: bool = False) -> Outcome:
+    """`documents` (with `quarantine` and `files`) of one dump from its archive files.
+
+    Args:
+        job: What is asked for.
+        source: The files.
+        batch_files: Files to a commit; null chooses by the session's size.
+        restart: Begin anew, whatever the dump holds.
+
+    Raises:
+        InputError: The input names no files, or others than the dump was begun with.
+        WarehouseError: Another recipe's rows are in the way.
+        FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
+    """
+    job.check()
+    listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
+    warehouse, recipe = job.warehouse, job.recipe
+    restart = restart or job.is_forced
+    plan = None if restart else ingest.stored_plan(warehouse, job.dump)
+    standing = None if restart else job.standing("documents", {})
+    if plan is not None:
+        ingest.check_plan(plan, listing, recipe, job.dump)
+    if standing is not None:
+        _check_faults(standing, recipe)
+        return Outcome(standing, is_new=False)
+
+    run = job.run("documents")
+    warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
+    if plan is None:
+        size = batch_files or default_batch_files(warehouse)
+        plan = ingest.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
+        ingest.restart(warehouse, plan, run)
+    with job.progress("documents") as progress:
+        ingest.read_batches(warehouse, plan, run, source, progress)
+    counts = ingest.tally(warehouse, job.dump)
+    row = run.record(
+        n_rows_in=counts["n_records"],
+        n_rows_out=counts["n_documents"],
+        n_faults=counts["n_quarantined"],
+        n_skipped=counts["n_skipped"],
+        output_versions={table: warehouse.version(table) for table in ("documents", "quarantine")},
+        attempt_id=plan.attempt_id,
+    )
+    _check_faults(row, recipe)
+    return Outcome(row, is_new=True)
+
+
+def default_batch_files(warehouse: Warehouse) -> int:
+    """Files to a commit: 16 for each core of a local session, else 1,000.
+
+    Every batch ends with cores waiting for its last file, and starts with a commit; a batch that is not closed is read
+    again after a kill.
+    """
+    master = warehouse.spark.conf.get("spark.master", "")
+    if not master.startswith("local"):
+        return 1_000
+    cores = master.removeprefix("local").strip("[]").split(",")[0]
+    return 16 * (int(cores) if cores.isdigit() else 4)
+
+
+def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
+    n_faults, n_records = run["n_faults"], run["n_rows_in"]
+    if n_faults > recipe.max_fault_share * n_records:
+        raise FaultLimitError(
+            f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, more "
+            f"than the recipe's limit of {recipe.max_fault_share:.1%}; all tables are written: `dclm-spark funnel` shows "
+            "the kinds, --max-fault-share raises the limit"
+        )
+
+
+def make_annotated(job: Job) -> Outcome:
+    """`annotated` of one dump from its `documents`."""
+
+    def write(run: Run, rows) -> dict[str, Any]:
+        commit = job.warehouse.replace(
+            annotate(rows, recipe=job.recipe), "annotated", lineage=run.lineage, dump=job.dump
+        )
+        return {"n_rows_out": commit.n_rows, "output_versions": {"annotated": commit.version}}
+
+    return _make(job, "annotated", ("annotated",), write)
+
+
+def make_filtered(job: Job) -> Outcome:
+    """`filtered` and `removed` of one dump from its `annotated`."""
+
+    def write(run: Run, rows) -> dict[str, Any]:
+        flagged = filter_documents(rows, recipe=job.recipe)
+        gone = flagged.where("removed_by IS NOT NULL").withColumn("stage", F.lit("filtered"))
+        removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage="filtered")
+        kept = flagged.where("removed_by IS NULL")
+        filtered = job.warehouse.replace(kept, "filtered", lineage=run.lineage, dump=job.dump)
+        return {
+            "n_rows_out": filtered.n_rows,
+            "n_removed": removed.n_rows,
+            "output_versions": {"filtered": filtered.version, "removed": removed.version},
+        }
+
+    return _make(job, "filtered", ("removed", "filtered"), write)
+
+
+def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, Any], dict[str, Any]]) -> Outcome:
+    """One whole-dump stage: the table before it -> its rows, all of them, in one commit a table."""
+    job.check()
+    before = schemas.FLOW[schemas.FLOW.index(stage) - 1]
+    lender, upstream = job.lender(before)
+    standing = job.standing(stage, {before: upstream["run_id"]})
+    if standing is not None:
+        return Outcome(standing, is_new=False)
+    run = job.run(stage)
+    job.warehouse.prepare(*tables, "runs")
+    version = lender.version(before)
+    with job.progress(stage):
+        written = write(run, lender.read(before, dump=job.dump, version=version))
+    n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
+    if n_in != n_out:
+        raise WarehouseError(
+            [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
+        )
+    row = run.record(
+        n_rows_in=n_in, upstream_runs={before: upstream["run_id"]}, input_versions={before: version}, **written
+    )
+    return Outcome(row, is_new=True)

@@ -1,0 +1,57 @@
+"""Spark expressions: Column -> Column, and how rows are spread over tasks."""
+
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from dclm_spark.recipes import Bound
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def breaks(bound: Bound) -> "Column":
+    """True where a row breaks the bound; false, never null, where its signal is null."""
+    signal = F.col(bound.signal)
+    tests = (
+        (operator.lt, bound.at_least),
+        (operator.le, bound.above),
+        (operator.gt, bound.at_most),
+        (operator.ge, bound.below),
+    )
+    broken = [test(signal, F.lit(limit)) for test, limit in tests if limit is not None]
+    return F.coalesce(reduce(operator.or_, broken), F.lit(False))
+
+
+def removed_by(bounds: Sequence[Bound]) -> "Column":
+    """The name of the first signal whose bound is broken; null where none is."""
+    return _of_first_broken(bounds, lambda bound: F.lit(bound.signal), "string")
+
+
+def removed_value(bounds: Sequence[Bound]) -> "Column":
+    """That signal's value, as a double; null where no bound is broken."""
+    return _of_first_broken(bounds, lambda bound: F.col(bound.signal).cast("double"), "double")
+
+
+def removed_detail(bounds: Sequence[Bound]) -> "Column":
+    """That bound in words; null where none is broken."""
+    return _of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string")
+
+
+def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":
+    if not bounds:
+        return F.lit(None).cast(type_)
+    return F.coalesce(*(F.when(breaks(bound), of(bound)) for bound in bounds))
+
+
+def one_a_task(rows: "DataFrame", n: int, *, position: str) -> "DataFrame":
+    """The rows on n tasks, one on each, by their `position` from 0 to n - 1.
+
+    Hash partitioning would leave about 37 % of n tasks empty and double others. A range has exactly one number a task,
+    and a broadcast join leaves it where it is.
+    """
+    places = rows.sparkSession.range(0, n, 1, n).select(F.col("id").cast("int").alias(position))
+    return places.join(F.broadcast(rows), position)

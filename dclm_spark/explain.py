@@ -1,0 +1,105 @@
+"""One page's way through the chain: where it comes from, each signal beside its bound, the first rule it broke."""
+
+from typing import Any
+
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.errors import InputError
+from dclm_spark.kernels.html import decode, extract
+from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.recipes import Recipe
+
+
+def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, Any]:
+    """The explanation of a page in hand: the same kernels as the tables', without Spark or a warehouse.
+
+    Raises:
+        InputError: The page cannot be decoded or extracted under the recipe; in a dump it would be in quarantine.
+    """
+    text, charset, error = decode(html, None, charset=recipe.extraction.charset)
+    if text is not None:
+        text, error = extract(text, extractor=recipe.extraction.extractor, options=recipe.extraction.options)
+    if text is None:
+        raise InputError([f"the page would be in quarantine: {error}"])
+    row = pa.RecordBatch.from_pylist([{"doc_id": "", "dump": "", "url": url, "text": text}], schema=_MEASURED)
+    annotated = annotate_batch(row, recipe.annotation).to_pylist()[0]
+    return {
+        "url": url,
+        "charset": charset,
+        "html_bytes": len(html),
+        "recipe": recipe.name,
+        **judge(annotated, recipe),
+        "text": annotated["text"],
+    }
+
+
+_MEASURED = pa.schema([schemas.DOCUMENTS.field(name) for name in ("doc_id", "dump", "url", "text")])
+
+
+def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
+    """A row of `annotated` under a recipe: its rules in order with value, bound and verdict, and the other signals."""
+
+    def value_of(signal: str) -> Any:
+        group, name = signal.split(".")
+        return annotated[group][name]
+
+    rules = [
+        {
+            "signal": bound.signal,
+            "value": value_of(bound.signal),
+            "bound": str(bound),
+            "is_broken": bound.breaks(value_of(bound.signal)),
+        }
+        for bound in recipe.bounds
+    ]
+    bounded = {rule["signal"] for rule in rules}
+    others = {
+        f"{group}.{field.name}": annotated[group][field.name]
+        for group, struct in schemas.SIGNAL_GROUPS.items()
+        for field in struct
+        if f"{group}.{field.name}" not in bounded
+    }
+    return {
+        "rules": rules,
+        "signals": others,
+        "removed_by": next((rule["signal"] for rule in rules if rule["is_broken"]), None),
+    }
+
+
+def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> str:
+    """An explanation as text; a null value prints as `-`, a broken rule with what became of the page."""
+    lines = [str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id"))]
+
+    def line(label: str, value: Any, *notes: str) -> None:
+        lines.append(
+            "  " + "".join([f"{label:<36}", f"{_show(value):>18}", *(f"   {note}" for note in notes)]).rstrip()
+        )
+
+    for name in ("doc_id", "dump", "warc_path", "warc_offset", "fetched_at", "http_status", "content_type", "charset"):
+        if name in explained:
+            lines.append(f"  {name:<16}{_show(explained[name])}")
+    if "kind" in explained:
+        lines.append(f"  in quarantine: {explained['kind']}: {explained['message']}")
+        return "\n".join(lines)
+    if "rules" not in explained:
+        lines.append("  a document; not annotated yet")
+        return "\n".join(lines)
+    for rule in explained["rules"]:
+        verdict = "BROKEN" if rule["is_broken"] else "kept" if rule["value"] is not None else "not measured"
+        line(rule["signal"], rule["value"], f"{rule['bound']:<22}", verdict)
+    for signal, value in explained["signals"].items():
+        line(signal, value)
+    removed_by = explained["removed_by"]
+    lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
+    text = explained["text"]
+    lines.append("  text: " + text[:text_chars].replace("\n", "\n        ") + ("…" if len(text) > text_chars else ""))
+    return "\n".join(lines)
+
+
+def _show(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

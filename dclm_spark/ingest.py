@@ -1,0 +1,186 @@
+"""Archive files -> `documents`, batch by batch, so that a run that was killed goes on where it stopped.
+
+The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once, kept,
+and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes it. A rerun takes the
+batches that are not closed; a restart is a new attempt.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
+from dclm_spark.errors import InputError
+from dclm_spark.progress import Progress
+from dclm_spark.recipes import Recipe
+from dclm_spark.runs import Run, part_hash
+from dclm_spark.sources import Listing, open_source
+from dclm_spark.stages.documents import extract_documents
+from dclm_spark.tables import Warehouse
+
+STAGE = "documents"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which files a dump is read from.
+
+    Args:
+        inputs: Paths, globs, folders, URLs or lists of them, as `sources.list_files` takes them.
+        base_url: What a list's relative entries are joined to.
+        storage_options: Passed to fsspec, in the driver and in the workers; never recorded.
+    """
+
+    inputs: Sequence[str]
+    base_url: str | None = None
+    storage_options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The files of a dump's current attempt, as they were stored: (batch, position, path, bytes) each."""
+
+    attempt_id: str
+    part_hash: str
+    files: tuple[tuple[int, int, str, int | None], ...]
+    n_skipped_files: int
+
+    @property
+    def n_batches(self) -> int:
+        return max(batch for batch, *_ in self.files) + 1
+
+    def sizes(self) -> dict[str, int | None]:
+        return {path: n_bytes for *_, path, n_bytes in self.files}
+
+
+def make_plan(listing: Listing, *, batch_files: int, part: str) -> Plan:
+    """A new attempt: files in the listing's order, `batch_files` to a batch, the largest of a batch first.
+
+    A long task that starts last keeps all other cores waiting.
+    """
+    files = []
+    for start in range(0, len(listing.files), batch_files):
+        batch = sorted(listing.files[start : start + batch_files], key=lambda file: -(file.n_bytes or 0))
+        files += [(start // batch_files, position, file.path, file.n_bytes) for position, file in enumerate(batch)]
+    return Plan(uuid.uuid4().hex, part, tuple(files), len(listing.skipped))
+
+
+def stored_plan(warehouse: Warehouse, dump: str) -> Plan | None:
+    """The plan of the dump's current attempt; null if the dump was never begun."""
+    if not warehouse.exists("plans"):
+        return None
+    rows = warehouse.read("plans", dump=dump).orderBy("batch", "position").collect()
+    if not rows:
+        return None
+    files = tuple((row["batch"], row["position"], row["path"], row["file_bytes"]) for row in rows)
+    return Plan(rows[0]["attempt_id"], rows[0]["part_hash"], files, rows[0]["n_skipped_files"])
+
+
+def list_changes(plan: Plan, listing: Listing) -> str | None:
+    """How the files named now differ from the plan's, in words; null if they are the same."""
+    planned, found = plan.sizes(), {file.path: file.n_bytes for file in listing.files}
+    changes = {
+        "new": sorted(found.keys() - planned.keys()),
+        "gone": sorted(planned.keys() - found.keys()),
+        "of another size": sorted(
+            path
+            for path in planned.keys() & found.keys()
+            if None not in (planned[path], found[path]) and planned[path] != found[path]
+        ),
+    }
+    words = [
+        f"{len(paths)} {what} ({', '.join(paths[:3])}{', …' if len(paths) > 3 else ''})"
+        for what, paths in changes.items()
+        if paths
+    ]
+    return "; ".join(words) or None
+
+
+def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
+    """Refuses to go on with an attempt that was planned for other files or another recipe.
+
+    Raises:
+        InputError: It names the files, and what to do.
+    """
+    changes = list_changes(plan, listing)
+    if changes:
+        raise InputError(
+            [f"the files of {dump} are not those it was begun with: {changes}; --restart replaces the dump"]
+        )
+    if plan.part_hash != part_hash(recipe, STAGE):
+        raise InputError(
+            [
+                f"{dump} was begun with another recipe's extraction; finish it with that one, or --restart replaces the dump"
+            ]
+        )
+
+
+def restart(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+    """Clears what the dump holds, then stores the plan: while there is a plan, every row of the dump is its own.
+
+    The run's row goes first, so that no reader takes a half-cleared dump for a finished one.
+    """
+    dump = run.dump
+    warehouse.delete("runs", dump=dump, stage=STAGE)
+    warehouse.delete("plans", dump=dump)
+    warehouse.delete("documents", dump=dump)
+    warehouse.delete("files", dump=dump)
+    warehouse.delete("quarantine", dump=dump, stage=STAGE)
+    rows = [(dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
+    frame = warehouse.spark.createDataFrame(rows, schemas.spark_schema(schemas.PLANS))
+    warehouse.replace(frame.coalesce(1), "plans", lineage=run.lineage, dump=dump)
+
+
+def read_batches(warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress) -> None:
+    """Reads and writes the batches that are not closed yet."""
+    closed = {row["batch"] for row in warehouse.read("files", dump=run.dump).select("batch").distinct().collect()}
+    n_done = sum(batch in closed for batch, *_ in plan.files)
+    progress.start(len(plan.files), "files", done=n_done)
+    for batch in range(plan.n_batches):
+        if batch not in closed:
+            files = warehouse.read("plans", dump=run.dump).where(F.col("batch") == batch)
+            n_files = sum(number == batch for number, *_ in plan.files)
+            _read_batch(warehouse, files, n_files, batch, plan, run, source)
+            progress.advance(n_files, n_rows=_documents_of(warehouse, run.dump, batch))
+
+
+def _read_batch(
+    warehouse: Warehouse, files: DataFrame, n_files: int, batch: int, plan: Plan, run: Run, source: Source
+) -> None:
+    pages = extract_documents(
+        files.select("path", "position"),
+        n_files=n_files,
+        dump=run.dump,
+        open_file=partial(open_source, storage_options=dict(source.storage_options)),
+        recipe=run.recipe,
+    ).persist()  # written to three tables, read once
+    try:
+        tallies = pages.where("n_records IS NOT NULL").select(
+            "*",
+            F.lit(plan.attempt_id).alias("attempt_id"),
+            F.lit(batch).alias("batch"),
+            F.col("warc_path").alias("path"),
+        )
+        once = (plan.attempt_id, batch)
+        warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)
+        warehouse.append(pages.where("text IS NOT NULL"), "documents", lineage=run.lineage, batch=once)
+        warehouse.append(tallies, "files", lineage=run.lineage, batch=once)
+    finally:
+        pages.unpersist()
+
+
+def _documents_of(warehouse: Warehouse, dump: str, batch: int) -> int:
+    rows = warehouse.read("files", dump=dump).where(F.col("batch") == batch)
+    return rows.agg(F.coalesce(F.sum("n_documents"), F.lit(0)).alias("n")).head()["n"]
+
+
+def tally(warehouse: Warehouse, dump: str) -> dict[str, int]:
+    """A dump's records by what became of them: n_records, n_documents, n_quarantined, n_skipped."""
+    sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("n_records", "n_documents", "n_quarantined")]
+    row = warehouse.read("files", dump=dump).agg(*sums).head()
+    return {**row.asDict(), "n_skipped": row["n_records"] - row["n_documents"] - row["n_quarantined"]}

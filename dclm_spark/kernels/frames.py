@@ -1,0 +1,201 @@
+"""One compressed member of an open file -> its bytes: gzip, Zstandard, LZ4.
+
+Each decoder reads exactly one member, leaves the file right behind it, gives its bytes in bounded pieces, and raises
+`Damaged` where they end too early or are not what they should be.
+"""
+
+import io
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from fastwarc.stream_io import Lz4Reader, ZstdReader
+
+GZIP, ZSTD, LZ4 = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
+READ_BYTES = 1 << 18  # what is asked of the file at once
+_INPUT_BYTES = 1 << 15  # what is handed to inflate at once: most members whole, and little to hand back
+_OUTPUT_BYTES = 1 << 20  # the most that one step of a decompressor may give: a bomb comes in steps
+HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged one to read its header
+_LONGEST_MAGIC = 7
+
+TRUNCATED = "truncated"
+UNREADABLE = "unreadable"
+
+
+class Damaged(ValueError):
+    """Bytes that cannot be decompressed, or end too early.
+
+    Attributes:
+        kind: `TRUNCATED` or `UNREADABLE`, or what a caller adds to them.
+        offset: Where the damaged member begins in the file; set by the reader of members.
+    """
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
+        self.offset = 0
+
+
+class RawBytes:
+    """The file's own bytes, buffered, with a position. Errors of the stream itself pass through untouched."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        stream.seek(0, io.SEEK_END)
+        self.size = stream.tell()
+        self.seek(0)
+
+    def peek(self, n: int) -> bytes:
+        """The next `n` bytes, fewer only where the file ends."""
+        missing = min(n, self.size - self.position) - (len(self._buffer) - self._at)
+        if missing > 0:
+            pieces = [self._buffer[self._at :]]
+            while missing > 0 and (piece := self._stream.read(max(missing, READ_BYTES))):
+                pieces.append(piece)
+                missing -= len(piece)
+            self._buffer, self._at = b"".join(pieces), 0
+        return self._buffer[self._at : self._at + n]
+
+    def advance(self, n: int) -> None:
+        """Pass over `n` bytes that were peeked at."""
+        self._at += n
+        self.position += n
+
+    def take(self, n: int) -> bytes:
+        """The next `n` bytes, passed over."""
+        taken = self.peek(n)
+        if len(taken) < n:
+            raise Damaged(TRUNCATED, "the file ends inside a compressed member")
+        self.advance(n)
+        return taken
+
+    def seek(self, position: int) -> None:
+        """Go to a position, or to the file's end where it lies beyond."""
+        self._buffer, self._at = b"", 0
+        self.position = min(position, self.size)
+        self._stream.seek(self.position)
+
+    def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
+        """Where the pattern first matches at or after `start` (> 0), None where it does not."""
+        self.seek(start - 1)  # one byte early, for a pattern that looks behind
+        while True:
+            window = self.peek(READ_BYTES)
+            if match := pattern.search(window, 1):
+                return self.position + match.start()
+            if len(window) < READ_BYTES:
+                return None
+            self.advance(len(window) - _LONGEST_MAGIC)
+
+
+def read_plain(raw: RawBytes) -> Iterator[bytes]:
+    """What is not compressed: the bytes themselves, to the end of the file."""
+    while piece := raw.peek(READ_BYTES):
+        raw.advance(len(piece))
+        yield piece
+
+
+def read_gzip(raw: RawBytes) -> Iterator[bytes]:
+    """A gzip member (RFC 1952), its checksum verified."""
+    member = zlib.decompressobj(wbits=31)
+    is_first = True
+    while not member.eof:
+        given = raw.peek(_INPUT_BYTES)
+        if not given:
+            raise Damaged(TRUNCATED, "the file ends inside a compressed member")
+        try:
+            piece = member.decompress(given, _OUTPUT_BYTES)
+        except zlib.error as error:
+            # zlib keeps what it had decoded before the error to itself; the head says which record is lost.
+            if is_first and (head := _gzip_head(given)):
+                yield head
+            raise Damaged(UNREADABLE, f"gzip: {error}") from None
+        raw.advance(len(given) - len(member.unused_data if member.eof else member.unconsumed_tail))
+        is_first = False
+        if piece:
+            yield piece
+
+
+def _gzip_head(given: bytes) -> bytes:
+    try:
+        return zlib.decompressobj(wbits=31).decompress(given, HEAD_BYTES)
+    except zlib.error:
+        return b""
+
+
+class _Frame:
+    """One frame's bytes as the file object that fastwarc reads: it ends where the frame ends."""
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self._pieces = pieces
+        self._rest = b""
+        self.error: BaseException | None = None
+
+    def read(self, n: int) -> bytes:
+        try:
+            if not self._rest:
+                self._rest = next(self._pieces, b"")
+        except BaseException as error:
+            self.error = error
+            raise
+        given, self._rest = self._rest[:n], self._rest[n:]
+        return given
+
+    def tell(self) -> int:
+        return 0
+
+
+def read_zstd(raw: RawBytes, dictionary: bytes | None) -> Iterator[bytes]:
+    """A Zstandard frame, its checksum verified where it has one."""
+    return _read_frame("zstd", lambda frame: ZstdReader(frame, dictionary=dictionary), _zstd_pieces(raw))
+
+
+def read_lz4(raw: RawBytes) -> Iterator[bytes]:
+    """An LZ4 frame, its checksums verified where it has them."""
+    return _read_frame("lz4", Lz4Reader, _lz4_pieces(raw))
+
+
+def _read_frame(name: str, reader: Callable, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    frame = _Frame(pieces)
+    try:
+        opened = reader(frame)
+        while piece := opened.read(_OUTPUT_BYTES):
+            yield piece
+    except OSError as error:
+        # fastwarc says OSError for a broken frame; what the file itself raised is not the frame's fault.
+        if frame.error is not None:
+            raise frame.error from None
+        raise Damaged(UNREADABLE, f"{name}: {error}") from None
+    for _ in pieces:  # a checksum that the reader had no need of
+        pass
+
+
+def _zstd_pieces(raw: RawBytes) -> Iterator[bytes]:
+    """A Zstandard frame, block by block (RFC 8878, section 3.1.1): only the blocks' headers say where it ends."""
+    descriptor = (raw.peek(5) + b"\0")[4]
+    has_single_segment = descriptor >> 5 & 1
+    size_bytes = (has_single_segment, 2, 4, 8)[descriptor >> 6]
+    yield raw.take(5 + (1 - has_single_segment) + (0, 1, 2, 4)[descriptor & 3] + size_bytes)
+    is_last = False
+    while not is_last:
+        header = raw.take(3)
+        word = int.from_bytes(header, "little")
+        is_last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+        yield header + raw.take(1 if kind == 1 else size)
+    if descriptor >> 2 & 1:
+        yield raw.take(4)
+
+
+def _lz4_pieces(raw: RawBytes) -> Iterator[bytes]:
+    """An LZ4 frame, block by block (LZ4 Frame Format 1.6.4)."""
+    flags = (raw.peek(5) + b"\0")[4]
+    yield raw.take(7 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0))
+    while True:
+        header = raw.take(4)
+        size = int.from_bytes(header, "little") & 0x7FFFFFFF
+        if size > 4 << 20:
+            raise Damaged(UNREADABLE, "lz4: a block is larger than the format allows")
+        if not size:
+            yield header + (raw.take(4) if flags & 4 else b"")
+            return
+        yield header + raw.take(size + (4 if flags & 16 else 0))

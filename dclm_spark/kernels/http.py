@@ -1,0 +1,229 @@
+"""An HTTP response as an archive holds it: what its header says, and its payload with the codings taken off."""
+
+import io
+import re
+import zlib
+from typing import NamedTuple
+
+from fastwarc.stream_io import BrotliReader, ZstdReader
+
+MAX_HEAD_BYTES = 1 << 16
+"""A longer header is a broken one. Browsers stop at 256 KiB, most servers at 8."""
+
+_MAX_CODINGS = 4
+_STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
+_MEDIA_TYPE = re.compile(rb"[ \t\"']*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)")
+_CHARSET = re.compile(rb"charset[ \t]*=[ \t]*[\"']?[ \t]*([^\s\"';,]+)", re.IGNORECASE)
+_CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
+_UNKNOWN_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
+
+# Bytes that no text has (WHATWG MIME Sniffing, section 3, "binary data byte").
+_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
+_SNIFFED_BYTES = 1445  # WHATWG MIME Sniffing, section 5.2, "resource header"
+
+# WHATWG MIME Sniffing, section 7.1: the tags by which html without a type is known, then a space or ">".
+_HTML = re.compile(
+    rb"[\t\n\x0c\r ]*<(?:!--|"
+    rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[ >])",
+    re.IGNORECASE,
+)
+
+
+class BadCoding(ValueError):
+    """A payload that is not in the coding its header claims, and no text either."""
+
+
+class TooLarge(ValueError):
+    """A payload larger than the limit."""
+
+
+class Head(NamedTuple):
+    """What the header of a response says.
+
+    Attributes:
+        status: The status code.
+        content_type: Lower-case media type without parameters; None where none is given, or none that says anything.
+        charset: The charset parameter as written; None where there is none.
+        codings: Content codings in the order they were applied, lower-case.
+        is_chunked: Whether a transfer coding `chunked` is claimed.
+        n_bytes: Length of the header, its empty line included.
+    """
+
+    status: int
+    content_type: str | None
+    charset: str | None
+    codings: tuple[str, ...]
+    is_chunked: bool
+    n_bytes: int
+
+
+def read_fields(head: bytes) -> dict[bytes, bytes]:
+    """Header fields by lower-case name; of a field given twice the last.
+
+    >>> read_fields(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\n")
+    {b'http/1.1 200 ok': b'', b'content-type': b'text/html'}
+    >>> read_fields(b"")
+    {}
+    """
+    return {
+        name.strip().lower(): value.strip() for name, _, value in [line.partition(b":") for line in head.splitlines()]
+    }
+
+
+def read_head(block: bytes, start: int, end: int) -> Head | None:
+    """The header of the response in `block[start:end]`; None where it does not begin with an HTTP status line.
+
+    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty.
+
+    >>> read_head(b"HTTP/1.1 200 OK\\r\\nContent-Type: Text/HTML; charset=ISO-8859-1\\r\\n\\r\\n<p>", 0, 64)[:3]
+    (200, 'text/html', 'ISO-8859-1')
+    >>> read_head(b"", 0, 0) is None
+    True
+    """
+    status = _STATUS.match(block, start, end)
+    if status is None:
+        return None
+    stop = block.find(b"\n\r\n", start, end)
+    bare = block.find(b"\n\n", start, end if stop < 0 else stop)
+    if bare >= 0:
+        stop, n_empty = bare, 2
+    elif stop >= 0:
+        n_empty = 3
+    else:
+        stop, n_empty = end, 0
+    fields = read_fields(block[start:stop])
+    declared = fields.get(b"content-type", b"")
+    content_type, charset = read_content_type(declared)
+    codings = fields.get(b"content-encoding")
+    return Head(
+        status=int(status[1]),
+        content_type=None if content_type in _UNKNOWN_TYPES else content_type,
+        charset=charset,
+        codings=_codings(codings) if codings else (),
+        is_chunked=b"chunked" in fields.get(b"transfer-encoding", b"").lower(),
+        n_bytes=stop + n_empty - start,
+    )
+
+
+def read_content_type(declared: bytes) -> tuple[str | None, str | None]:
+    """Media type, lower-case and without parameters, and charset as written, of a Content-Type field.
+
+    >>> read_content_type(b"text/html;charset='utf-8'")
+    ('text/html', 'utf-8')
+    >>> read_content_type(b"html")
+    (None, None)
+    """
+    media_type = _MEDIA_TYPE.match(declared)
+    charset = _CHARSET.search(declared)
+    return (
+        media_type[1].decode("latin-1").lower() if media_type else None,
+        charset[1].replace(b"\0", b"").decode("latin-1") if charset else None,
+    )
+
+
+def _codings(field: bytes) -> tuple[str, ...]:
+    names = (name.strip().lower().decode("latin-1") for name in field.split(b","))
+    return tuple(name for name in names if name and name != "identity")
+
+
+def looks_like_html(payload: bytes) -> bool:
+    """Whether a payload without a media type begins as html does (WHATWG MIME Sniffing, section 7.1).
+
+    >>> looks_like_html(b"  <!DOCTYPE html><p>x"), looks_like_html(b"x <p>"), looks_like_html(b"")
+    (True, False, False)
+    """
+    return _HTML.match(payload.removeprefix(b"\xef\xbb\xbf"), 0, _SNIFFED_BYTES) is not None
+
+
+def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
+    """The payload as the server's program wrote it: transfer coding off, content codings off.
+
+    Archives often keep the header's claim and store the payload decoded. So a payload that is not in the claimed
+    coding, or in a coding unknown here, is taken as it is when it looks like text.
+
+    Raises:
+        BadCoding: It is neither in the claimed coding nor text, or ends too early.
+        TooLarge: It is longer than `limit` bytes; no more than that is ever held.
+    """
+    if head.is_chunked:
+        payload = _without_chunks(payload)
+    if len(head.codings) > _MAX_CODINGS:
+        raise BadCoding(f"{len(head.codings)} content codings, one upon the other")
+    for coding in reversed(head.codings):
+        payload = _without_coding(payload, coding, limit)
+    if len(payload) > limit:
+        raise TooLarge(f"the payload is larger than {limit} bytes")
+    return payload
+
+
+def _without_chunks(payload: bytes) -> bytes:
+    line = _CHUNK_SIZE.match(payload)
+    if line is None or not _ends_chunk(payload, line):
+        return payload  # stored decoded
+    chunks = []
+    at = 0
+    # Invariant: payload[at:] begins with a chunk's size line, or is what follows the last whole chunk.
+    while line := _CHUNK_SIZE.match(payload, at):
+        size = int(line[1], 16)
+        if not size:
+            return b"".join(chunks)
+        if line.end() + size > len(payload):
+            raise BadCoding("chunked: the payload ends inside a chunk")
+        chunks.append(payload[line.end() : line.end() + size])
+        at = line.end() + size
+        if payload.startswith(b"\r\n", at):
+            at += 2
+        elif payload.startswith(b"\n", at):
+            at += 1
+    if payload[at:].strip():
+        raise BadCoding("chunked: no chunk size where one is due")
+    return b"".join(chunks)  # the closing empty chunk is missing, nothing else
+
+
+def _ends_chunk(payload: bytes, line: re.Match[bytes]) -> bool:
+    """Whether the first size line is one: a text may begin with a number too, but not of just the right size."""
+    end = line.end() + int(line[1], 16)
+    return end >= len(payload) or payload[end : end + 1] in (b"\r", b"\n") or int(line[1], 16) == 0
+
+
+def _without_coding(payload: bytes, coding: str, limit: int) -> bytes:
+    decoded = None
+    problem = f"content coding {coding[:40]!r} is not known here"
+    if not payload:
+        return payload
+    try:
+        if coding in ("gzip", "x-gzip"):
+            decoded = _inflate(payload, 31, limit)
+        elif coding == "deflate":
+            # By RFC 9110 with a zlib header (RFC 1950, section 2.2); servers that leave it out are as common.
+            has_header = payload[0] & 15 == 8 and int.from_bytes(payload[:2], "big") % 31 == 0
+            decoded = _inflate(payload, 15 if has_header else -15, limit)
+        elif coding == "br":
+            decoded = BrotliReader(io.BytesIO(payload)).read(limit + 1)
+        elif coding == "zstd":
+            decoded = ZstdReader(io.BytesIO(payload)).read(limit + 1)
+    except (zlib.error, OSError, EOFError) as error:
+        problem = f"{coding}: {error}"
+    if decoded is None:
+        if _BINARY.search(payload, 0, _SNIFFED_BYTES):
+            raise BadCoding(problem)
+        return payload
+    if len(decoded) > limit:
+        raise TooLarge(f"the payload is larger than {limit} bytes when decompressed")
+    return decoded
+
+
+def _inflate(payload: bytes, wbits: int, limit: int) -> bytes:
+    """One or more gzip members, or one zlib stream; what follows them is ignored, as browsers do."""
+    pieces = []
+    n = 0
+    while n <= limit:
+        member = zlib.decompressobj(wbits)
+        pieces.append(member.decompress(payload, limit + 1 - n))
+        n += len(pieces[-1])
+        if not member.eof and n <= limit:
+            raise EOFError("the payload ends too early")
+        payload = member.unused_data
+        if wbits != 31 or not payload.startswith(b"\x1f\x8b\x08"):
+            break
+    return b"".join(pieces)

@@ -1,0 +1,166 @@
+"""Compiled kernels: a decorator over Numba whose cache works where Numba's own does not.
+
+Numba keeps machine code beside the source file and calls it fresh as long as *that* file is unchanged. Here that would
+fail twice: a package in a zip (`--py-files`) or a read-only site-packages has no such place, and a kernel that has
+inlined a function of another module would keep the old one after an upgrade. So the code of a kernel is kept in a folder
+named by a hash of all kernels' sources, under `NUMBA_CACHE_DIR`, else under a folder of the user's in the temporary
+directory. Without a place to write, kernels compile in memory, in every worker.
+
+Nothing is read or written at import: a kernel looks for its cache when it is first called.
+"""
+
+import contextlib
+import functools
+import hashlib
+import os
+import stat
+import tempfile
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+from numba.extending import register_jitable
+
+
+def kernel(function):
+    """The function, one that Python calls, compiled on its first call, without the GIL, its machine code shared by all workers of a machine.
+
+    >>> @kernel
+    ... def twice(number):
+    ...     return 2 * number
+    >>> twice(21)
+    42
+    """
+    dispatcher = njit(nogil=True)(function)
+    dispatcher._cache = _KernelCache(function)
+    return dispatcher
+
+
+def helper(function):
+    """The function made callable from kernels, which compile it with themselves; from Python it stays plain Python.
+
+    Most functions of this package are helpers: without an entry from Python they compile faster, and need no cache.
+
+    >>> @helper
+    ... def thrice(number):
+    ...     return 3 * number
+    >>> kernel(lambda number: thrice(number) + 1)(2)
+    7
+    """
+    return register_jitable(function)
+
+
+@functools.cache
+def sources_hash() -> str:
+    """The hash, 16 hex letters, of the sources of all modules of this package, read from a folder or a zip."""
+    digest = hashlib.sha256()
+    for source in sorted(resources.files(__package__).iterdir(), key=lambda entry: entry.name):
+        if source.name.endswith(".py"):
+            digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """The folder of this version's machine code, made if need be; None where there is no safe place to write."""
+    version = f"dclm_spark-{sources_hash()}"
+    if config.CACHE_DIR:
+        folder = Path(config.CACHE_DIR) / version
+    else:
+        user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+        private = Path(tempfile.gettempdir()) / f"dclm_spark-numba-{user}"
+        if not _is_private(private):
+            return None
+        folder = private / version
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return None
+    return folder
+
+
+def _is_private(folder: Path) -> bool:
+    """Whether the folder exists, after an attempt to make it, and only this user can write to it."""
+    # The name is guessable and cached code is executed: a folder that someone else put there first is never used.
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700)
+    try:
+        status = folder.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISDIR(status.st_mode):
+        return False
+    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
+
+
+class _KernelLocator:
+    """Answers Numba's questions about one kernel's cache: where it is, and when it is stale."""
+
+    def __init__(self, folder: Path, line: int):
+        self._folder = folder
+        self._line = line
+
+    @classmethod
+    def from_function(cls, function, source_path: str):
+        folder = cache_folder()
+        return folder and cls(folder, function.__code__.co_firstlineno)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return sources_hash()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    def ensure_cache_path(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+
+class _KernelCacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_KernelLocator]
+
+
+class _KernelFiles(FunctionCache):
+    _impl_class = _KernelCacheImpl
+
+
+class _KernelCache:
+    """The cache of one kernel, found on first use; a cache that fails in any way costs a compilation, never an error."""
+
+    def __init__(self, function):
+        self._function = function
+
+    @functools.cached_property
+    def _files(self) -> Any:
+        try:
+            return _KernelFiles(self._function)
+        except (OSError, RuntimeError):  # RuntimeError: what Numba raises when no locator has a place
+            return NullCache()
+
+    @property
+    def cache_path(self) -> str | None:
+        return self._files.cache_path
+
+    def load_overload(self, signature, target_context):
+        # A torn, foreign or unreadable file can raise nearly anything while it is unpickled.
+        with contextlib.suppress(Exception):
+            return self._files.load_overload(signature, target_context)
+        return None
+
+    def save_overload(self, signature, compiled) -> None:
+        with contextlib.suppress(Exception):
+            self._files.save_overload(signature, compiled)
+
+    def enable(self) -> None:
+        self._files.enable()
+
+    def disable(self) -> None:
+        self._files.disable()
+
+    def flush(self) -> None:
+        self._files.flush()

@@ -1,0 +1,174 @@
+"""An open archive file -> batches of documents, faults and, last, the file's own tally."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+from xxhash import xxh3_128_hexdigest
+
+from dclm_spark import schemas
+from dclm_spark.kernels.html import decode, extract
+from dclm_spark.kernels.warc import Fault, Page, Skip, read_archive
+from dclm_spark.recipes import Extraction
+
+STAGE = "documents"
+
+CHARSET = "charset"
+"""Fault kind: the page's bytes are no text in the charset that the recipe decodes."""
+EXTRACTION = "extraction"
+"""Fault kind: the extractor failed on the page."""
+MISSING = "missing"
+"""Fault kind: the file is not there."""
+UNREADABLE = "unreadable"
+"""Fault kind: the store failed on the file, again and again."""
+
+_FAULT_FIELDS = [field for field in schemas.QUARANTINE if field.name not in schemas.DOCUMENTS.names]
+_TALLY_FIELDS = [field for field in schemas.FILES if field.name.startswith("n_") or field.name == "skips"]
+
+SCHEMA = pa.schema([field.with_nullable(True) for field in [*schemas.DOCUMENTS, *_FAULT_FIELDS, *_TALLY_FIELDS]])
+"""One row is a document (`text` is set), a fault (`kind` is set) or a file's tally (`n_records` is set)."""
+
+# A batch leaves the worker when it holds this much text or this many rows, so that memory follows neither the longest
+# page nor the number of records of a file.
+BATCH_BYTES = 4 << 20
+BATCH_ROWS = 2_000
+
+
+def document_id(path: str, page: Page) -> str:
+    """A document's id: the 128-bit xxh3 hash, as 32 hex letters, of file base name, offset and WARC-Record-ID.
+
+    The file's folder is left out, so that the same file in another bucket gives the same ids. A record without an id
+    (ARC) is known by its URL and date instead.
+    """
+    base_name = path.rsplit("/", 1)[-1]
+    record_id = page.record_id or f"{page.url} {page.fetched_at}"
+    return xxh3_128_hexdigest(f"{base_name}\0{page.offset}\0{record_id}".encode())
+
+
+def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction) -> Iterator[pa.RecordBatch]:
+    """The records of one archive file as batches of `SCHEMA`; each record is one row or one count of the last row.
+
+    Args:
+        stream: The open file, seekable.
+        path: The file as the input named it.
+        dump: The dump it belongs to.
+        extraction: The recipe's part.
+
+    A stream that fails on the way (the opener has tried again already) costs the rest of its file: one fault.
+    """
+    rows = _Rows()
+    counts = Counter()
+    skips = Counter()
+    for record in _records(stream, extraction):
+        if isinstance(record, Skip):
+            skips[record.reason] += 1
+            continue
+        row = _row(record, path, dump, extraction)
+        counts["n_quarantined" if "kind" in row else "n_documents"] += 1
+        rows.add(row)
+        if rows.is_full():
+            yield rows.take()
+    rows.add(
+        {
+            "dump": dump,
+            "warc_path": path,
+            "n_records": counts.total() + skips.total(),
+            "n_documents": counts["n_documents"],
+            "n_quarantined": counts["n_quarantined"],
+            "skips": sorted(skips.items()),
+        }
+    )
+    yield rows.take()
+
+
+def _records(stream: BinaryIO, extraction: Extraction) -> Iterator[Page | Fault | Skip]:
+    try:
+        yield from read_archive(
+            stream,
+            max_page_bytes=extraction.max_page_bytes,
+            content_types=tuple(extraction.content_types),
+            http_statuses=tuple(extraction.http_statuses),
+        )
+    except OSError as error:
+        yield Fault(_position(stream), None, None, UNREADABLE, f"{type(error).__name__}: {error}")
+
+
+def _position(stream: BinaryIO) -> int | None:
+    try:
+        return stream.tell()
+    except (OSError, ValueError):
+        return None
+
+
+def unreadable_file(path: str, dump: str, kind: str, message: str) -> pa.RecordBatch:
+    """The rows of a file that could not be opened or read on: one fault, and a tally that counts it as one record."""
+    rows = _Rows()
+    rows.add(_fault_row(Fault(0, None, None, kind, message), path, dump))
+    rows.add({"dump": dump, "warc_path": path, "n_records": 1, "n_documents": 0, "n_quarantined": 1, "skips": []})
+    return rows.take()
+
+
+def _row(record: Page | Fault, path: str, dump: str, extraction: Extraction) -> dict[str, Any]:
+    if isinstance(record, Fault):
+        return _fault_row(record, path, dump)
+
+    def fault(kind: str, message: str) -> dict[str, Any]:
+        return _fault_row(Fault(record.offset, record.record_id, record.url, kind, message), path, dump)
+
+    if record.is_text:
+        text, charset = record.payload.decode("utf-8", "replace"), "utf-8"
+    else:
+        html, charset, error = decode(record.payload, record.charset, charset=extraction.charset)
+        if html is None:
+            return fault(CHARSET, error)
+        text, error = extract(html, extractor=extraction.extractor, options=extraction.options)
+        if text is None:
+            return fault(EXTRACTION, error)
+    return {
+        "doc_id": document_id(path, record),
+        "dump": dump,
+        "url": record.url,
+        "fetched_at": record.fetched_at,
+        "http_status": record.http_status,
+        "content_type": record.content_type,
+        "charset": charset,
+        "html_bytes": len(record.payload),
+        "warc_path": path,
+        "warc_offset": record.offset,
+        "warc_record_id": record.record_id,
+        "text": text,
+    }
+
+
+def _fault_row(fault: Fault, path: str, dump: str) -> dict[str, Any]:
+    return {
+        "dump": dump,
+        "stage": STAGE,
+        "warc_path": path,
+        "warc_offset": fault.offset,
+        "warc_record_id": fault.record_id,
+        "url": fault.url,
+        "kind": fault.kind,
+        "message": fault.message,
+    }
+
+
+class _Rows:
+    """Rows gathered until they fill a batch."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, Any]] = []
+        self._chars = 0
+
+    def add(self, row: dict[str, Any]) -> None:
+        self._rows.append(row)
+        self._chars += len(row.get("text") or "")
+
+    def is_full(self) -> bool:
+        return self._chars >= BATCH_BYTES or len(self._rows) >= BATCH_ROWS
+
+    def take(self) -> pa.RecordBatch:
+        batch = pa.RecordBatch.from_pylist(self._rows, schema=SCHEMA)
+        self._rows, self._chars = [], 0
+        return batch

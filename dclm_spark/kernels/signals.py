@@ -1,0 +1,35 @@
+"""Documents -> the same documents measured: every signal group of `annotated`, in one pass over a batch."""
+
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.kernels.corrections import correct_text
+from dclm_spark.kernels.fasttext import identify_language
+from dclm_spark.kernels.quality import measure_quality
+from dclm_spark.kernels.urls import measure_urls
+from dclm_spark.recipes import Annotation
+
+
+def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.RecordBatch:
+    """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
+
+    The order of work is DCLM's: the text is corrected first, all document signals are of the corrected text.
+    """
+    url = documents.column("url")
+    text = correct_text(
+        documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
+    )
+    columns = {
+        "doc_id": documents.column("doc_id"),
+        "dump": documents.column("dump"),
+        "url": url,
+        "urls": measure_urls(
+            url, strict=annotation.strict_words, hard=annotation.hard_words, soft=annotation.soft_words
+        ),
+        "language": identify_language(
+            text, model=annotation.language_model, languages=annotation.languages, newline=annotation.newline
+        ),
+        "quality": measure_quality(text, stop_words=annotation.stop_words),
+        "text": text,
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)

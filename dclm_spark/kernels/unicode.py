@@ -1,0 +1,159 @@
+"""Characters of Arrow text inside compiled kernels: buffers, UTF-8, and the properties of a code point (Unicode 16.0).
+
+The tables are data, not the interpreter's `unicodedata`, so the same page has the same words on every Python.
+`benchmarks/make_unicode_tables.py` makes them.
+"""
+
+import functools
+import io
+from importlib import resources
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.kernels.jit import helper
+
+# The Word_Break property of a character (UAX #29, table 3), in the low five bits of its flags.
+OTHER, ALETTER, HEBREW_LETTER, NUMERIC, KATAKANA, EXTEND_NUM_LET, REGIONAL_INDICATOR, WSEG_SPACE = range(8)
+MID_LETTER, MID_NUM, MID_NUM_LET, SINGLE_QUOTE, DOUBLE_QUOTE = range(8, 13)
+EXTEND, FORMAT, ZWJ = range(13, 16)  # the classes that WB4 looks through
+CR, LF, NEWLINE = range(16, 19)
+WORD_BREAK = 0x1F
+
+# Further flags. Letter, alphanumeric and space are what str.isalpha, isalnum and isspace say.
+IS_PICTOGRAPHIC = 0x20
+IS_LETTER = 0x40
+IS_ALNUM = 0x80
+IS_SPACE = 0x100
+# What str.lower asks of the neighbours of a capital sigma.
+IS_CASED = 0x200
+IS_CASE_IGNORABLE = 0x400
+# Where fastText ends a token (`Dictionary::readWord`): space, tab to carriage return, NUL; no other white space.
+IS_FASTTEXT_SEPARATOR = 0x800
+
+REPLACEMENT = 0xFFFD
+_TABLES_FILE = "unicode_16.npz"
+
+
+class CharTables(NamedTuple):
+    """The properties of all code points in two stages: `flags[blocks[code_point >> 8], code_point & 255]`.
+
+    `lower` has the same shape and holds what to add to a code point for its simple lower-case mapping.
+    Block 0 is the first block, so an ASCII character is found at `flags[0, byte]`.
+    """
+
+    blocks: np.ndarray
+    flags: np.ndarray
+    lower: np.ndarray
+
+
+@functools.cache
+def char_tables() -> CharTables:
+    """The tables shipped with the package, read once a process, from a folder or a zip."""
+    packed = resources.files("dclm_spark").joinpath("data", _TABLES_FILE).read_bytes()
+    with np.load(io.BytesIO(packed)) as arrays:
+        tables = CharTables(*(arrays[name] for name in CharTables._fields))
+    for table in tables:
+        table.flags.writeable = False
+    return tables
+
+
+def utf8_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The UTF-8 bytes behind a string array, and the int64 offsets of its rows in them, without a copy of the text.
+
+    Row i is `data[offsets[i]:offsets[i + 1]]`, also for a slice; what a null row spans is unspecified.
+    Both arrays are read-only.
+
+    >>> data, offsets = utf8_buffers(pa.array(["ab", None, "é"])[1:])
+    >>> offsets.tolist(), data[offsets[1]:offsets[2]].tobytes().decode()
+    ([2, 2, 4], 'é')
+    """
+    if not (pa.types.is_string(text.type) or pa.types.is_large_string(text.type)):
+        raise TypeError(f"text is an array of {text.type}, expected string or large_string")
+    offset_type = np.int64 if pa.types.is_large_string(text.type) else np.int32
+    _, offset_buffer, data_buffer = text.buffers()
+    if len(text) == 0 or offset_buffer is None:
+        offsets = np.zeros(len(text) + 1, dtype=np.int64)
+    else:
+        rows = np.frombuffer(offset_buffer, dtype=offset_type)
+        offsets = rows[text.offset : text.offset + len(text) + 1].astype(np.int64)
+    offsets.flags.writeable = False
+    data = np.frombuffer(data_buffer if data_buffer is not None else b"", dtype=np.uint8)
+    # A buffer that Arrow allocated for writing would otherwise compile every kernel a second time.
+    data.flags.writeable = False
+    return data, offsets
+
+
+@helper
+def code_point_at(text, at, stop):
+    """The code point that starts at byte `at`, and the byte after it; a byte that is no UTF-8 is U+FFFD, one byte long.
+
+    Arrow promises UTF-8 but a cast from binary does not: nothing here reads beyond `stop` or yields more than U+10FFFF.
+    """
+    first = np.int64(text[at])
+    if first < 0x80:
+        return first, at + 1
+    if first < 0xC2:
+        return REPLACEMENT, at + 1
+    if first < 0xE0:
+        if at + 1 < stop:
+            return (first & 0x1F) << 6 | (text[at + 1] & 0x3F), at + 2
+    elif first < 0xF0:
+        if at + 2 < stop:
+            return (first & 0xF) << 12 | np.int64(text[at + 1] & 0x3F) << 6 | (text[at + 2] & 0x3F), at + 3
+    elif first < 0xF5 and at + 3 < stop:
+        high = (first & 0x7) << 18 | np.int64(text[at + 1] & 0x3F) << 12
+        code_point = high | np.int64(text[at + 2] & 0x3F) << 6 | (text[at + 3] & 0x3F)
+        if code_point <= 0x10FFFF:
+            return code_point, at + 4
+    return REPLACEMENT, at + 1
+
+
+@helper
+def decode(text, start, stop, tables, points, flags):
+    """Writes the code points of text[start:stop] and their flags, and returns how many characters there are.
+
+    What walks over a text walks over these two arrays: every table is read once a character, every position counts
+    characters. `points` (int32) and `flags` (uint16) need room for `stop - start` numbers.
+    """
+    # Named once: taking an array out of a tuple costs more than reading the array.
+    blocks, flags_of_blocks = tables.blocks, tables.flags
+    n_chars = 0
+    at = start
+    while at < stop:
+        if text[at] < 0x80:
+            points[n_chars] = text[at]
+            flags[n_chars] = flags_of_blocks[0, text[at]]
+            at += 1
+        else:
+            code_point, at = code_point_at(text, at, stop)
+            points[n_chars] = code_point
+            flags[n_chars] = flags_of_blocks[blocks[code_point >> 8], code_point & 0xFF]
+        n_chars += 1
+    return n_chars
+
+
+@helper
+def char_room(offsets):
+    """Empty `points` and `flags` for `decode`, with room for the longest of the rows."""
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    return np.empty(longest, dtype=np.int32), np.empty(longest, dtype=np.uint16)
+
+
+@helper
+def start_of_char_before(text, at, first):
+    """The byte at which the character that ends just before byte `at` starts; `first` is the text's first byte."""
+    at -= 1
+    lowest = max(first, at - 3)
+    while at > lowest and text[at] & 0xC0 == 0x80:
+        at -= 1
+    return at
+
+
+@helper
+def flags_of(code_point, tables):
+    """The flags of one code point, for kernels that look at few of them."""
+    return np.int64(tables.flags[tables.blocks[code_point >> 8], code_point & 0xFF])

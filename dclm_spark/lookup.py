@@ -1,0 +1,58 @@
+"""A page in a warehouse: every row that its tables hold of it."""
+
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import recipe_json
+from dclm_spark.errors import WarehouseError
+from dclm_spark.explain import judge
+from dclm_spark.runs import last_run
+from dclm_spark.tables import Warehouse
+
+
+def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None = None) -> list[dict[str, Any]]:
+    """The explanations of a page in a warehouse, one for each time it was read: as a document or in quarantine.
+
+    Args:
+        warehouse: The warehouse.
+        page: A URL, or a doc_id.
+        upstream: The warehouse that lends the tables this one does not hold.
+
+    Raises:
+        WarehouseError: No table knows the page.
+    """
+    places = [place for place in (warehouse, upstream) if place is not None]
+    found: list[dict[str, Any]] = []
+    for place in places:
+        if place.exists("documents"):
+            rows = place.read("documents").where((F.col("doc_id") == page) | (F.col("url") == page))
+            for row in rows.orderBy("dump", "warc_path", "warc_offset").collect():
+                found.append(_explain_document(row.asDict(), places))
+        if place.exists("quarantine"):
+            faults = place.read("quarantine").where((F.col("url") == page) | (F.col("warc_record_id") == page))
+            found += [row.asDict() for row in faults.orderBy("dump", "warc_path", "warc_offset").collect()]
+    if not found:
+        where = " or ".join(map(str, places))
+        raise WarehouseError(
+            [
+                f"no document or quarantined record {page!r} in {where}; expected a URL as the crawl wrote it, or a doc_id"
+            ]
+        )
+    return found
+
+
+def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict[str, Any]:
+    dump, doc_id = document["dump"], document["doc_id"]
+    explained = dict(document)
+    for place in places:
+        run = last_run(place, "annotated", dump)
+        if run is None:
+            continue
+        row = place.read("annotated", dump=dump).where(F.col("doc_id") == doc_id).head()
+        decided = next((found for p in places if (found := last_run(p, "filtered", dump)) is not None), run)
+        recipe = recipe_json.from_json(decided["recipe_json"])
+        annotated = row.asDict(recursive=True)
+        explained |= {"recipe": recipe.name, **judge(annotated, recipe), "text": annotated["text"]}
+        break
+    return explained

@@ -1,0 +1,90 @@
+"""Recipes as JSON: the form in which they are recorded, compared and written by users."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+from dclm_spark.errors import RecipeError
+from dclm_spark.recipes import Recipe
+
+
+def canonical_json(value: Any) -> str:
+    """A recipe or one of its parts as JSON with sorted keys: equal text means equal choices."""
+
+    def plain(item: Any) -> Any:
+        if dataclasses.is_dataclass(item):
+            return {f.name: plain(getattr(item, f.name)) for f in dataclasses.fields(item)}
+        if isinstance(item, Mapping):
+            return {str(key): plain(entry) for key, entry in item.items()}
+        if isinstance(item, list | tuple):
+            return [plain(entry) for entry in item]
+        # 50 and 50.0 are one bound.
+        return int(item) if isinstance(item, float) and item.is_integer() else item
+
+    return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def recipe_hash(value: Any) -> str:
+    """The first 32 hex letters of the SHA-256 of a recipe's (or a part's) canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
+
+
+def from_json(text: str) -> Recipe:
+    """The recipe that a JSON text describes; fields left out have their defaults.
+
+    Raises:
+        RecipeError: The text is no JSON object, or names a field that no recipe has.
+    """
+    try:
+        loaded = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise RecipeError([f"the recipe is no JSON: {error}"]) from None
+    problems: list[str] = []
+    recipe = _build(Recipe, loaded, "recipe", problems)
+    if problems:
+        raise RecipeError(problems)
+    return recipe
+
+
+def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
+    """A value of the type that a field declares, from what JSON gave; what does not fit is added to the problems."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        if not isinstance(given, dict):
+            problems.append(f"{where} is {json.dumps(given)}; expected an object")
+            return None
+        fields = {f.name: f for f in dataclasses.fields(kind)}
+        hints = get_type_hints(kind)
+        for name in sorted(given.keys() - fields.keys()):
+            problems.append(f"{where} has an unknown field {name!r}; known are: {', '.join(fields)}")
+        missing = [
+            name
+            for name, f in fields.items()
+            if name not in given and f.default is f.default_factory is dataclasses.MISSING
+        ]
+        problems.extend(f"{where} lacks the field {name!r}" for name in missing)
+        known = given.keys() & fields.keys()
+        values = {name: _build(hints[name], given[name], f"{where}.{name}", problems) for name in known}
+        return None if missing else kind(**values)
+    if origin is tuple and isinstance(given, list):
+        return tuple(_build(inner[0], item, f"{where}[{i}]", problems) for i, item in enumerate(given))
+    if origin is UnionType:
+        if given is None:
+            return None
+        return _build(next(option for option in inner if option is not type(None)), given, where, problems)
+    expected, word = _JSON_TYPES[origin or kind]
+    if not isinstance(given, expected) or isinstance(given, bool):
+        problems.append(f"{where} is {json.dumps(given)}; expected {word}")
+    return given
+
+
+_JSON_TYPES: dict[Any, tuple[Any, str]] = {
+    str: (str, "a text"),
+    int: (int, "a whole number"),
+    float: ((int, float), "a number"),
+    tuple: (list, "a list"),
+    Mapping: (dict, "an object"),
+}

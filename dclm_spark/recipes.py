@@ -1,0 +1,199 @@
+"""Recipes: every choice that changes a row, as frozen data.
+
+A recipe is what `dclm-spark --recipe` names, what `runs` records as JSON and what `dataclasses.replace` varies. Each
+stage takes one part of it, so that a changed part redoes that stage and what follows, nothing before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dclm_spark import schemas
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A rule: a page stays while the signal lies within; a null signal (not measured) breaks no bound.
+
+    Args:
+        signal: `group.name` of a number in `annotated`; it is also the reason a page is removed for.
+        at_least: Smallest value kept.
+        above: Values must be larger than this.
+        at_most: Largest value kept.
+        below: Values must be smaller than this.
+
+    >>> Bound("quality.n_words", at_least=50, at_most=100_000).breaks(49)
+    True
+    >>> Bound("quality.n_words", at_least=50).breaks(None)
+    False
+    >>> str(Bound("language.p_target", above=0.65))
+    '> 0.65'
+    """
+
+    signal: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def breaks(self, value: float | None) -> bool:
+        """True if a page with this value of the signal is removed."""
+        if value is None:
+            return False
+        return (
+            (self.at_least is not None and value < self.at_least)
+            or (self.above is not None and value <= self.above)
+            or (self.at_most is not None and value > self.at_most)
+            or (self.below is not None and value >= self.below)
+        )
+
+    def __str__(self) -> str:
+        words = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
+        return " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
+
+    def problems(self) -> list[str]:
+        """What is wrong with this bound, one sentence each; empty if nothing is."""
+        lows = [limit for limit in (self.at_least, self.above) if limit is not None]
+        highs = [limit for limit in (self.at_most, self.below) if limit is not None]
+        found = []
+        if self.signal not in set(schemas.signals()):
+            found.append(f"bound on an unknown signal {self.signal!r}; known are: {', '.join(schemas.signals())}")
+        if not lows and not highs:
+            found.append(f"the bound on {self.signal} limits nothing; give at_least, above, at_most or below")
+        if any(limit != limit for limit in lows + highs):
+            found.append(f"the bound on {self.signal} has a limit that is not a number")
+        if lows and highs:
+            low, high = max(lows), min(highs)
+            is_open = (self.above is not None and self.above == low) or (self.below is not None and self.below == high)
+            if low > high or (low == high and is_open):
+                found.append(f"the bounds on {self.signal} cross ({self}): no page could pass")
+        return found
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How a record becomes a document: the part of a recipe that `documents` takes.
+
+    Args:
+        extractor: `resiliparse` or `trafilatura`.
+        options: The extractor's keyword arguments.
+        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD), or `utf-8` (strict, as DCLM's
+            script decodes: another charset sends the page to quarantine).
+        content_types: Media types that are pages; others are counted skips. Empty means every type.
+        http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
+        max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
+    """
+
+    extractor: str = "resiliparse"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"main_content": True})
+    charset: str = "detect"
+    content_types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
+    http_statuses: tuple[int, ...] = (200,)
+    max_page_bytes: int = 8 * MIB
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """How a document is corrected and measured: the part of a recipe that `annotated` takes.
+
+    Args:
+        url_removal: URLs in the text: `none` keeps them, `fixed` removes them, `faithful` removes them only from texts
+            that begin with the letters of a top-level domain, as DCLM's `url_removal_modifier` does by mistake.
+        max_newlines: Longer runs of newlines are cut to this; null leaves them.
+        language_model: `lid.176.ftz` (bundled), or a path or URL of any fastText language model.
+        languages: Labels of the languages wanted, as the model names them.
+        newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
+        stop_words: Words counted by `quality.n_stop_words`.
+        strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
+        hard_words: Banned in a URL as a word of its own.
+        soft_words: Banned in a URL where two distinct ones meet.
+    """
+
+    url_removal: str = "fixed"
+    max_newlines: int | None = 2
+    language_model: str = "lid.176.ftz"
+    languages: tuple[str, ...] = ("en",)
+    newline: str = ""
+    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    strict_words: tuple[str, ...] | None = None
+    hard_words: tuple[str, ...] | None = None
+    soft_words: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of one chain of tables.
+
+    Args:
+        name: What lineage and reports call it.
+        extraction: The part of `documents`.
+        annotation: The part of `annotated`.
+        bounds: The part of `filtered`: rules in the order in which a page meets them.
+        max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
+            part of any stage: it changes no row.
+    """
+
+    name: str
+    extraction: Extraction = Extraction()
+    annotation: Annotation = Annotation()
+    bounds: tuple[Bound, ...] = ()
+    max_fault_share: float = 0.05
+
+    def part(self, stage: str) -> Any:
+        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
+        return {"documents": self.extraction, "annotated": self.annotation, "filtered": self.bounds}[stage]
+
+    def problems(self) -> list[str]:
+        """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""
+        found = [problem for bound in self.bounds for problem in bound.problems()]
+        extraction, annotation = self.extraction, self.annotation
+        if extraction.charset not in ("detect", "utf-8"):
+            found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
+        if extraction.max_page_bytes < 1:
+            found.append(f"extraction.max_page_bytes is {extraction.max_page_bytes}; expected 1 or more")
+        if annotation.url_removal not in ("none", "fixed", "faithful"):
+            found.append(
+                f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"
+            )
+        if annotation.max_newlines is not None and annotation.max_newlines < 1:
+            found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
+        if not annotation.languages:
+            found.append("annotation.languages is empty; name at least one label of the language model")
+        if not 0 <= self.max_fault_share <= 1:
+            found.append(f"max_fault_share is {self.max_fault_share}; expected a share from 0 to 1")
+        return found
+
+
+# The rules of DCLM-Baseline (baselines/baselines_configs/dclm_baseline_refinedweb.yaml) in its order. They come from
+# RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1).
+_DCLM_BOUNDS = (
+    Bound("urls.n_strict_words", at_most=0),
+    Bound("urls.n_hard_words", at_most=0),
+    Bound("urls.n_soft_words", at_most=1),
+    Bound("language.p_target", above=0.65),
+    Bound("quality.n_words", at_least=50, at_most=100_000),
+    Bound("quality.mean_word_chars", at_least=3, at_most=10),
+    Bound("quality.symbols_per_word", at_most=0.1),
+    Bound("quality.frac_bullet_lines", at_most=0.9),
+    Bound("quality.frac_ellipsis_lines", at_most=0.3),
+    Bound("quality.frac_words_without_letter", at_most=0.2),
+    Bound("quality.n_stop_words", at_least=2),
+)
+
+DCLM_BASELINE = Recipe("dclm_baseline", bounds=_DCLM_BOUNDS)
+"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text."""
+
+DCLM_BASELINE_FAITHFUL = Recipe(
+    "dclm_baseline_faithful",
+    # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
+    # and passes over in silence what fails; here those pages are in quarantine, hence the wider limit.
+    extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
+    annotation=Annotation(url_removal="faithful"),
+    bounds=_DCLM_BOUNDS,
+    max_fault_share=0.5,
+)
+"""DCLM-Baseline's rules as its code applies them, mistakes included."""
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DCLM_BASELINE, DCLM_BASELINE_FAITHFUL)}

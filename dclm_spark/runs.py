@@ -1,0 +1,132 @@
+"""The ledger of runs: which stage made which dump's rows, from what, by which recipe, with which libraries."""
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
+from dclm_spark.kernels.fasttext import model_fingerprint
+from dclm_spark.recipe_json import canonical_json, recipe_hash
+from dclm_spark.recipes import Recipe
+from dclm_spark.tables import Warehouse
+
+# What decides a row's bytes; their versions are recorded with each run.
+_PACKAGES = (
+    "dclm-spark",
+    "delta-spark",
+    "fasttext-community",
+    "fastwarc",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "resiliparse",
+    "tldextract",
+    "trafilatura",
+    "warcio",
+)
+
+
+def part_hash(recipe: Recipe, stage: str) -> str:
+    """The hash of what a stage takes from the recipe; a language model counts by its content, not by its name."""
+    part = recipe.part(stage)
+    if stage == "annotated":
+        return recipe_hash([part, model_fingerprint(recipe.annotation.language_model)])
+    return recipe_hash(part)
+
+
+def versions(spark_version: str) -> dict[str, str]:
+    """The versions of Spark and of the packages that decide a row, those that are installed."""
+    found = {"spark": spark_version}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class Run:
+    """One run of one stage over one dump, while it lasts; `record` writes its row, last of all."""
+
+    warehouse: Warehouse
+    stage: str
+    dump: str
+    recipe: Recipe
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    _clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def lineage(self) -> dict[str, object]:
+        """What the commits of this run carry as their user metadata."""
+        return {
+            "run_id": self.run_id,
+            "stage": self.stage,
+            "dump": self.dump,
+            "recipe": self.recipe.name,
+            "recipe_hash": recipe_hash(self.recipe),
+        }
+
+    def record(
+        self,
+        *,
+        n_rows_in: int,
+        n_rows_out: int,
+        n_removed: int = 0,
+        n_faults: int = 0,
+        n_skipped: int = 0,
+        upstream_runs: Mapping[str, str] | None = None,
+        input_versions: Mapping[str, int] | None = None,
+        output_versions: Mapping[str, int] | None = None,
+        attempt_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Writes the row that makes the stage count as done, and returns it."""
+        row = {
+            "dump": self.dump,
+            "stage": self.stage,
+            "run_id": self.run_id,
+            "attempt_id": attempt_id,
+            "recipe": self.recipe.name,
+            "recipe_hash": recipe_hash(self.recipe),
+            "recipe_json": canonical_json(self.recipe),
+            "part_hash": part_hash(self.recipe, self.stage),
+            "versions": versions(self.warehouse.spark.version),
+            "upstream_runs": dict(upstream_runs or {}),
+            "input_versions": dict(input_versions or {}),
+            "output_versions": dict(output_versions or {}),
+            "n_rows_in": n_rows_in,
+            "n_rows_out": n_rows_out,
+            "n_removed": n_removed,
+            "n_faults": n_faults,
+            "n_skipped": n_skipped,
+            "started_at": self.started_at,
+            "seconds": round(time.monotonic() - self._clock, 3),
+        }
+        rows = self.warehouse.spark.createDataFrame(
+            [tuple(row[name] for name in schemas.RUNS.names)], schemas.spark_schema(schemas.RUNS)
+        )
+        self.warehouse.append(rows.coalesce(1), "runs", lineage=self.lineage)
+        return row
+
+
+def last_run(warehouse: Warehouse, stage: str, dump: str) -> dict[str, Any] | None:
+    """The row of the stage's latest finished run for a dump; null if there is none."""
+    if not warehouse.exists("runs"):
+        return None
+    row = warehouse.read("runs", dump=dump, stage=stage).orderBy(F.desc("started_at"), "run_id").head()
+    return row.asDict() if row else None
+
+
+def last_runs(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
+    """The latest finished run of every (dump, stage) of a warehouse."""
+    if not warehouse.exists("runs"):
+        return {}
+    rows = warehouse.read("runs").orderBy("started_at", F.desc("run_id")).collect()
+    return {(row["dump"], row["stage"]): row.asDict() for row in rows}

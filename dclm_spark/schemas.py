@@ -1,0 +1,238 @@
+"""One Arrow schema per table, one struct per signal group: what every row of the product carries.
+
+A schema is written once, here; Spark's types, the tables' columns and the kernels' results all follow from it.
+A field whose metadata is absent may be null; `_required` fields never are.
+"""
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
+
+
+def _required(name: str, type_: pa.DataType) -> pa.Field:
+    return pa.field(name, type_, nullable=False)
+
+
+# -- signal groups: the structs of `annotated` ------------------------------------------------------------------------
+
+URLS = pa.struct(
+    [
+        pa.field("host", pa.string()),  # lower case, without port; null where the URL has none
+        pa.field("registered_domain", pa.string()),  # public suffix plus one label; null for an IP address
+        pa.field("n_strict_words", pa.int32()),  # distinct banned words found; null where the recipe has no such list
+        pa.field("n_hard_words", pa.int32()),
+        pa.field("n_soft_words", pa.int32()),
+    ]
+)
+
+LANGUAGE = pa.struct(
+    [
+        pa.field("code", pa.string()),  # the likeliest language's label; null for a text without letters
+        pa.field("p_code", pa.float64()),  # its probability
+        pa.field("p_target", pa.float64()),  # `p_code` if the recipe wants that language, else 0
+    ]
+)
+
+QUALITY = pa.struct(
+    [
+        pa.field("n_words", pa.int32()),  # fastText tokens that begin with a letter or digit: the length rule's words
+        pa.field("n_words_split", pa.int32()),  # runs between white space
+        pa.field("n_words_uax29", pa.int32()),  # UAX #29 segments that begin with a letter or digit
+        pa.field("n_chars", pa.int64()),  # code points
+        pa.field("n_lines", pa.int32()),  # lines that are not blank
+        pa.field("mean_word_chars", pa.float64()),  # of the white-space words
+        pa.field("symbols_per_word", pa.float64()),  # "#" and ellipses per white-space word; may pass 1
+        pa.field("frac_bullet_lines", pa.float64()),
+        pa.field("frac_ellipsis_lines", pa.float64()),
+        pa.field("frac_words_without_letter", pa.float64()),
+        pa.field("n_stop_words", pa.int32()),  # occurrences, not distinct words
+    ]
+)
+
+SIGNAL_GROUPS: dict[str, pa.StructType] = {"urls": URLS, "language": LANGUAGE, "quality": QUALITY}
+
+# -- tables -----------------------------------------------------------------------------------------------------------
+
+DOCUMENTS = pa.schema(
+    [
+        _required("doc_id", pa.string()),  # 128-bit xxh3 of file base name, offset and record id, as 32 hex letters
+        _required("dump", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("fetched_at", UTC_TIMESTAMP),
+        pa.field("http_status", pa.int32()),
+        pa.field("content_type", pa.string()),
+        pa.field("charset", pa.string()),  # the one the page was decoded with
+        pa.field("html_bytes", pa.int64()),  # of the page as it was stored, before decoding
+        _required("warc_path", pa.string()),  # the file as the input named it
+        _required("warc_offset", pa.int64()),
+        pa.field("warc_record_id", pa.string()),
+        _required("text", pa.string()),  # the extractor's; "" is a document
+    ]
+)
+
+ANNOTATED = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("dump", pa.string()),
+        pa.field("url", pa.string()),
+        *(pa.field(group, struct) for group, struct in SIGNAL_GROUPS.items()),
+        _required("text", pa.string()),  # after the recipe's corrections
+    ]
+)
+
+FILTERED = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("dump", pa.string()),
+        pa.field("url", pa.string()),
+        pa.field("host", pa.string()),
+        pa.field("language", pa.string()),
+        pa.field("n_words", pa.int32()),
+        _required("text", pa.string()),
+    ]
+)
+
+# -- ledgers ----------------------------------------------------------------------------------------------------------
+
+QUARANTINE = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("stage", pa.string()),
+        _required("warc_path", pa.string()),
+        pa.field("warc_offset", pa.int64()),
+        pa.field("warc_record_id", pa.string()),
+        pa.field("url", pa.string()),
+        _required("kind", pa.string()),  # one of kernels.warc's kinds, `charset` or `extraction`
+        _required("message", pa.string()),
+    ]
+)
+
+REMOVED = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("stage", pa.string()),
+        _required("doc_id", pa.string()),
+        _required("removed_by", pa.string()),  # the first signal whose bound was broken
+        pa.field("value", pa.float64()),  # its value
+        pa.field("detail", pa.string()),  # the bound, in words
+    ]
+)
+
+# One row is one input file of a dump's current attempt: planned before the first record is read.
+PLANS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("attempt_id", pa.string()),
+        _required("part_hash", pa.string()),  # of the recipe's extraction, which all batches share
+        _required("batch", pa.int32()),  # from 0; a batch is one commit of `documents`
+        _required("position", pa.int32()),  # within the batch, largest file first
+        _required("path", pa.string()),
+        pa.field("file_bytes", pa.int64()),  # null where the store was not asked
+        _required("n_skipped_files", pa.int32()),  # of the whole input: files of a folder that are no archives
+    ]
+)
+
+# One row is one input file that was read, and what became of its records. Written after `documents`, it closes a batch.
+FILES = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("attempt_id", pa.string()),
+        _required("batch", pa.int32()),
+        _required("path", pa.string()),
+        _required("n_records", pa.int64()),
+        _required("n_documents", pa.int64()),
+        _required("n_quarantined", pa.int64()),
+        _required("skips", pa.map_(pa.string(), pa.int64())),  # reason -> records
+    ]
+)
+
+RUNS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("stage", pa.string()),
+        _required("run_id", pa.string()),
+        pa.field("attempt_id", pa.string()),  # of `documents`
+        _required("recipe", pa.string()),
+        _required("recipe_hash", pa.string()),
+        _required("recipe_json", pa.string()),
+        _required("part_hash", pa.string()),  # of what this stage alone takes from the recipe
+        _required("versions", pa.map_(pa.string(), pa.string())),  # package -> version
+        _required("upstream_runs", pa.map_(pa.string(), pa.string())),  # table -> run_id it was read at
+        _required("input_versions", pa.map_(pa.string(), pa.int64())),  # table -> Delta version it was read at
+        _required("output_versions", pa.map_(pa.string(), pa.int64())),
+        _required("n_rows_in", pa.int64()),  # records of the files for `documents`, rows of the table before else
+        _required("n_rows_out", pa.int64()),
+        _required("n_removed", pa.int64()),
+        _required("n_faults", pa.int64()),
+        _required("n_skipped", pa.int64()),
+        _required("started_at", UTC_TIMESTAMP),
+        _required("seconds", pa.float64()),
+    ]
+)
+
+FLOW: tuple[str, ...] = ("documents", "annotated", "filtered")
+"""The tables a page passes through, in order; each is made by the stage of its name."""
+
+TABLES: dict[str, pa.Schema] = {
+    "documents": DOCUMENTS,
+    "annotated": ANNOTATED,
+    "filtered": FILTERED,
+    "quarantine": QUARANTINE,
+    "removed": REMOVED,
+    "plans": PLANS,
+    "files": FILES,
+    "runs": RUNS,
+}
+
+PARTITIONS: dict[str, tuple[str, ...]] = {
+    table: ("dump", "stage") if "stage" in schema.names else ("dump",) for table, schema in TABLES.items()
+}
+
+
+def signals() -> Iterator[str]:
+    """The names of all signals that a bound may speak of, as `group.name`: those that are numbers."""
+    for group, struct in SIGNAL_GROUPS.items():
+        for field in struct:
+            if not pa.types.is_string(field.type):
+                yield f"{group}.{field.name}"
+
+
+_SPARK_NAMES = {
+    pa.string(): "STRING",
+    pa.int32(): "INT",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    UTC_TIMESTAMP: "TIMESTAMP",
+}
+
+
+def spark_type(type_: pa.DataType) -> str:
+    """The Spark SQL name of an Arrow type.
+
+    >>> spark_type(pa.map_(pa.string(), pa.int64()))
+    'MAP<STRING, BIGINT>'
+    """
+    if pa.types.is_struct(type_):
+        return f"STRUCT<{', '.join(f'{field.name}: {spark_type(field.type)}' for field in type_)}>"
+    if pa.types.is_map(type_):
+        return f"MAP<{spark_type(type_.key_type)}, {spark_type(type_.item_type)}>"
+    return _SPARK_NAMES[type_]
+
+
+def spark_schema(schema: pa.Schema) -> str:
+    """A schema as a Spark SQL column list, without NOT NULL: what a lazy DataFrame of such rows has.
+
+    >>> spark_schema(pa.schema([pa.field("doc_id", pa.string(), nullable=False), pa.field("n_words", pa.int32())]))
+    '`doc_id` STRING, `n_words` INT'
+    """
+    return ", ".join(f"`{field.name}` {spark_type(field.type)}" for field in schema)
+
+
+def spark_columns(schema: pa.Schema) -> str:
+    """A schema as the column list of CREATE TABLE, NOT NULL where a row always has the value."""
+    return ", ".join(
+        f"`{field.name}` {spark_type(field.type)}{'' if field.nullable else ' NOT NULL'}" for field in schema
+    )

@@ -1,0 +1,34 @@
+"""`filtered`: one row is a document that broke none of the recipe's bounds."""
+
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from dclm_spark.columns import removed_by, removed_detail, removed_value
+from dclm_spark.recipes import DCLM_BASELINE, Recipe
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) -> "DataFrame":
+    """Every document, flagged: `removed_by` is null for those that stay, else the first signal out of bounds.
+
+    Columns are those of `schemas.FILTERED` and `removed_by`, `value`, `detail` of `schemas.REMOVED`.
+
+    Args:
+        annotated: Rows of `annotated`.
+        recipe: Its `bounds` are used, in their order.
+    """
+    return annotated.select(
+        "doc_id",
+        "dump",
+        "url",
+        F.col("urls.host").alias("host"),
+        F.col("language.code").alias("language"),
+        F.col("quality.n_words").alias("n_words"),
+        "text",
+        removed_by(recipe.bounds).alias("removed_by"),
+        removed_value(recipe.bounds).alias("value"),
+        removed_detail(recipe.bounds).alias("detail"),
+    )

@@ -1,0 +1,212 @@
+"""The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from functools import reduce
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
+from dclm_spark.errors import WarehouseError
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+# Versions that a run has read stay readable for a year unless `maintain` is told otherwise.
+PROPERTIES = {
+    "delta.logRetentionDuration": "interval 365 days",
+    "delta.deletedFileRetentionDuration": "interval 365 days",
+}
+
+_CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
+
+
+class Commit(NamedTuple):
+    """One version of one table."""
+
+    version: int
+    n_rows: int
+
+
+def check_dump(dump: str) -> list[str]:
+    """What is wrong with a dump's name, one sentence each: it becomes a partition, so it must be a plain name.
+
+    >>> check_dump("CC-MAIN-2022-05")
+    []
+    >>> len(check_dump("../etc"))
+    1
+    """
+    if _DUMP.fullmatch(dump) and ".." not in dump:
+        return []
+    return [
+        f"the dump name {dump!r} cannot name a partition; expected letters, digits, '-', '_' and single '.', "
+        "beginning with a letter or digit, at most 128, such as CC-MAIN-2022-05"
+    ]
+
+
+class Warehouse:
+    """The tables of one recipe's chain.
+
+    Args:
+        spark: The session to work in.
+        location: A folder (a local path or any URL that Spark can write), or `catalog.schema`. A local folder whose name
+            looks like the latter is written `./name.name`.
+    """
+
+    def __init__(self, spark: "SparkSession", location: str):
+        self.spark = spark
+        self.is_catalog = bool(_CATALOG_AND_SCHEMA.fullmatch(location))
+        is_local = not self.is_catalog and "://" not in location and not location.startswith("dbfs:")
+        self.location = os.path.abspath(location) if is_local else location.rstrip("/")
+        self._local = Path(self.location) if is_local else None
+
+    def __str__(self) -> str:
+        return self.location
+
+    def name(self, table: str) -> str:
+        """The table's name in SQL."""
+        if self.is_catalog:
+            return ".".join(f"`{part}`" for part in (*self.location.split("."), table))
+        return f"delta.`{self.location}/{table}`"
+
+    def problems(self) -> list[str]:
+        """Why nothing could be written here, one sentence each, as far as that shows without writing."""
+        if "`" in self.location:
+            return [f"the warehouse {self.location!r} contains a backtick, which no table path may"]
+        if self._local is None:
+            return []
+        existing = next(folder for folder in (self._local, *self._local.parents) if folder.exists())
+        if not existing.is_dir():
+            return [f"the warehouse {self.location} cannot be made: {existing} is a file; name a folder"]
+        if not os.access(existing, os.W_OK):
+            return [f"the warehouse {self.location} cannot be written: no permission to write in {existing}"]
+        return []
+
+    def exists(self, table: str) -> bool:
+        """True if the table has been created, empty or not."""
+        if self._local is not None:
+            return (self._local / table / "_delta_log").is_dir()
+        try:
+            self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").head()
+        except PySparkException:
+            return False
+        return True
+
+    def prepare(self, *tables: str) -> None:
+        """Creates the tables that are missing, and checks those that are there against their schemas.
+
+        Two first writers of one table clash, so each table is created empty before anything is written to it.
+
+        Raises:
+            WarehouseError: A table cannot be created, or has a column of another type.
+        """
+        for table in tables:
+            if not self.exists(table):
+                self._create(table)
+            self._check(table)
+
+    def _create(self, table: str) -> None:
+        properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
+        try:
+            if self.is_catalog:
+                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(f'`{p}`' for p in self.location.split('.'))}")
+            self.spark.sql(
+                f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({schemas.spark_columns(schemas.TABLES[table])}) "
+                f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
+            )
+        except Exception as error:  # the JVM's file system errors arrive as several classes
+            # Another process may have created it in this moment, which is just as well.
+            if not self.exists(table):
+                reason = _first_line(error)
+                raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
+
+    def _check(self, table: str) -> None:
+        found = {name: _plain_type(type_) for name, type_ in self.spark.table(self.name(table)).dtypes}
+        expected = {f.name: _plain_type(schemas.spark_type(f.type)) for f in schemas.TABLES[table]}
+        problems = [
+            f"column {name} of {self.name(table)} is {found[name]}; expected {type_}: written by another version?"
+            for name, type_ in expected.items()
+            if name in found and not _extends(found[name], type_)
+        ]
+        if problems:
+            raise WarehouseError(problems)
+
+    def read(self, table: str, *, version: int | None = None, **where: str) -> "DataFrame":
+        """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`.
+
+        Args:
+            table: A name of `schemas.TABLES`.
+            version: The Delta version; null reads the latest.
+            where: Partition column and value.
+        """
+        if version is None:
+            rows = self.spark.table(self.name(table))
+        else:
+            rows = self.spark.sql(f"SELECT * FROM {self.name(table)} VERSION AS OF {int(version)}")
+        return rows.where(_matches(where)) if where else rows
+
+    def append(
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: tuple[str, int] | None = None
+    ) -> None:
+        """Appends rows; with `batch` (an attempt's id, a rising number) the same batch is never appended twice.
+
+        Delta passes over a batch number at or below the last one of that attempt without a word.
+        """
+        writer = self._writer(rows, table, lineage)
+        if batch is not None:
+            writer = writer.option("txnAppId", batch[0]).option("txnVersion", str(batch[1]))
+        writer.append()
+
+    def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str) -> Commit:
+        """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
+        self._writer(rows, table, lineage).overwrite(_matches(where))
+        return self.commit(table, lineage)
+
+    def delete(self, table: str, **where: str) -> None:
+        """Deletes the rows of the partitions named."""
+        conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
+        self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
+
+    def _writer(self, rows: "DataFrame", table: str, lineage: Mapping[str, object]):
+        ordered = rows.select(*schemas.TABLES[table].names)
+        return (
+            ordered.writeTo(self.name(table))
+            .option("mergeSchema", "true")  # a column that this version knows and the table does not joins it
+            .option("userMetadata", json.dumps(lineage, sort_keys=True))
+        )
+
+    def commit(self, table: str, lineage: Mapping[str, object]) -> Commit:
+        """The commit that carries this lineage: its row count is Delta's own, so that no second pass counts."""
+        metadata = json.dumps(lineage, sort_keys=True)
+        history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1000")
+        row = history.where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
+        return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
+
+    def version(self, table: str) -> int:
+        """The latest version of a table."""
+        return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").head()["version"]
+
+
+def _matches(where: Mapping[str, str]) -> "Column":
+    return reduce(lambda one, other: one & other, (F.col(column) == value for column, value in where.items()))
+
+
+def _plain_type(type_: str) -> str:
+    return type_.lower().replace(" ", "")
+
+
+def _extends(found: str, expected: str) -> bool:
+    # A struct that gains fields is schema evolution, not a conflict: every field found must be one expected.
+    if found.startswith("struct<") and expected.startswith("struct<"):
+        return set(found[7:-1].split(",")) <= set(expected[7:-1].split(","))
+    return found == expected
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

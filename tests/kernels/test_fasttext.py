@@ -1,0 +1,223 @@
+"""Language identification and the handling of model files. No JVM; remote models come from a loopback server."""
+
+import functools
+import os
+import shutil
+import string
+import subprocess
+import sys
+import threading
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import fasttext as fasttext_library
+import pyarrow as pa
+import pytest
+
+import dclm_spark
+from dclm_spark.kernels import fasttext
+from dclm_spark.kernels.fasttext import BUNDLED_MODEL, check_model, identify_language, model_file, model_fingerprint
+from dclm_spark.schemas import LANGUAGE
+
+ENGLISH = "The quick brown fox jumps over the lazy dog, and then it goes home to have dinner with its family."
+GERMAN = "Der schnelle braune Fuchs springt über den faulen Hund und geht danach nach Hause zum Abendessen."
+
+
+def identify(*texts: str | None, model: str = BUNDLED_MODEL, languages=("en",), newline: str = "") -> list[dict | None]:
+    result = identify_language(pa.array(texts, pa.string()), model=model, languages=languages, newline=newline)
+    assert result.type == LANGUAGE
+    assert len(result) == len(texts)
+    return result.to_pylist()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """A small supervised model with labels of GlotLID's kind."""
+    folder = tmp_path_factory.mktemp("trained")
+    lines = [f"__label__eng_Latn the {i} of\n__label__deu_Latn der {i} von\n" for i in range(200)]
+    train = folder / "train.txt"
+    train.write_text("".join(lines))
+    model = fasttext_library.train_supervised(str(train), dim=8, bucket=500, wordNgrams=2, lr=1.0, verbose=0)
+    model.save_model(str(folder / "model.bin"))
+    model.quantize(str(train), qnorm=True)
+    model.save_model(str(folder / "model.ftz"))
+    return folder
+
+
+@pytest.fixture
+def served(trained, tmp_path, monkeypatch):
+    """The trained models' folder over HTTP, with a temporary folder of its own: (address, requests seen)."""
+    monkeypatch.setattr(fasttext.tempfile, "tempdir", str(tmp_path))
+    requests: list[str] = []
+
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *args):
+            requests.append(f"{self.command} {self.path}")
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Handler, directory=str(trained)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}", requests
+    server.shutdown()
+    server.server_close()
+
+
+def test_language_of_plain_texts():
+    english, german = identify(ENGLISH, GERMAN)
+    assert (english["code"], german["code"]) == ("en", "de")
+    assert english["p_code"] == english["p_target"] > 0.9
+    assert german["p_code"] > 0.9 and german["p_target"] == 0.0
+
+
+def test_more_than_one_target_language():
+    english, german = identify(ENGLISH, GERMAN, languages=("de", "en"))
+    assert english["p_target"] == english["p_code"] and german["p_target"] == german["p_code"]
+
+
+def test_same_as_the_library_itself():
+    library = fasttext_library.load_model(str(Path(dclm_spark.__file__).parent / "data" / BUNDLED_MODEL))
+    for text in (ENGLISH, GERMAN, "short", "日本語のテキスト", "a\rb", "tab\tand\vmore"):
+        (result,) = identify(text)
+        (probability, label), *_ = library.f.predict(text + "\n", 1, 0.0, "strict")
+        assert (result["code"], result["p_code"]) == (label.removeprefix("__label__"), min(probability, 1.0))
+
+
+@pytest.mark.parametrize("text", ["", " ", "...", string.punctuation, "- - -  !"])
+def test_text_without_letters_has_no_language(text):
+    assert identify(text) == [{"code": None, "p_code": None, "p_target": 0.0}]
+
+
+@pytest.mark.parametrize("text", ["\n", "\r\n", "\t", "\u2003"])
+def test_other_white_space_is_an_empty_line_to_the_model(text):
+    (result,) = identify(text)
+    assert result["code"] == "en" and result["p_code"] == pytest.approx(0.1245, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "text", ["a\0b", "\0", "a\rb\r\nc", "\ufffd\ufeff\u2028", "x" * 1_000_000, "😀" * 100, "</s> the </s>"]
+)
+def test_odd_characters_raise_nothing(text):
+    (result,) = identify(text)
+    assert 0.0 <= result["p_code"] <= 1.0
+
+
+def test_null_is_null_and_order_is_kept():
+    results = identify(None, ENGLISH, "", None, GERMAN)
+    assert [result and result["code"] for result in results] == [None, "en", None, None, "de"]
+    assert results[0] is None and results[3] is None
+    assert identify() == []
+
+
+def test_sliced_and_large_string_arrays():
+    texts = pa.array([GERMAN, ENGLISH, GERMAN], pa.large_string())[1:2]
+    result = identify_language(texts, model=BUNDLED_MODEL, languages=("en",), newline="")
+    assert result.to_pylist() == identify(ENGLISH)
+
+
+def test_newline_joins_or_separates_words():
+    text = "\n".join(ENGLISH.split())
+    joined, separate = identify(text, newline="")[0], identify(text, newline=" ")[0]
+    assert separate == identify(ENGLISH)[0]
+    assert joined == identify(ENGLISH.replace(" ", ""))[0] != separate
+
+
+def test_probability_never_passes_one():
+    results = identify(*[f"{ENGLISH} {GERMAN} " * n + "Это предложение написано по-русски. " * 20 for n in range(20)])
+    assert all(result["p_code"] <= 1.0 for result in results)
+
+
+def test_labels_are_kept_whole(trained):
+    for name in ("model.bin", "model.ftz"):
+        results = identify("the of", "der von", model=str(trained / name), languages=("eng_Latn",))
+        assert [result["code"] for result in results] == ["eng_Latn", "deu_Latn"]
+        assert results[0]["p_target"] == results[0]["p_code"] and results[1]["p_target"] == 0.0
+
+
+def test_sound_models_have_no_problem(trained):
+    assert check_model(BUNDLED_MODEL) == []
+    assert check_model(str(trained / "model.bin")) == []
+    assert check_model(str(trained / "model.ftz")) == []
+    assert check_model((trained / "model.ftz").as_uri()) == []
+
+
+@pytest.mark.parametrize("n_bytes", [0, 4, 90, 500, 10_000, 900_000, 938_012])
+def test_clipped_model_is_noticed(tmp_path, n_bytes):
+    with model_file(BUNDLED_MODEL) as whole:
+        (tmp_path / "clipped.ftz").write_bytes(whole.read_bytes()[:n_bytes])
+    (problem,) = check_model(str(tmp_path / "clipped.ftz"))
+    assert "clipped" in problem and "clipped.ftz" in problem
+
+
+def test_other_files_are_no_models(tmp_path, trained):
+    (tmp_path / "page.html").write_text("<html>" + "x" * 1000)
+    for model, said in [
+        (str(tmp_path / "page.html"), "is no fastText model"),
+        (str(tmp_path / "absent.bin"), "No such file"),
+        (str(tmp_path), "cannot be read"),
+        ("nope://bucket/model.bin", "Protocol not known"),
+        ("http://127.0.0.1:9/model.bin", "cannot be read"),
+    ]:
+        (problem,) = check_model(model)
+        assert said in problem and repr(model) in problem and BUNDLED_MODEL in problem
+
+
+def test_word_vectors_are_no_classifier(tmp_path):
+    (tmp_path / "train.txt").write_text("the of and\n" * 50)
+    model = fasttext_library.train_unsupervised(str(tmp_path / "train.txt"), dim=4, bucket=50, minCount=1, verbose=0)
+    model.save_model(str(tmp_path / "vectors.bin"))
+    assert "word vectors" in check_model(str(tmp_path / "vectors.bin"))[0]
+
+
+def test_fingerprint_is_of_the_bytes(tmp_path, trained):
+    shutil.copy(trained / "model.ftz", tmp_path / "copy.ftz")
+    assert model_fingerprint(str(tmp_path / "copy.ftz")) == model_fingerprint(str(trained / "model.ftz"))
+    assert model_fingerprint(str(trained / "model.bin")) != model_fingerprint(str(trained / "model.ftz"))
+
+
+def test_remote_model_is_downloaded_once(served, trained):
+    address, requests = served
+    url = f"{address}/model.ftz"
+    with ThreadPoolExecutor(4) as pool:
+        fingerprints = set(pool.map(model_fingerprint, [url] * 8))
+    assert fingerprints == {model_fingerprint(str(trained / "model.ftz"))}
+    assert sum(request.startswith("GET") for request in requests) == 1
+    assert identify("der von", model=url)[0]["code"] == "deu_Latn"
+    assert check_model(f"{address}/absent.bin") != []
+
+
+def test_replaced_remote_model_is_downloaded_again(served, trained):
+    address, _ = served
+    shutil.copy(trained / "model.bin", trained / "changing.bin")
+    before = model_fingerprint(f"{address}/changing.bin")
+    shutil.copy(trained / "model.ftz", trained / "changing.bin")
+    assert model_fingerprint(f"{address}/changing.bin") != before
+
+
+def test_download_folder_of_another_user_is_refused(served, monkeypatch):
+    address, _ = served
+    with model_file(f"{address}/model.ftz") as path:
+        assert path.parent.stat().st_mode & 0o077 == 0
+        path.parent.rename(path.parent.with_name(f"dclm_spark-models-{os.getuid() + 1}"))
+    monkeypatch.setattr(fasttext.os, "getuid", lambda: os.geteuid() + 1)
+    assert "another user" in check_model(f"{address}/model.ftz")[0]
+
+
+def test_bundled_model_works_from_a_zip(tmp_path):
+    """As spark-submit --py-files ships the package."""
+    package = Path(dclm_spark.__file__).parent
+    with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
+        archive.writestr("dclm_spark/__init__.py", "")  # the public verbs would bring Spark
+        for name in ("schemas.py", "kernels/__init__.py", "kernels/fasttext.py", f"data/{BUNDLED_MODEL}"):
+            archive.write(package / name, f"dclm_spark/{name}")
+    script = (
+        "import pyarrow as pa, dclm_spark.kernels.fasttext as f; assert '.zip' in f.__file__; "
+        f"print(f.identify_language(pa.array([{ENGLISH!r}]), model='lid.176.ftz', languages=('en',), newline=''))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(tmp_path / "package.zip")},
+        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert '"en"' in done.stdout
+    assert done.stderr == ""  # no warning of the library, which would be one line per worker in every log

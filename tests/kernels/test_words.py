@@ -1,0 +1,121 @@
+"""Words by the three definitions: against Python's own methods, uniseg and fastText, on made-up text in many scripts."""
+
+import random
+import sys
+import unicodedata
+
+import pyarrow as pa
+import pytest
+
+from dclm_spark.kernels.unicode import (
+    IS_ALNUM,
+    IS_LETTER,
+    IS_SPACE,
+    char_tables,
+    utf8_buffers,
+)
+from dclm_spark.kernels.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
+
+# Every class of UAX #29 is met, most of them in more than one script.
+PIECES = [
+    *"abzAZ09_ '\".,:;-#/",
+    *"\t\n\r\v\f\0\x1c\x1f\x85\u00a0\u2028\u2029\u3000\u1680",
+    *("\r\n", "  ", "can't", "3.14", "1,000", "e\u0301", "n\u0303", "U.S.A.", "snake_case", "l'heure", "a:b"),
+    *"éßĲǅΣσςİıſK",
+    *"\u0301\u0308\u20dd\u00ad\u200b\u200c\u200d\u200e\u2060\ufeff\ufe0f",
+    *("’", "‘", "…", "·", "․", "﹒", "＇", "．", "\u037e", "ʹ", "״", "׳"),
+    *("ש", "שלום", "א'", 'צה"ל', "א״ב"),
+    *("カタカナ", "ｶﾞ", "ー", "ひらがな", "漢字", "々", "〱"),
+    *("한국어", "\u1100\u1161\u11a8", "ก", "ที่", "ไทย", "ລາວ", "ខ្មែរ", "हिन्दी", "क्\u200dष", "தமிழ்"),
+    *("٣", "٫", "٬", "۴", "१", "²", "½", "Ⅷ", "①", "𝟘"),
+    *("العربية", "ـ", "Ω", "Привет", "ა", "Ა", "ꙮ"),
+    *("😀", "👍🏽", "👩\u200d👩\u200d👧", "❤\ufe0f", "ℹ", "Ⓜ", "©", "🇩🇪", "🇩", "🇪🇺🇺", "🏴\U000e0067\U000e007f"),
+    *("\u200d", "\u200dℹ", "\u200d😀", "\U0001d400", "\U00020000", "\U0010ffff", "\ue000", "\ufffd"),
+]
+
+
+def made_up_texts(n_texts: int, *, seed: int) -> list[str]:
+    chance = random.Random(seed)
+    texts = ["".join(chance.choices(PIECES, k=chance.randint(0, 30))) for _ in range(n_texts)]
+    # Any code point that may stand in a string, with neighbours that rules look at.
+    anything = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+    texts += ["".join(chance.choices(anything + PIECES * 2000, k=chance.randint(1, 30))) for _ in range(n_texts)]
+    return texts
+
+
+TEXTS = made_up_texts(3000, seed=29)
+
+
+def is_known(char: str) -> bool:
+    """Whether this Python's tables, which may be older than the package's, know the character."""
+    return unicodedata.category(char) != "Cn"
+
+
+def test_flags_are_what_the_string_methods_say():
+    tables = char_tables()
+    for point in filter(lambda point: is_known(chr(point)), range(sys.maxunicode + 1)):
+        flags = int(tables.flags[tables.blocks[point >> 8], point & 0xFF])
+        char = chr(point)
+        assert bool(flags & IS_LETTER) == char.isalpha(), hex(point)
+        assert bool(flags & IS_ALNUM) == char.isalnum(), hex(point)
+        assert bool(flags & IS_SPACE) == char.isspace(), hex(point)
+
+
+def test_split_words_are_those_of_str_split():
+    assert count_words_split(pa.array(TEXTS)).to_pylist() == [len(text.split()) for text in TEXTS]
+
+
+def test_uax29_words_are_those_of_uniseg():
+    uniseg = pytest.importorskip("uniseg.wordbreak", reason="uniseg, the reference of the word breaker, is missing")
+    known = [text for text in TEXTS if all(map(is_known, text))]
+    assert len(known) > len(TEXTS) / 2
+    for text in known:
+        assert words_uax29(text) == [word for word in uniseg.words(text) if word[0].isalnum()], ascii(text)
+    counts = count_words_uax29(pa.array(known)).to_pylist()
+    assert counts == [len(words_uax29(text)) for text in known]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("The quick (“brown”) fox can’t jump 32.3 feet, right?", "The quick brown fox can’t jump 32.3 feet right".split()),
+        ("a\u200d\u200d'\u0301b", ["a\u200d\u200d'\u0301b"]),
+        ("a''b a'1 1'a 1.2.3, 4,a", ["a", "b", "a", "1", "1", "a", "1.2.3", "4", "a"]),
+        ("\r\n\u0301a", ["a"]),
+        ("_a_ __ 1_a", ["1_a"]),  # a segment that starts with an underscore is no word
+        ("🇩🇪🇫🇷🇬", []),
+        ("\u2139\ufe0f a\u200d\u2139", ["\u2139\ufe0f", "a\u200d\u2139"]),
+    ],
+)
+def test_uax29_words_by_hand(text, words):
+    assert words_uax29(text) == words
+
+
+def test_fasttext_words_are_those_of_fasttext():
+    tokenize = pytest.importorskip("fasttext", reason="fastText is missing").FastText.tokenize
+    known = [text for text in TEXTS if all(map(is_known, text))]
+    expected = [sum(token[0].isalnum() for token in tokenize(text)) for text in known]
+    assert count_words_fasttext(pa.array(known)).to_pylist() == expected
+
+
+@pytest.mark.parametrize("count", [count_words_uax29, count_words_split, count_words_fasttext])
+@pytest.mark.parametrize("text_type", [pa.string(), pa.large_string()])
+def test_nulls_slices_and_empty_arrays(count, text_type):
+    text = pa.array(["left out", "é è", None, "", "one two three", "left out"], type=text_type)
+    assert count(text[1:5]).to_pylist() == [2, None, 0, 3]
+    assert count(text[1:5]).type == pa.int32()
+    assert count(text[2:2]).to_pylist() == []
+    assert count(pa.nulls(2, text_type)).to_pylist() == [None, None]
+    assert count(pa.array([], type=text_type)).to_pylist() == []
+
+
+def test_bytes_that_are_no_utf8_are_read_without_reaching_beyond_the_text():
+    broken = [b"\xf0", b"a \xe2\x80", b"\x80\x80 b", b"\xff\xfe c", b"\xf7\xbf\xbf\xbf", b"\xed\xa0\x80"]
+    text = pa.array(broken, type=pa.binary()).view(pa.string())
+    assert count_words_split(text).to_pylist() == [1, 2, 2, 2, 1, 1]
+    assert count_words_uax29(text).null_count == 0
+
+
+def test_other_types_are_refused():
+    with pytest.raises(TypeError, match="expected string or large_string"):
+        utf8_buffers(pa.array([b"bytes"]))

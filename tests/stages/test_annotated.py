@@ -1,0 +1,88 @@
+"""`annotated`: every signal of every document, whatever the partitioning."""
+
+import pytest
+
+from dclm_spark import schemas
+from dclm_spark.recipes import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
+from dclm_spark.stages.annotated import annotate
+from tests.archives import ENGLISH
+
+TEXTS = {
+    "english": ENGLISH * 2,
+    "empty": "",
+    "german": "Der Hafen der alten Stadt liegt westlich der Hügel, und die Straße dorthin ist älter als jede Erinnerung. " * 3,
+    "japanese": "古い町の港は丘の西にあり、そこへ続く道は誰も覚えていないほど昔からある。" * 3,
+    "with url": "Look at the page https://www.example.org/a/b?c=d for more of it, and have a look to the next one.",
+    "newlines": "one\n\n\n\n\ntwo",
+    "symbols": "# # # ... word",
+}
+
+
+@pytest.fixture(scope="module")
+def annotated(spark):
+    rows = [(key, "D", f"http://www.{i}.example.co.uk:8080/x", text) for i, (key, text) in enumerate(TEXTS.items())]
+    documents = spark.createDataFrame(rows, "doc_id STRING, dump STRING, url STRING, text STRING").repartition(3)
+    return documents.transform(annotate, recipe=DCLM_BASELINE)
+
+
+@pytest.fixture(scope="module")
+def rows(annotated):
+    return {row["doc_id"]: row.asDict(recursive=True) for row in annotated.collect()}
+
+
+def test_the_schema_is_the_tables(annotated):
+    assert annotated.columns == schemas.ANNOTATED.names
+
+
+def test_no_document_is_lost(rows):
+    assert rows.keys() == TEXTS.keys()
+
+
+def test_languages(rows):
+    assert {key: rows[key]["language"]["code"] for key in ("english", "german", "japanese", "empty")} == {
+        "english": "en",
+        "german": "de",
+        "japanese": "ja",
+        "empty": None,
+    }
+    assert rows["english"]["language"]["p_target"] > 0.9
+    assert rows["german"]["language"]["p_target"] == 0
+
+
+def test_urls(rows):
+    assert rows["empty"]["urls"] == {
+        "host": "www.1.example.co.uk",
+        "registered_domain": "example.co.uk",
+        "n_strict_words": None,
+        "n_hard_words": None,
+        "n_soft_words": None,
+    }
+
+
+def test_the_text_is_corrected_before_it_is_measured(rows):
+    assert "example.org" not in rows["with url"]["text"]
+    assert rows["newlines"]["text"] == "one\n\ntwo"
+    assert rows["newlines"]["quality"]["n_chars"] == 8
+
+
+def test_counts(rows):
+    quality = rows["symbols"]["quality"]
+    assert (quality["n_words"], quality["n_words_split"], quality["n_words_uax29"]) == (1, 5, 1)
+    assert quality["symbols_per_word"] == 4 / 5
+    assert rows["english"]["quality"]["n_words"] == len(TEXTS["english"].split())
+    assert rows["empty"]["quality"]["symbols_per_word"] == float("inf")
+
+
+def test_partitioning_changes_nothing(spark, rows):
+    data = [(key, "D", row["url"], TEXTS[key]) for key, row in rows.items()]
+    documents = spark.createDataFrame(data, "doc_id STRING, dump STRING, url STRING, text STRING")
+    again = documents.coalesce(1).transform(annotate, recipe=DCLM_BASELINE).collect()
+    assert {row["doc_id"]: row.asDict(recursive=True) for row in again} == rows
+
+
+def test_the_faithful_recipe_keeps_the_originals_mistake(spark):
+    text = "看 https://www.example.org/ and so on"
+    documents = spark.createDataFrame([("a", "D", None, text)], "doc_id STRING, dump STRING, url STRING, text STRING")
+    faithful = documents.transform(annotate, recipe=DCLM_BASELINE_FAITHFUL).head()["text"]
+    fixed = documents.transform(annotate, recipe=DCLM_BASELINE).head()["text"]
+    assert (faithful, "example" in fixed) == (text, False)

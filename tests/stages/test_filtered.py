@@ -1,0 +1,89 @@
+"""`filtered`: the first bound broken is the reason, in the recipe's order."""
+
+import pytest
+
+from dclm_spark import schemas
+from dclm_spark.recipes import DCLM_BASELINE, Bound, Recipe
+from dclm_spark.stages.filtered import filter_documents
+
+SOUND = {
+    "urls": ("example.org", "example.org", None, None, None),
+    "language": ("en", 0.9, 0.9),
+    "quality": (100, 100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
+}
+
+
+def _document(doc_id, **changes):
+    """A row of `annotated` that breaks nothing, but for the signals named `group__name`."""
+    groups = {
+        name: dict(zip((f.name for f in schemas.SIGNAL_GROUPS[name]), SOUND[name], strict=True)) for name in SOUND
+    }
+    for signal, value in changes.items():
+        group, name = signal.split("__")
+        groups[group][name] = value
+    return (doc_id, "D", "http://example.org/", *(tuple(groups[name].values()) for name in SOUND), "text")
+
+
+# (changed signals, reason, value): one row a rule, on both sides of its bound.
+CASES = [
+    ({}, None, None),
+    ({"urls__n_strict_words": 0, "urls__n_hard_words": 0, "urls__n_soft_words": 1}, None, None),
+    ({"urls__n_strict_words": 1}, "urls.n_strict_words", 1.0),
+    ({"urls__n_soft_words": 2}, "urls.n_soft_words", 2.0),
+    ({"language__p_target": 0.65}, "language.p_target", 0.65),
+    ({"language__p_target": 0.66}, None, None),
+    ({"quality__n_words": 49}, "quality.n_words", 49.0),
+    ({"quality__n_words": 100_000}, None, None),
+    ({"quality__n_words": 100_001}, "quality.n_words", 100_001.0),
+    ({"quality__mean_word_chars": 2.99}, "quality.mean_word_chars", 2.99),
+    ({"quality__mean_word_chars": None}, None, None),
+    ({"quality__symbols_per_word": float("inf")}, "quality.symbols_per_word", float("inf")),
+    ({"quality__n_stop_words": 1}, "quality.n_stop_words", 1.0),
+    ({"quality__n_stop_words": 1, "quality__n_words": 3}, "quality.n_words", 3.0),
+    ({"quality__n_words": 3, "language__p_target": 0.1}, "language.p_target", 0.1),
+]
+
+
+@pytest.fixture(scope="module")
+def flagged(spark):
+    rows = [_document(str(i), **changes) for i, (changes, *_) in enumerate(CASES)]
+    annotated = spark.createDataFrame(rows, schemas.spark_schema(schemas.ANNOTATED))
+    return {int(row["doc_id"]): row for row in filter_documents(annotated, recipe=DCLM_BASELINE).collect()}
+
+
+@pytest.mark.parametrize("case", range(len(CASES)))
+def test_the_first_broken_bound_is_the_reason(flagged, case):
+    _, reason, value = CASES[case]
+    assert (flagged[case]["removed_by"], flagged[case]["value"]) == (reason, value)
+    assert (flagged[case]["detail"] is None) == (reason is None)
+
+
+def test_the_bound_is_told_in_words(flagged):
+    assert flagged[4]["detail"] == "> 0.65"
+    assert flagged[6]["detail"] == ">= 50 and <= 100000"
+
+
+def test_spark_and_the_recipe_decide_alike(flagged):
+    for case, (changes, *_) in enumerate(CASES):
+        row = _document("x", **changes)
+        values = dict(zip(schemas.ANNOTATED.names, row, strict=True))
+        names = {group: [f.name for f in struct] for group, struct in schemas.SIGNAL_GROUPS.items()}
+        broken = [
+            bound.signal
+            for bound in DCLM_BASELINE.bounds
+            for group, name in [bound.signal.split(".")]
+            if bound.breaks(values[group][names[group].index(name)])
+        ]
+        assert flagged[case]["removed_by"] == (broken[0] if broken else None)
+
+
+def test_a_recipe_without_bounds_keeps_all(spark):
+    annotated = spark.createDataFrame([_document("a", quality__n_words=0)], schemas.spark_schema(schemas.ANNOTATED))
+    assert filter_documents(annotated, recipe=Recipe("all")).where("removed_by IS NULL").count() == 1
+
+
+def test_columns_are_those_of_the_tables(spark):
+    annotated = spark.createDataFrame([_document("a")], schemas.spark_schema(schemas.ANNOTATED))
+    flagged = filter_documents(annotated, recipe=Recipe("one", bounds=(Bound("quality.n_words", at_least=1),)))
+    assert set(schemas.FILTERED.names) < set(flagged.columns)
+    assert {"removed_by", "value", "detail"} < set(flagged.columns)

@@ -1,0 +1,91 @@
+"""Recipes: what is refused, and what makes two recipes the same."""
+
+import dataclasses
+
+import pytest
+
+from dclm_spark import recipes
+from dclm_spark.errors import RecipeError
+from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
+from dclm_spark.recipes import DCLM_BASELINE, Bound, Extraction, Recipe
+
+
+@pytest.mark.parametrize(
+    ("bound", "words"),
+    [
+        (Bound("quality.n_wrods", at_least=1), "unknown signal 'quality.n_wrods'"),
+        (Bound("language.code", at_least=1), "unknown signal"),
+        (Bound("quality.n_words", at_least=100, at_most=50), "cross"),
+        (Bound("quality.n_words", above=50, at_most=50), "cross"),
+        (Bound("quality.n_words"), "limits nothing"),
+        (Bound("quality.n_words", at_least=float("nan")), "not a number"),
+    ],
+)
+def test_bounds_that_cannot_be_meant_are_named(bound, words):
+    assert words in " ".join(bound.problems())
+
+
+def test_a_bound_may_allow_one_value():
+    assert Bound("quality.n_words", at_least=50, at_most=50).problems() == []
+
+
+@pytest.mark.parametrize(
+    ("bound", "breaking", "kept"),
+    [
+        (Bound("quality.n_words", at_least=50), 49, 50),
+        (Bound("language.p_target", above=0.65), 0.65, 0.650001),
+        (Bound("quality.n_words", at_most=9), 10, 9),
+        (Bound("quality.n_words", below=9), 9, 8),
+    ],
+)
+def test_open_and_closed_limits(bound, breaking, kept):
+    assert bound.breaks(breaking)
+    assert not bound.breaks(kept)
+    assert not bound.breaks(None)
+
+
+def test_all_problems_are_listed_at_once():
+    recipe = Recipe(
+        "mine",
+        extraction=Extraction(charset="utf8", max_page_bytes=0),
+        bounds=(Bound("a.b", at_least=1),),
+        max_fault_share=2,
+    )
+    assert len(recipe.problems()) == 4
+
+
+def test_the_hash_follows_the_choices_not_their_spelling():
+    same = dataclasses.replace(DCLM_BASELINE, bounds=list(DCLM_BASELINE.bounds))
+    assert recipe_hash(same) == recipe_hash(DCLM_BASELINE)
+    assert recipe_hash(Bound("quality.n_words", at_least=50)) == recipe_hash(Bound("quality.n_words", at_least=50.0))
+    other = dataclasses.replace(DCLM_BASELINE, bounds=DCLM_BASELINE.bounds[1:])
+    assert recipe_hash(other) != recipe_hash(DCLM_BASELINE)
+    assert recipe_hash(other.extraction) == recipe_hash(DCLM_BASELINE.extraction)
+
+
+def test_a_recipe_file_may_leave_out_what_is_default():
+    recipe = from_json('{"name": "short", "bounds": [{"signal": "quality.n_words", "at_least": 10}]}')
+    assert recipe.extraction == Extraction()
+    assert recipe.bounds == (Bound("quality.n_words", at_least=10),)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{", "no JSON"),
+        ("[]", "expected an object"),
+        ('{"name": "x", "bounds": [{"signal": "a.b", "min": 1}]}', "unknown field 'min'"),
+        ('{"extraction": {"extractr": "x"}}', "unknown field 'extractr'"),
+        ("{}", "lacks the field 'name'"),
+        ('{"name": "x", "bounds": 3}', "bounds"),
+        ('{"name": "x", "bounds": [{"signal": "quality.n_words", "at_least": "many"}]}', "at_least"),
+    ],
+)
+def test_a_wrong_recipe_file_is_one_clear_error(text, words):
+    with pytest.raises(RecipeError, match=words):
+        from_json(text)
+
+
+def test_json_keeps_every_choice():
+    recipe = recipes.DCLM_BASELINE_FAITHFUL
+    assert from_json(canonical_json(recipe)) == recipe
