@@ -3,9 +3,9 @@
     pip install uniseg==0.10.1 unicodedata2==16.0.0 numpy
     python -m benchmarks.make_unicode_tables
 
-Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe); letters, numbers and spaces
-are unicodedata2's under the rules of CPython's str methods; lower case, and the two properties that the final sigma asks
-for, are those of the Python that runs this (3.11: Unicode 14.0, since no package offers the mapping of another version).
+Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
+spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, and the two properties that the final
+sigma asks for, are those of the Python that runs this (3.11, so Unicode 14.0): neither package has them.
 """
 
 import sys

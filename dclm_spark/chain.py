@@ -1,6 +1,7 @@
 """The stages of one dump, one after the other: each is up to date, refused, or made and recorded in `runs`."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,6 +119,16 @@ class Job:
         return run if run["upstream_runs"] == upstream_runs else None
 
 
+def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
+    """Which stages of a chain a forced job redoes: those that another recipe made, or all where none is such.
+
+    What follows a stage that is redone is out of date, and is redone without force.
+    """
+    runs = {stage: last_run(job.warehouse, stage, job.dump) for stage in stages}
+    others = {stage for stage, run in runs.items() if run and run["part_hash"] != part_hash(job.recipe, stage)}
+    return others or set(stages)
+
+
 def make_documents(job: Job, source: Source, *, batch_files: int | None = None, restart: bool = False) -> Outcome:
     """`documents` (with `quarantine` and `files`) of one dump from its archive files.
 
@@ -175,16 +186,16 @@ def default_batch_files(warehouse: Warehouse) -> int:
     if not master.startswith("local"):
         return 1_000
     cores = master.removeprefix("local").strip("[]").split(",")[0]
-    return 16 * (int(cores) if cores.isdigit() else 4)
+    return 16 * (int(cores) if cores.isdigit() else os.cpu_count() or 1)
 
 
 def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
     n_faults, n_records = run["n_faults"], run["n_rows_in"]
     if n_faults > recipe.max_fault_share * n_records:
         raise FaultLimitError(
-            f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, more "
-            f"than the recipe's limit of {recipe.max_fault_share:.1%}; all tables are written: `dclm-spark funnel` shows "
-            "the kinds, --max-fault-share raises the limit"
+            f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
+            "more than the recipe's limit of {recipe.max_fault_share:.1%}; all tables are written: `dclm-spark funnel` "
+            "shows the kinds, --max-fault-share raises the limit"
         )
 
 

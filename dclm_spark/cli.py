@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -39,8 +40,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"dclm-spark: {line}", file=sys.stderr)
         return EXIT_USAGE
-    print(json.dumps(answer, default=str, ensure_ascii=False) if arguments.json else words)
+    print(_json(answer) if arguments.json else words)
     return 0
+
+
+def _json(answer: Any) -> str:
+    """An answer as JSON; a number without end, which JSON cannot hold, as the text "inf"."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(entry) for key, entry in value.items()}
+        if isinstance(value, list):
+            return [plain(entry) for entry in value]
+        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+    return json.dumps(plain(answer), default=str, ensure_ascii=False)
 
 
 # -- commands: each returns its answer as data, and as words ----------------------------------------------------------
@@ -72,8 +86,10 @@ def _make(arguments: argparse.Namespace, stages: Sequence[str]) -> tuple[Any, st
         is_forced=arguments.force,
         is_quiet=arguments.quiet,
     )
+    forced = chain.forced_stages(job, stages) if arguments.force else set()
     outcomes = []
     for stage in stages:
+        job = dataclasses.replace(job, is_forced=stage in forced)
         if stage == "documents":
             source = Source(arguments.input, arguments.base_url, _storage_options(arguments))
             outcome = chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
@@ -282,7 +298,7 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="WHAT",
-        help="WARC, ARC or WET files: paths, globs, folders, http(s):// or s3:// URLs, or lists of them (warc.paths.gz)",
+        help="WARC, ARC or WET files: paths, globs, folders, http(s):// or s3:// URLs, or lists of them (*.paths.gz)",
     )
     group.add_argument("--base-url", help="what a list's relative entries are joined to, such as s3://commoncrawl/")
     group.add_argument("--anonymous", action="store_true", help="read S3 without credentials")

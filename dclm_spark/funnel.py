@@ -68,10 +68,19 @@ def _count_dump(dump: str, runs: dict[tuple[str, str], dict[str, Any]], home) ->
             "removed": {bound.signal: removed.get(bound.signal, 0) for bound in recipe.bounds},
             "filtered": filtered.read("filtered", dump=dump).count(),
         }
+        if (dump, "annotated") in runs and (dump, "documents") in runs:
+            entry["is_stale"] = not (
+                _was_made_from(runs, dump, "annotated", "documents")
+                and _was_made_from(runs, dump, "filtered", "annotated")
+            )
         if "documents" in entry:
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
     return entry
+
+
+def _was_made_from(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str, before: str) -> bool:
+    return runs[dump, stage]["upstream_runs"].get(before) == runs[dump, before]["run_id"]
 
 
 def _grouped(rows, column: str):
@@ -111,6 +120,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
         for signal, n in entry["removed"].items():
             line(signal, n, documents, note=entry["bounds"][signal], indent=4)
         line("filtered", entry["filtered"], documents)
+    if entry.get("is_stale"):
+        lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:
         word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
         lines.append(f"  {word}: records = skipped + quarantined + documents, documents = removed + filtered")

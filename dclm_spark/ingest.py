@@ -1,8 +1,8 @@
 """Archive files -> `documents`, batch by batch, so that a run that was killed goes on where it stopped.
 
-The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once, kept,
-and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes it. A rerun takes the
-batches that are not closed; a restart is a new attempt.
+The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once,
+kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes it. A rerun
+takes the batches that are not closed; a restart is a new attempt.
 """
 
 import uuid
@@ -115,7 +115,8 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
     if plan.part_hash != part_hash(recipe, STAGE):
         raise InputError(
             [
-                f"{dump} was begun with another recipe's extraction; finish it with that one, or --restart replaces the dump"
+                f"{dump} was begun with another recipe's extraction: finish it with that one, "
+                "or --restart replaces the dump"
             ]
         )
 

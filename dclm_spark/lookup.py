@@ -35,24 +35,30 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
     if not found:
         where = " or ".join(map(str, places))
         raise WarehouseError(
-            [
-                f"no document or quarantined record {page!r} in {where}; expected a URL as the crawl wrote it, or a doc_id"
-            ]
+            [f"{where} has no document or quarantined record {page!r}; expected a URL as crawled, or a doc_id"]
         )
     return found
 
 
 def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict[str, Any]:
     dump, doc_id = document["dump"], document["doc_id"]
-    explained = dict(document)
+    holder = _holder("annotated", dump, places)
+    if holder is None:
+        return document
+    place, _ = holder
+    row = place.read("annotated", dump=dump).where(F.col("doc_id") == doc_id).head()
+    if row is None:  # `documents` was made anew since
+        return document
+    _, decided = _holder("filtered", dump, places) or holder
+    recipe = recipe_json.from_json(decided["recipe_json"])
+    annotated = row.asDict(recursive=True)
+    return {**document, "recipe": recipe.name, **judge(annotated, recipe), "text": annotated["text"]}
+
+
+def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:
+    """The first of the warehouses that has finished the stage for the dump, and its run."""
     for place in places:
-        run = last_run(place, "annotated", dump)
-        if run is None:
-            continue
-        row = place.read("annotated", dump=dump).where(F.col("doc_id") == doc_id).head()
-        decided = next((found for p in places if (found := last_run(p, "filtered", dump)) is not None), run)
-        recipe = recipe_json.from_json(decided["recipe_json"])
-        annotated = row.asDict(recursive=True)
-        explained |= {"recipe": recipe.name, **judge(annotated, recipe), "text": annotated["text"]}
-        break
-    return explained
+        run = last_run(place, stage, dump)
+        if run is not None:
+            return place, run
+    return None

@@ -55,14 +55,14 @@ class Warehouse:
 
     Args:
         spark: The session to work in.
-        location: A folder (a local path or any URL that Spark can write), or `catalog.schema`. A local folder whose name
-            looks like the latter is written `./name.name`.
+        location: A folder (a path or any URL that Spark can write), or `catalog.schema`. A folder whose name looks like
+            the latter is written `./name.name`.
     """
 
     def __init__(self, spark: "SparkSession", location: str):
         self.spark = spark
         self.is_catalog = bool(_CATALOG_AND_SCHEMA.fullmatch(location))
-        is_local = not self.is_catalog and "://" not in location and not location.startswith("dbfs:")
+        is_local = not self.is_catalog and not re.match(r"\w+:", location) and _shares_this_disk(spark)
         self.location = os.path.abspath(location) if is_local else location.rstrip("/")
         self._local = Path(self.location) if is_local else None
 
@@ -191,6 +191,11 @@ class Warehouse:
     def version(self, table: str) -> int:
         """The latest version of a table."""
         return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").head()["version"]
+
+
+def _shares_this_disk(spark: "SparkSession") -> bool:
+    """True if a plain path means the same file here and in Spark: on a cluster it may lie in HDFS or DBFS."""
+    return spark.conf.get("spark.master", "").startswith("local") and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
 def _matches(where: Mapping[str, str]) -> "Column":

@@ -21,7 +21,11 @@ def html(body: str, *, title: str = "A page") -> bytes:
 
 
 def write_warc(
-    path: Path, pages: Iterable[tuple[str, bytes]], *, content_type: str = "text/html; charset=utf-8", status: str = "200 OK"
+    path: Path,
+    pages: Iterable[tuple[str, bytes]],
+    *,
+    content_type: str = "text/html; charset=utf-8",
+    status: str = "200 OK",
 ) -> Path:
     """A WARC file (gzip by record where the name ends in .gz) of a warcinfo record and one response a (url, html) pair.
 

@@ -1,4 +1,4 @@
-"""What every test may ask for: a session, a warehouse, the bundled records, and the large folder where it is present."""
+"""What every test may ask for: a session, a warehouse, the bundled records, and the large folder if present."""
 
 import os
 from pathlib import Path

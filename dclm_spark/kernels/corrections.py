@@ -81,7 +81,8 @@ def correct_text(text: pa.Array, *, url_removal: str, max_newlines: int | None) 
     offsets = offsets - offsets[0]
     cuts_urls = np.full(len(text), url_removal != "none")
     if url_removal == "faithful":
-        cuts_urls[:] = [_begins_with_tld(corrected[start:stop]) for start, stop in zip(offsets, offsets[1:], strict=False)]
+        for row in range(len(text)):
+            cuts_urls[row] = _begins_with_tld(corrected[offsets[row] : offsets[row + 1]])
     limit = _UNLIMITED if max_newlines is None else max_newlines
     cuts_addresses = url_removal != "none"
     new_offsets = _correct_rows(corrected, offsets, cuts_urls, cuts_addresses, limit, char_tables(), _tld_set())

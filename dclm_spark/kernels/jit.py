@@ -2,9 +2,9 @@
 
 Numba keeps machine code beside the source file and calls it fresh as long as *that* file is unchanged. Here that would
 fail twice: a package in a zip (`--py-files`) or a read-only site-packages has no such place, and a kernel that has
-inlined a function of another module would keep the old one after an upgrade. So the code of a kernel is kept in a folder
-named by a hash of all kernels' sources, under `NUMBA_CACHE_DIR`, else under a folder of the user's in the temporary
-directory. Without a place to write, kernels compile in memory, in every worker.
+inlined a function of another module would keep the old one after an upgrade. So the code is kept in a folder named by a
+hash of all kernels' sources, under `NUMBA_CACHE_DIR`, else under a folder of the user's in the temporary directory.
+Without a place to write, kernels compile in memory, in every worker.
 
 Nothing is read or written at import: a kernel looks for its cache when it is first called.
 """
@@ -25,7 +25,9 @@ from numba.extending import register_jitable
 
 
 def kernel(function):
-    """The function, one that Python calls, compiled on its first call, without the GIL, its machine code shared by all workers of a machine.
+    """The function, one that Python calls, compiled on its first call; all workers of a machine share the code.
+
+    It runs without the GIL.
 
     >>> @kernel
     ... def twice(number):
@@ -130,7 +132,7 @@ class _KernelFiles(FunctionCache):
 
 
 class _KernelCache:
-    """The cache of one kernel, found on first use; a cache that fails in any way costs a compilation, never an error."""
+    """The cache of one kernel, found on first use; one that fails in any way costs a compilation, never an error."""
 
     def __init__(self, function):
         self._function = function

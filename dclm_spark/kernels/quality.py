@@ -1,6 +1,6 @@
 """Gopher's quality signals of a text, as DCLM measures them: counts and ratios that the recipe puts bounds on.
 
-Source: Rae et al. 2021 (Gopher), appendix A.1.1, in the reading of DCLM's `baselines/mappers/filters/content_filters.py`.
+Source: Rae et al. 2021 (Gopher), appendix A.1.1, as DCLM reads it in `baselines/mappers/filters/content_filters.py`.
 """
 
 import functools
@@ -44,12 +44,12 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
     - `n_chars`: code points
     - `n_lines`: lines, split at "\\n", that are not blank
     - `mean_word_chars`: mean code points a word; 0.0 without words
-    - `symbols_per_word`: occurrences of "#", "...", ". . ." and "…" a word, each of the four counted by itself and without
+    - `symbols_per_word`: occurrences of "#", "...", ". . ." and "…" a word, each of the four counted by itself, without
       overlap; infinite without words, since DCLM drops such a page
     - `frac_bullet_lines`: share of lines that start with ●, •, * or - after white space; 0.0 without lines
     - `frac_ellipsis_lines`: share of lines that end with "...", ". . ." or "…" before white space; 0.0 without lines
     - `frac_words_without_letter`: share of words without any letter (`str.isalpha`); 1.0 without words
-    - `n_stop_words`: words whose `str.lower` is one of `stop_words`, every occurrence; Gopher asks for two different ones
+    - `n_stop_words`: words whose `str.lower` is one of `stop_words`, every occurrence (Gopher asks for two different)
 
     Args:
         text: Strings, a slice or not.
@@ -125,7 +125,7 @@ def _count_symbols(points, n_chars):
             if at >= next_spaced_dots and _is_spaced_dots(points, at, n_chars):
                 n_symbols += 1
                 next_spaced_dots = at + 5
-        elif point == _HASH or point == _ELLIPSIS:
+        elif point in (_HASH, _ELLIPSIS):
             n_symbols += 1
     return n_symbols
 

@@ -105,7 +105,7 @@ def next_word_end(flags, start, stop):
             elif visible == NUMERIC:  # WB11, WB12
                 joins = following == NUMERIC
             else:  # WB6, WB7
-                joins = following == ALETTER or following == HEBREW_LETTER
+                joins = following in (ALETTER, HEBREW_LETTER)
             if joins:
                 at = after
                 current = visible = following
@@ -201,7 +201,7 @@ def _count(text: pa.Array, definition: int) -> pa.Int32Array:
 def count_words_uax29(text: pa.Array) -> pa.Int32Array:
     """The number of UAX #29 words of each text; null for null.
 
-    A word is a segment that starts with a letter or number: DCLM's `split_words(model="uniseg", ignore_punctuation=True)`.
+    Segments that start with a letter or number: DCLM's `split_words(model="uniseg", ignore_punctuation=True)`.
 
     >>> count_words_uax29(pa.array(["It can't be 3.5, can it?", "", None])).to_pylist()
     [6, 0, None]

@@ -1,4 +1,4 @@
-"""Corrections: against the two regular expressions of DCLM, written out, on made-up text; and their pathological text."""
+"""Corrections: against the two regular expressions of DCLM on made-up text, and on text that stalls those."""
 
 import random
 import re
@@ -18,9 +18,10 @@ ADDRESS = re.compile(rf"\s{{0,10}}\b((https?|ftp)://)?(?:[0-2]?[0-9]{{1,2}}\.){{
 GUARD = re.compile(TLD_PATTERN, re.IGNORECASE)
 
 PIECES = [
-    *("http://", "https://", "ftp://", "s", "x", "://", "/", ".", ".", ".", ".com", ".co", "com", "co", "uk", "org", "Com"),
+    *("http://", "https://", "ftp://", "s", "x", "://", "/", ".", ".", ".", ".com", ".co", "com", "co", "uk", "Com"),
     *(".भारत", "भारत", "भारतम्", ".சிங்கப்பூர்", "சிங்கப்பூர்", ".中国", "中国", ".中信", ".한국", "닷컴", ".닷컴"),
-    *(" ", "  ", " " * 12, "\u3000", "\xa0", "\n", "\n\n\n\n", "\t", "\x1c", "\0", "é", "…", "😀", "١", "\u0bcd", "\u093e"),
+    *(" ", "  ", " " * 12, "\u3000", "\xa0", "\n", "\n\n\n\n", "\t", "\x1c", "\0"),
+    *("é", "…", "😀", "١", "\u0bcd", "\u093e"),
     *"_-@:%~#=?&()+ſKİı",
     *("1", "12", "123", "256", "299", "300", "0", "1.2.3.4", "10.0.0.1", "1.2.3.", "1." * 4),
     *("a", "b", "abc", "The ", "in", "a" * 100, "b" * 150, "c.com" * 3),
@@ -70,7 +71,7 @@ def test_domains_are_small_letters_in_ascii():
         ("example.com", ""),  # stays, empty: the bound on length takes it out
         ("See https://example.com/a?b=(1). Then", "See Then"),
         ("e.g. a sentence. another one", "e.g. a sentence. another one"),
-        ("no space.in between", " between"),  # a false alarm of the original: .in is India
+        ("no space.in between", "no between"),  # DCLM's false alarm: .in is India
         ("mail me@example.org, please", "mail, please"),
         ("EXAMPLE.COM", "EXAMPLE.COM"),
         ("at 192.168.0.1:8080/x now", "at now"),
@@ -107,7 +108,7 @@ def test_arguments_that_cannot_be_right(url_removal, max_newlines):
 
 @pytest.mark.parametrize(
     "piece",
-    ["a", "\n", ".", ("a" * 255 + "."), "a.com.", ".comx", "1", "1.2.3.", " ", (" " * 99 + "a.co"), ".คอมx", "http://", "é"],
+    [*"a\n.1 é", "a" * 255 + ".", "a.com.", ".comx", "1.2.3.", " " * 99 + "a.co", ".คอมx", "http://"],
     ids=lambda piece: ascii(piece[:6]),
 )
 def test_time_is_linear_in_length(piece):

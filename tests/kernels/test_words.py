@@ -1,4 +1,4 @@
-"""Words by the three definitions: against Python's own methods, uniseg and fastText, on made-up text in many scripts."""
+"""Words by the three definitions: against Python's methods, uniseg and fastText, on text made up in many scripts."""
 
 import random
 import sys
@@ -30,35 +30,32 @@ PIECES = [
     *("٣", "٫", "٬", "۴", "१", "²", "½", "Ⅷ", "①", "𝟘"),
     *("العربية", "ـ", "Ω", "Привет", "ა", "Ა", "ꙮ"),
     *("😀", "👍🏽", "👩\u200d👩\u200d👧", "❤\ufe0f", "ℹ", "Ⓜ", "©", "🇩🇪", "🇩", "🇪🇺🇺", "🏴\U000e0067\U000e007f"),
-    *("\u200d", "\u200dℹ", "\u200d😀", "\U0001d400", "\U00020000", "\U0010ffff", "\ue000", "\ufffd"),
+    *("\u200d", "\u200dℹ", "\u200d😀", "\U0001d400", "\U00020000", "\ue000", "\ufffd"),
 ]
+
+
+# Python's own tables may be older than the package's: what they do not know is left out.
+KNOWN = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cn", "Cs")]
 
 
 def made_up_texts(n_texts: int, *, seed: int) -> list[str]:
     chance = random.Random(seed)
     texts = ["".join(chance.choices(PIECES, k=chance.randint(0, 30))) for _ in range(n_texts)]
-    # Any code point that may stand in a string, with neighbours that rules look at.
-    anything = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
-    texts += ["".join(chance.choices(anything + PIECES * 2000, k=chance.randint(1, 30))) for _ in range(n_texts)]
-    return texts
+    # Any code point, among neighbours that the rules look at.
+    anything = KNOWN + PIECES * 2000
+    return texts + ["".join(chance.choices(anything, k=chance.randint(1, 30))) for _ in range(n_texts)]
 
 
 TEXTS = made_up_texts(3000, seed=29)
 
 
-def is_known(char: str) -> bool:
-    """Whether this Python's tables, which may be older than the package's, know the character."""
-    return unicodedata.category(char) != "Cn"
-
-
 def test_flags_are_what_the_string_methods_say():
     tables = char_tables()
-    for point in filter(lambda point: is_known(chr(point)), range(sys.maxunicode + 1)):
-        flags = int(tables.flags[tables.blocks[point >> 8], point & 0xFF])
-        char = chr(point)
-        assert bool(flags & IS_LETTER) == char.isalpha(), hex(point)
-        assert bool(flags & IS_ALNUM) == char.isalnum(), hex(point)
-        assert bool(flags & IS_SPACE) == char.isspace(), hex(point)
+    for char in KNOWN:
+        flags = int(tables.flags[tables.blocks[ord(char) >> 8], ord(char) & 0xFF])
+        assert bool(flags & IS_LETTER) == char.isalpha(), ascii(char)
+        assert bool(flags & IS_ALNUM) == char.isalnum(), ascii(char)
+        assert bool(flags & IS_SPACE) == char.isspace(), ascii(char)
 
 
 def test_split_words_are_those_of_str_split():
@@ -67,18 +64,16 @@ def test_split_words_are_those_of_str_split():
 
 def test_uax29_words_are_those_of_uniseg():
     uniseg = pytest.importorskip("uniseg.wordbreak", reason="uniseg, the reference of the word breaker, is missing")
-    known = [text for text in TEXTS if all(map(is_known, text))]
-    assert len(known) > len(TEXTS) / 2
-    for text in known:
+    for text in TEXTS:
         assert words_uax29(text) == [word for word in uniseg.words(text) if word[0].isalnum()], ascii(text)
-    counts = count_words_uax29(pa.array(known)).to_pylist()
-    assert counts == [len(words_uax29(text)) for text in known]
+    counts = count_words_uax29(pa.array(TEXTS)).to_pylist()
+    assert counts == [len(words_uax29(text)) for text in TEXTS]
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("The quick (“brown”) fox can’t jump 32.3 feet, right?", "The quick brown fox can’t jump 32.3 feet right".split()),
+        ("The (“brown”) fox can’t jump 32.3 feet, no?", ["The", "brown", "fox", "can’t", "jump", "32.3", "feet", "no"]),
         ("a\u200d\u200d'\u0301b", ["a\u200d\u200d'\u0301b"]),
         ("a''b a'1 1'a 1.2.3, 4,a", ["a", "b", "a", "1", "1", "a", "1.2.3", "4", "a"]),
         ("\r\n\u0301a", ["a"]),
@@ -93,9 +88,8 @@ def test_uax29_words_by_hand(text, words):
 
 def test_fasttext_words_are_those_of_fasttext():
     tokenize = pytest.importorskip("fasttext", reason="fastText is missing").FastText.tokenize
-    known = [text for text in TEXTS if all(map(is_known, text))]
-    expected = [sum(token[0].isalnum() for token in tokenize(text)) for text in known]
-    assert count_words_fasttext(pa.array(known)).to_pylist() == expected
+    expected = [sum(token[0].isalnum() for token in tokenize(text)) for text in TEXTS]
+    assert count_words_fasttext(pa.array(TEXTS)).to_pylist() == expected
 
 
 @pytest.mark.parametrize("count", [count_words_uax29, count_words_split, count_words_fasttext])

@@ -10,7 +10,7 @@ from tests.archives import ENGLISH
 TEXTS = {
     "english": ENGLISH * 2,
     "empty": "",
-    "german": "Der Hafen der alten Stadt liegt westlich der Hügel, und die Straße dorthin ist älter als jede Erinnerung. " * 3,
+    "german": "Der Hafen der alten Stadt liegt westlich der Hügel, und die Straße ist älter als jede Erinnerung. " * 3,
     "japanese": "古い町の港は丘の西にあり、そこへ続く道は誰も覚えていないほど昔からある。" * 3,
     "with url": "Look at the page https://www.example.org/a/b?c=d for more of it, and have a look to the next one.",
     "newlines": "one\n\n\n\n\ntwo",

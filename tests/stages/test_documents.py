@@ -77,8 +77,8 @@ def test_each_file_has_a_task_of_its_own(spark):
 
     for n in (1, 7, 23):
         files = spark.createDataFrame([(i, f"f{i}") for i in range(n)], "position INT, path STRING").repartition(3)
-        tasks = [row["task"] for row in one_a_task(files, n, position="position").mapInArrow(number, "task BIGINT").collect()]
-        assert sorted(tasks) == list(range(n))
+        rows = one_a_task(files, n, position="position").mapInArrow(number, "task BIGINT").collect()
+        assert sorted(row["task"] for row in rows) == list(range(n))
 
 
 def test_the_rows_fit_the_tables():
