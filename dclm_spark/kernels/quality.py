@@ -79,8 +79,7 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
         counts[:, _STOP_WORDS],
     ]
     arrays = [
-        pa.array(column.astype(field.type.to_pandas_dtype()), mask=is_null)
-        for field, column in zip(QUALITY_TYPE, columns, strict=True)
+        pa.array(column, type=field.type, mask=is_null) for field, column in zip(QUALITY_TYPE, columns, strict=True)
     ]
     return pa.StructArray.from_arrays(arrays, fields=list(QUALITY_TYPE), mask=pa.array(is_null))
 

@@ -1,0 +1,217 @@
+"""Whatever is killed with -9, and whenever: the same command again ends with the rows of a run that nothing disturbed.
+
+Each command is a process of its own with a JVM of its own, as a user's. `doomed.py` says how the moments are hit.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.archives import english_pages, html, write_warc
+from tests.cluster import standalone_cluster
+from tests.tables import assert_balanced, assert_same, content, version
+
+ROOT = Path(__file__).parents[2]
+DOOMED = Path(__file__).with_name("doomed.py")
+DUMP = "CC-MAIN-2022-05"
+BATCHES = (("file-0", "file-1"), ("file-2", "file-3"), ("file-4", "file-5"))
+FILES = {name: number for number, batch in enumerate(BATCHES) for name in batch}
+SECONDS = 900  # for one command on a machine that does much else
+
+
+class Lake:
+    """A warehouse, and the commands that are run on it, each in a session (of processes) of its own."""
+
+    def __init__(self, folder: Path, archives: Path):
+        self.folder = folder
+        self.warehouse = folder / "lake"
+        self._archives = archives
+        self._n = 0
+
+    def start(self, victim: str, moment: str, command: str, *options: str) -> tuple[subprocess.Popen, Path]:
+        """Starts a command that is watched; gives the process and the folder of its notes."""
+        notes = self.folder / f"notes-{self._n}"
+        notes.mkdir(parents=True)
+        self._n += 1
+        arguments = [command, "--warehouse", str(self.warehouse), "--dump", DUMP, "--quiet", *options]
+        if command in ("run", "documents"):
+            arguments += ["--input", str(self._archives), "--batch-files", "2", "--max-fault-share", "0.5"]
+        if "--master" not in options:
+            arguments += ["--master", "local[2]"]
+        process = subprocess.Popen(
+            [sys.executable, str(DOOMED), str(notes), victim, moment, *arguments],
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        return process, notes
+
+    def kill(self, victim: str, moment: str, command: str, *options: str) -> list[str]:
+        """Runs a command until it is killed and its processes are gone; gives the names of the archives it opened."""
+        process, notes = self.start(victim, moment, command, *options)
+        said = finish(process)
+        assert process.returncode == -signal.SIGKILL, said
+        return opened(notes)
+
+    def run(self, command: str, *options: str, victim: str = "nobody", moment: str = "reading none") -> list[str]:
+        """Runs a command to its end; gives the names of the archives it opened."""
+        process, notes = self.start(victim, moment, command, *options)
+        said = finish(process)
+        assert process.returncode == 0, said
+        return opened(notes)
+
+    def versions(self, *tables: str) -> tuple[int, ...]:
+        return tuple(version(self.warehouse, table) for table in tables)
+
+
+def finish(process: subprocess.Popen) -> str:
+    """What a process said, once it has ended and left nobody behind: a JVM without its driver has to end by itself."""
+    try:
+        said, _ = process.communicate(timeout=SECONDS)
+        deadline = time.monotonic() + 60
+        while (left := family(process.pid)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not left, f"{left} outlived their driver by a minute"
+        return said
+    finally:
+        for member in family(process.pid):
+            member.kill()
+
+
+def family(session: int) -> list[psutil.Process]:
+    """The processes of a session, whoever their parents are now."""
+    members = []
+    for process in psutil.process_iter():
+        try:
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                members.append(process)
+        except (ProcessLookupError, psutil.NoSuchProcess):
+            continue
+    return members
+
+
+def opened(notes: Path) -> list[str]:
+    """The archives that a command opened, without suffixes, sorted, repetitions and all."""
+    path = notes / "opened"
+    return sorted(line.partition(".")[0] for line in path.read_text().splitlines()) if path.exists() else []
+
+
+@pytest.fixture(scope="module")
+def archives(tmp_path_factory) -> Path:
+    """Six archives; each holds pages to keep, one to remove, and ends too early, so that no table stays empty."""
+    folder = tmp_path_factory.mktemp("archives")
+    for name in FILES:
+        site = f"{name}.org"
+        pages = [*english_pages(8, site=site), (f"http://{site}/short", html("<p>Too short.</p>")), ("http://cut/", b"?")]
+        path = write_warc(folder / f"{name}.warc.gz", pages)
+        path.write_bytes(path.read_bytes()[:-60])
+    return folder
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, archives) -> dict[str, list[str]]:
+    """The content of a warehouse that nobody disturbed."""
+    lake = Lake(tmp_path_factory.mktemp("undisturbed"), archives)
+    assert lake.run("run") == sorted(FILES), "each archive is opened once, though its rows go to three tables"
+    found = content(lake.warehouse)
+    assert {table: len(rows) for table, rows in found.items()} == {
+        "documents": 54,
+        "quarantine": 6,
+        "files": 6,
+        "annotated": 54,
+        "filtered": 48,
+        "removed": 6,
+    }
+    return found
+
+
+@pytest.fixture
+def lake(tmp_path, archives) -> Lake:
+    return Lake(tmp_path, archives)
+
+
+def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
+    """One warehouse, killed again and again: each command goes on from what the one before it left."""
+    # In the middle of reading: the plan is all there is.
+    lake.kill("group", "reading file-1", "run")
+    assert lake.versions("plans", "quarantine", "documents", "files") == (1, 0, 0, 0)
+    # Between two tables of one batch.
+    lake.kill("driver", "before append documents 0", "run")
+    assert lake.versions("plans", "quarantine", "documents", "files") == (1, 1, 0, 0)
+    # Inside a commit of the next batch: its first file is there, no version names it.
+    lake.kill("group", "within append documents 1", "run")
+    assert lake.versions("quarantine", "documents", "files") == (2, 1, 1)
+    assert len(content(lake.warehouse)["documents"]) == 18
+    assert len(list((lake.warehouse / "documents" / f"dump={DUMP}").glob("part-*.parquet"))) > 2
+    # Between `documents` and `files`: the batch is written, and not closed.
+    names = lake.kill("group", "before append files 0", "run")
+    assert lake.versions("quarantine", "documents", "files") == (2, 2, 1)
+    assert names == ["file-2", "file-3"], "the first batch is closed, the third was never reached"
+    # Inside the one commit of `annotated`.
+    names = lake.kill("driver", "within replace annotated 0", "run")
+    assert names == ["file-2", "file-3", "file-4", "file-5"]
+    assert lake.versions("quarantine", "documents", "files", "annotated") == (3, 3, 3, 0)
+    # Between the two tables of `filtered`.
+    names = lake.kill("group", "before replace filtered 0", "run")
+    assert names == []
+    assert lake.versions("annotated", "removed", "filtered") == (1, 1, 0)
+
+    assert lake.run("run") == []
+    assert_same(content(lake.warehouse), undisturbed)
+    assert_balanced(lake.warehouse, DUMP)
+    assert lake.versions("quarantine", "documents", "files") == (3, 3, 3), "no batch was appended twice"
+
+    # A restart, between what it clears and its new plan: the next command need not say --restart again.
+    lake.kill("group", "after delete documents 0", "documents", "--restart")
+    assert content(lake.warehouse)["documents"] == []
+    assert lake.run("run") == sorted(FILES)
+    assert_same(content(lake.warehouse), undisturbed)
+    assert_balanced(lake.warehouse, DUMP)
+
+
+def test_a_killed_python_worker_costs_one_more_try_of_its_task(lake, undisturbed):
+    names = lake.run("run", victim="worker", moment="reading file-3")
+    assert Counter(names) == Counter(FILES) + Counter(["file-3"])
+    assert_same(content(lake.warehouse), undisturbed)
+
+
+def test_a_killed_executor_costs_one_more_try_of_its_tasks(lake, undisturbed):
+    with standalone_cluster() as cluster:
+        settings = [f"--conf={key}={value}" for key, value in cluster.config.items()]
+        process, notes = lake.start("nobody", "reading file-3", "run", "--master", cluster.url, *settings)
+        try:
+            worker = psutil.Process(int(wait_for(notes / "reached", process)))
+            executors = cluster.executor_pids()
+            lost = next(parent.pid for parent in worker.parents() if parent.pid in executors)
+            os.kill(lost, signal.SIGKILL)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            said = finish(process)
+        assert process.returncode == 0, said
+        assert lost not in cluster.executor_pids()
+    # The lost executor may have read other files of the batch, which are read again with it.
+    names = Counter(opened(notes))
+    assert names["file-3"] == 2
+    assert all(names[name] == 1 for name in FILES if FILES[name] != FILES["file-3"])
+    assert_same(content(lake.warehouse), undisturbed)
+
+
+def wait_for(path: Path, process: subprocess.Popen) -> str:
+    """The content of a file as soon as it is there."""
+    deadline = time.monotonic() + SECONDS
+    while not path.exists():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, f"{path} never appeared"
+        time.sleep(0.05)
+    return path.read_text()
