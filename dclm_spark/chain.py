@@ -15,7 +15,7 @@ from dclm_spark.kernels.html import check_extractor
 from dclm_spark.progress import Progress
 from dclm_spark.recipes import Recipe
 from dclm_spark.runs import Run, last_run, part_hash
-from dclm_spark.sources import list_files
+from dclm_spark.sources import Listing, list_files
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
 from dclm_spark.tables import Warehouse, check_dump
@@ -28,10 +28,12 @@ class Outcome:
     Args:
         run: Its row of `runs`, new or old.
         is_new: False if the stage was up to date.
+        is_lent: True if the run is the upstream's, which lends its table.
     """
 
     run: dict[str, Any]
     is_new: bool
+    is_lent: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,21 @@ class Job:
     is_forced: bool = False
     is_quiet: bool = False
 
-    def check(self) -> None:
-        """Reports every problem of the recipe, the dump's name and the warehouse at once, before any work.
+    def check(self, source: Source | None = None) -> Listing:
+        """Reports every problem of recipe, dump, input and warehouse at once, before any work.
+
+        Args:
+            source: The files to read; null where a stage reads a table.
+
+        Returns:
+            What the source names; nothing where there is none.
 
         Raises:
             RecipeError: The recipe is wrong.
-            InputError: The dump's name is.
+            InputError: The dump's name is, or the input.
             WarehouseError: The warehouse cannot be written.
         """
-        recipe = self.recipe
+        recipe, listing = self.recipe, Listing((), ())
         wrong = {
             RecipeError: [
                 *recipe.problems(),
@@ -72,9 +80,15 @@ class Job:
             InputError: check_dump(self.dump),
             WarehouseError: self.warehouse.problems(),
         }
+        if source is not None:
+            try:
+                listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
+            except InputError as error:
+                wrong[InputError] += error.problems
         problems = [problem for found in wrong.values() for problem in found]
         if problems:
             raise next(kind for kind, found in wrong.items() if found)(problems)
+        return listing
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
@@ -111,12 +125,18 @@ class Job:
         Raises:
             WarehouseError: Another recipe's rows are in the way, and nothing was forced.
         """
-        run = last_run(self.warehouse, stage, self.dump)
-        if run is None or self.is_forced:
-            return None
-        if run["part_hash"] != part_hash(self.recipe, stage):
+        run = None if self.is_forced else last_run(self.warehouse, stage, self.dump)
+        if run is not None and run["part_hash"] != part_hash(self.recipe, stage):
             raise WarehouseError([self._another_recipe(self.warehouse, run)])
-        return run if run["upstream_runs"] == upstream_runs else None
+        return run if run is not None and run["upstream_runs"] == upstream_runs else None
+
+    def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The upstream's finished run, where it stands in for a stage that this warehouse does not hold; else null."""
+        if self.upstream is None or self.is_forced or last_run(self.warehouse, stage, self.dump) is not None:
+            return None
+        run = last_run(self.upstream, stage, self.dump)
+        is_same = run is not None and run["part_hash"] == part_hash(self.recipe, stage)
+        return run if is_same and run["upstream_runs"] == upstream_runs else None
 
 
 def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
@@ -143,8 +163,9 @@ def make_documents(job: Job, source: Source, *, batch_files: int | None = None, 
         WarehouseError: Another recipe's rows are in the way.
         FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
     """
-    job.check()
-    listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
+    if batch_files is not None and batch_files < 1:
+        raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
+    listing = job.check(source)
     warehouse, recipe = job.warehouse, job.recipe
     restart = restart or job.is_forced
     plan = None if restart else ingest.stored_plan(warehouse, job.dump)
@@ -234,11 +255,15 @@ def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, A
     job.check()
     before = schemas.FLOW[schemas.FLOW.index(stage) - 1]
     lender, upstream = job.lender(before)
-    standing = job.standing(stage, {before: upstream["run_id"]})
-    if standing is not None:
-        return Outcome(standing, is_new=False)
+    upstream_runs = {before: upstream["run_id"]}
+    standing = job.standing(stage, upstream_runs)
+    lent = job.lent(stage, upstream_runs)
+    if standing or lent:
+        return Outcome(standing or lent, is_new=False, is_lent=standing is None)
     run = job.run(stage)
     job.warehouse.prepare(*tables, "runs")
+    # A stage that is interrupted between its tables must not count as done by the row of the run before.
+    job.warehouse.delete("runs", dump=job.dump, stage=stage)
     version = lender.version(before)
     with job.progress(stage):
         written = write(run, lender.read(before, dump=job.dump, version=version))
@@ -248,6 +273,6 @@ def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, A
             [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
         )
     row = run.record(
-        n_rows_in=n_in, upstream_runs={before: upstream["run_id"]}, input_versions={before: version}, **written
+        n_rows_in=n_in, upstream_runs=upstream_runs, input_versions={before: version}, **written
     )
     return Outcome(row, is_new=True)

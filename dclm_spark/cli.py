@@ -109,6 +109,8 @@ def _make(arguments: argparse.Namespace, stages: Sequence[str]) -> tuple[Any, st
 def _sentence(outcome) -> str:
     run = outcome.run
     what = f"{run['stage']} {run['dump']}"
+    if outcome.is_lent:
+        return f"{what}: lent by the upstream, {run['n_rows_out']:,} rows; nothing done (--force makes one's own)"
     if not outcome.is_new:
         return f"{what}: up to date, {run['n_rows_out']:,} rows; nothing done (--force redoes it)"
     counts = [f"{run['n_rows_in']:,} in", f"{run['n_rows_out']:,} out"]

@@ -147,7 +147,8 @@ def _settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, st
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={_quiet_logging().as_uri()}",
+        # The default options: those a user adds as spark.driver.extraJavaOptions do not undo them.
+        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_quiet_logging().as_uri()}",
         **BATCH_SETTINGS,
         **DELTA_SETTINGS,
     }

@@ -9,6 +9,8 @@ import re
 
 _CHEAP = 500_000_000
 """Tags times characters below which a page is not looked at: at its worst it costs some seconds."""
+_CHEAP_CHARS = 100_000
+"""A tag shorter than this is cheap however many attributes it has."""
 
 # resiliparse 2.0 asks each of these elements anew for all it holds, to find the main content (measured: of 160
 # elements these two take quadratic time at a tenth of a microsecond a step).
@@ -16,9 +18,10 @@ _BLOCKS = frozenset({"div", "article"})
 _CHARS_A_STEP = 16
 # Parsers look through the open elements for each tag, much faster than that.
 _LEVELS_A_STEP = 16
-# A formatting element left open is made again inside every block that follows (WHATWG HTML, section 13.2.4.3), three
-# times at most when tag and attributes are the same.
+# A formatting element that is still open when a block ends is made again in the next one (WHATWG HTML, section
+# 13.2.4.3), three times at most when tag and attributes are the same.
 _FORMATTING = frozenset(("b", "big", "code", "em", "font", "i", "s", "small", "strike", "strong", "tt", "u"))
+_REOPENING = frozenset(("p", "li", "dt", "dd", "div", "article", "section", "center", "blockquote", "form", "ul", "ol"))
 _MAX_ALIKE = 3
 _STEPS_A_COPY = 10
 # Attributes are compared with each other.
@@ -31,7 +34,9 @@ _VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "me
 _ENDLESS = ("p", "li", "dt", "dd", "tr", "td", "th", "thead", "tbody", "tfoot", "colgroup", "rt", "rp", "body", "html")
 _FLAT = frozenset((*_VOID, *_ENDLESS, "head"))
 # Elements whose content is no html, with the end that they alone know.
-_RAW = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "textarea", "title", "xmp", "iframe")}
+_RAW = {
+    name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "textarea", "title", "xmp", "iframe")
+}
 _TAG = re.compile(r"<(?:(!--)|(/?)([a-zA-Z][^\s/>]*)[^>]*)")
 
 
@@ -43,7 +48,9 @@ def cost_of_nesting(html: str) -> int:
     >>> cost_of_nesting("<div>" * 100_000) > 10**9
     True
     """
-    if html.count("<") * len(html) < _CHEAP:
+    if html.count("<") * len(html) < _CHEAP and (
+        len(html) < _CHEAP_CHARS or max(map(len, html.split(">"))) < _CHEAP_CHARS
+    ):
         return 0
     open_elements: dict[str, int] = {}  # name -> how many are open
     formatting: dict[str, list[str]] = {}  # name -> tags open, as written
@@ -60,6 +67,8 @@ def cost_of_nesting(html: str) -> int:
                 return cost
             continue
         name = match[3].lower()
+        if name in _REOPENING:
+            cost += n_copied * _STEPS_A_COPY
         if match[2]:
             if open_elements.get(name):
                 open_elements[name] -= 1
@@ -78,8 +87,6 @@ def cost_of_nesting(html: str) -> int:
             formatting.setdefault(name, []).append(tag)
             alike[tag] = alike.get(tag, 0) + 1
             n_copied += alike[tag] <= _MAX_ALIKE
-        else:
-            cost += n_copied * _STEPS_A_COPY
         if name not in _FLAT:
             open_elements[name] = open_elements.get(name, 0) + 1
             depth += 1
