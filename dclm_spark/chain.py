@@ -177,14 +177,13 @@ def make_documents(job: Job, source: Source, *, batch_files: int | None = None, 
         return Outcome(standing, is_new=False)
 
     run = job.run("documents")
-    warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
+    created = warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
     if plan is None:
         size = batch_files or default_batch_files(warehouse)
         plan = ingest.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
-        ingest.restart(warehouse, plan, run)
+        ingest.restart(warehouse, plan, run, created)
     with job.progress("documents") as progress:
-        ingest.read_batches(warehouse, plan, run, source, progress)
-    counts = ingest.tally(warehouse, job.dump)
+        counts = ingest.read_batches(warehouse, plan, run, source, progress)
     row = run.record(
         n_rows_in=counts["n_records"],
         n_rows_out=counts["n_documents"],
@@ -215,7 +214,7 @@ def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
     if n_faults > recipe.max_fault_share * n_records:
         raise FaultLimitError(
             f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
-            "more than the recipe's limit of {recipe.max_fault_share:.1%}; all tables are written: `dclm-spark funnel` "
+            f"more than the recipe's limit of {recipe.max_fault_share:.1%}; all is written: `dclm-spark funnel` "
             "shows the kinds, --max-fault-share raises the limit"
         )
 
@@ -261,9 +260,9 @@ def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, A
     if standing or lent:
         return Outcome(standing or lent, is_new=False, is_lent=standing is None)
     run = job.run(stage)
-    job.warehouse.prepare(*tables, "runs")
-    # A stage that is interrupted between its tables must not count as done by the row of the run before.
-    job.warehouse.delete("runs", dump=job.dump, stage=stage)
+    if not job.warehouse.prepare(*tables, "runs"):
+        # A stage that is interrupted between its tables must not count as done by the row of the run before.
+        job.warehouse.delete("runs", dump=job.dump, stage=stage)
     version = lender.version(before)
     with job.progress(stage):
         written = write(run, lender.read(before, dump=job.dump, version=version))
@@ -272,7 +271,5 @@ def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, A
         raise WarehouseError(
             [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
         )
-    row = run.record(
-        n_rows_in=n_in, upstream_runs=upstream_runs, input_versions={before: version}, **written
-    )
+    row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions={before: version}, **written)
     return Outcome(row, is_new=True)

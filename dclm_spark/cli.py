@@ -24,12 +24,68 @@ Each table is made by the command of its name (documents, annotated, filtered), 
 was killed goes on where it stopped when it is given again; one with nothing left to do says so.
 """
 
+EXAMPLES = {
+    "run": """\
+Examples:
+  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
+
+  Common Crawl's own list of a dump's files; the job fails if more than 1 % of the records do:
+  dclm-spark run --input https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz \\
+      --dump CC-MAIN-2022-05 --warehouse s3a://bucket/lake --max-fault-share 0.01
+
+  Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
+  dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
+
+The same command again goes on where a killed one stopped, and does nothing where nothing changed.
+Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
+""",
+    "documents": """\
+Example:
+  dclm-spark documents --input warc/ more/file.warc.gz --dump CC-MAIN-2022-05 --warehouse lake
+
+Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records).
+""",
+    "annotated": """\
+Example:
+  dclm-spark annotated --dump CC-MAIN-2022-05 --warehouse lake --strict-words banned.txt
+
+Reads `documents` of the warehouse, or of --upstream. A language model or a word list is a part of the recipe.
+""",
+    "filtered": """\
+Example:
+  dclm-spark filtered --dump CC-MAIN-2022-05 --warehouse lake --recipe mine.json --force
+
+Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A changed bound redoes this table alone.
+""",
+    "funnel": """\
+Example:
+  dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
+""",
+    "explain": """\
+Examples:
+  dclm-spark explain --warehouse lake https://example.org/page
+  dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
+""",
+    "maintain": """\
+Example:
+  dclm-spark maintain --warehouse lake --retain-hours 168
+
+A version that the latest run of some stage has read or written is pinned: its files stay, whatever their age. What
+another warehouse borrowed as --upstream is not known here, and stays for --retain-hours.
+""",
+    "recipe": """\
+Example:
+  dclm-spark recipe --recipe dclm_baseline > mine.json
+""",
+}
+
 EXIT_USAGE = 2
 EXIT_FAULTS = 3
+EXIT_INTERRUPTED = 130  # as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 2 for an error of the user's, 3 for too many faults."""
+    """Runs one command; returns the exit status: 0, 2 for an error of the user's, 3 for faults above the limit."""
     arguments = _parser().parse_args(argv)
     try:
         answer, words = arguments.command(arguments)
@@ -40,6 +96,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"dclm-spark: {line}", file=sys.stderr)
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("dclm-spark: interrupted; the same command goes on from here", file=sys.stderr)
+        return EXIT_INTERRUPTED
     print(_json(answer) if arguments.json else words)
     return 0
 
@@ -183,7 +242,7 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     if name in recipes.RECIPES:
         recipe = recipes.RECIPES[name]
     elif Path(name).is_file():
-        recipe = recipe_json.from_json(Path(name).read_text(encoding="utf-8"))
+        recipe = recipe_json.from_json(_text(name))
     else:
         known = ", ".join(recipes.RECIPES)
         raise RecipeError([f"no recipe {name!r}: neither one of {known}, nor a JSON file"])
@@ -204,7 +263,14 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
 def _words(path: str) -> tuple[str, ...]:
     if not Path(path).is_file():
         raise InputError([f"no word list {path}; expected a text file, one word a line"])
-    return tuple(line for line in Path(path).read_text(encoding="utf-8").splitlines() if line)
+    return tuple(line for line in _text(path).splitlines() if line)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([f"{path} cannot be read as UTF-8 text: {error}"]) from None
 
 
 def _storage_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -220,6 +286,15 @@ def _pairs(values: Sequence[str], option: str) -> list[tuple[str, str]]:
     return [tuple(value.split("=", 1)) for value in values]  # type: ignore[misc]
 
 
+def _whole(least: int):
+    def read(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
+        return int(text)
+
+    return read
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="dclm-spark", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -228,7 +303,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
     def command(name: str, run, help_: str, *groups, **defaults) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, help=help_, description=help_[0].upper() + help_[1:] + ".")
+        sub = commands.add_parser(
+            name,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            epilog=EXAMPLES[name],
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         for group in groups:
             group(sub)
         sub.add_argument("--json", action="store_true", help="answer in JSON, for a program to read")
@@ -273,11 +354,11 @@ def _parser() -> argparse.ArgumentParser:
         "maintain",
         _maintain,
         "compact small files and delete those that no pinned version needs",
-        _warehouse_options,
+        _warehouse_option,
         _session_options,
     )
     maintain.add_argument(
-        "--retain-hours", type=int, default=168, help="keep all versions younger than this (%(default)s)"
+        "--retain-hours", type=_whole(0), default=168, help="keep all versions younger than this (%(default)s)"
     )
     recipe = command(
         "recipe", _show_recipe, "print a recipe as JSON: the file to start one's own from", _recipe_options
@@ -286,10 +367,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _warehouse_options(parser: argparse.ArgumentParser) -> None:
+def _warehouse_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--warehouse", required=True, help="where the tables are: a folder (path or URL), or catalog.schema"
     )
+
+
+def _warehouse_options(parser: argparse.ArgumentParser) -> None:
+    _warehouse_option(parser)
     parser.add_argument("--upstream", help="a warehouse that lends the tables which --warehouse does not hold")
 
 
@@ -305,7 +390,9 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--base-url", help="what a list's relative entries are joined to, such as s3://commoncrawl/")
     group.add_argument("--anonymous", action="store_true", help="read S3 without credentials")
     group.add_argument("--storage-option", action="append", default=[], metavar="KEY=VALUE", help="passed to fsspec")
-    group.add_argument("--batch-files", type=int, help="files to a commit (16 a core on a laptop, 1000 on a cluster)")
+    group.add_argument(
+        "--batch-files", type=_whole(1), help="files to a commit (16 a core on a laptop, 1000 on a cluster)"
+    )
     group.add_argument("--restart", action="store_true", help="replace what the dump holds, begin anew")
 
 

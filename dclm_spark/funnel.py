@@ -49,6 +49,8 @@ def _count_dump(dump: str, runs: dict[tuple[str, str], dict[str, Any]], home) ->
         skips = tallies.select(F.explode("skips").alias("reason", "n"))
         entry |= {
             "files": sums["files"],
+            # Files of the input's folders whose names are no archive's.
+            "skipped_files": documents.read("plans", dump=dump).agg(F.max("n_skipped_files").alias("n")).head()["n"],
             "records": sums["records"],
             "skipped": _counts(skips.groupBy("reason").agg(F.sum("n").alias("n")), "reason"),
             "quarantined": _counts(_grouped(documents.read("quarantine", dump=dump), "kind"), "kind"),
@@ -106,6 +108,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
     if "documents" in entry:
         records = entry["records"]
         line("files", entry["files"])
+        if entry["skipped_files"]:
+            line("other files, passed over", entry["skipped_files"])
         line("records read", records)
         line("skipped", sum(entry["skipped"].values()), records)
         for reason, n in entry["skipped"].items():

@@ -6,7 +6,7 @@ takes the batches that are not closed; a restart is a new attempt.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -121,33 +121,41 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
         )
 
 
-def restart(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+def restart(warehouse: Warehouse, plan: Plan, run: Run, empty: Collection[str] = ()) -> None:
     """Clears what the dump holds, then stores the plan: while there is a plan, every row of the dump is its own.
 
     The run's row goes first, so that no reader takes a half-cleared dump for a finished one.
+
+    Args:
+        warehouse: The warehouse.
+        plan: The new attempt.
+        run: The run that begins it.
+        empty: Tables that this run has just created.
     """
     dump = run.dump
-    warehouse.delete("runs", dump=dump, stage=STAGE)
-    warehouse.delete("plans", dump=dump)
-    warehouse.delete("documents", dump=dump)
-    warehouse.delete("files", dump=dump)
-    warehouse.delete("quarantine", dump=dump, stage=STAGE)
+    for table in ("runs", "plans", "documents", "files", "quarantine"):
+        if table not in empty:
+            stage = {"stage": STAGE} if "stage" in schemas.PARTITIONS[table] else {}
+            warehouse.delete(table, dump=dump, **stage)
     rows = [(dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
     frame = warehouse.spark.createDataFrame(rows, schemas.spark_schema(schemas.PLANS))
     warehouse.replace(frame.coalesce(1), "plans", lineage=run.lineage, dump=dump)
 
 
-def read_batches(warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress) -> None:
-    """Reads and writes the batches that are not closed yet."""
-    closed = {row["batch"] for row in warehouse.read("files", dump=run.dump).select("batch").distinct().collect()}
+def read_batches(warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress) -> dict[str, int]:
+    """Reads and writes the batches that are not closed yet; returns the tally of the whole dump."""
+    closed = {row["batch"] for row in warehouse.read("files", dump=run.dump).select("batch").collect()}
     n_done = sum(batch in closed for batch, *_ in plan.files)
     progress.start(len(plan.files), "files", done=n_done)
+    counts = tally(warehouse, run.dump)
     for batch in range(plan.n_batches):
         if batch not in closed:
             files = warehouse.read("plans", dump=run.dump).where(F.col("batch") == batch)
             n_files = sum(number == batch for number, *_ in plan.files)
             _read_batch(warehouse, files, n_files, batch, plan, run, source)
-            progress.advance(n_files, n_rows=_documents_of(warehouse, run.dump, batch))
+            n_before, counts = counts["n_documents"], tally(warehouse, run.dump)
+            progress.advance(n_files, n_rows=counts["n_documents"] - n_before)
+    return counts
 
 
 def _read_batch(
@@ -173,11 +181,6 @@ def _read_batch(
         warehouse.append(tallies, "files", lineage=run.lineage, batch=once)
     finally:
         pages.unpersist()
-
-
-def _documents_of(warehouse: Warehouse, dump: str, batch: int) -> int:
-    rows = warehouse.read("files", dump=dump).where(F.col("batch") == batch)
-    return rows.agg(F.coalesce(F.sum("n_documents"), F.lit(0)).alias("n")).head()["n"]
 
 
 def tally(warehouse: Warehouse, dump: str) -> dict[str, int]:

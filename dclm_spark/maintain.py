@@ -1,8 +1,10 @@
 """OPTIMIZE and VACUUM for every table of a warehouse, without losing a version that is pinned."""
 
-import datetime as dt
 import math
+import time
 from typing import Any
+
+from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.runs import last_runs
@@ -10,12 +12,17 @@ from dclm_spark.tables import Warehouse
 
 DEFAULT_HOURS = 7 * 24
 
+_RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+
 
 def pinned_versions(warehouse: Warehouse) -> dict[str, int]:
-    """The oldest version of each table that the latest run of some stage and dump has read or written."""
+    """The oldest version of each table that the latest run of some stage and dump has read or written here."""
+    runs = last_runs(warehouse)
     pinned: dict[str, int] = {}
-    for run in last_runs(warehouse).values():
-        for table, version in [*run["input_versions"].items(), *run["output_versions"].items()]:
+    for (dump, _), run in runs.items():
+        # What a stage borrowed is a version of another warehouse's table.
+        read = {table: version for table, version in run["input_versions"].items() if (dump, table) in runs}
+        for table, version in [*read.items(), *run["output_versions"].items()]:
             pinned[table] = min(version, pinned.get(table, version))
     return pinned
 
@@ -28,8 +35,8 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
 
     Args:
         warehouse: The warehouse.
-        retain_hours: Versions younger than this stay readable, pinned or not. Delta refuses less than the table's own
-            retention unless the session turns `spark.databricks.delta.retentionDurationCheck.enabled` off.
+        retain_hours: Versions younger than this stay readable, pinned or not. Below the length of the longest job that
+            writes, the files that it has not committed yet are lost to it.
 
     Returns:
         One entry a table: its name, files compacted, the hours retained, the pinned version if any.
@@ -41,7 +48,7 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
             continue
         hours = max(retain_hours, _age_hours(warehouse, table, pinned[table]) if table in pinned else 0)
         metrics = warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}").head()["metrics"]
-        warehouse.spark.sql(f"VACUUM {warehouse.name(table)} RETAIN {hours} HOURS").collect()
+        _vacuum(warehouse, table, hours)
         done.append(
             {
                 "table": table,
@@ -54,9 +61,22 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
     return done
 
 
+def _vacuum(warehouse: Warehouse, table: str, hours: int) -> None:
+    """VACUUM with the hours given, which Delta otherwise refuses or replaces by the table's own retention of a year."""
+    conf = warehouse.spark.conf
+    before = conf.get(_RETENTION_CHECK, "true")
+    conf.set(_RETENTION_CHECK, "false")
+    try:
+        warehouse.spark.sql(f"VACUUM {warehouse.name(table)} RETAIN {hours} HOURS").collect()
+    finally:
+        conf.set(_RETENTION_CHECK, before)
+
+
 def _age_hours(warehouse: Warehouse, table: str, version: int) -> int:
-    history = warehouse.spark.sql(f"DESCRIBE HISTORY {warehouse.name(table)}")
-    made_at = history.where(history["version"] == version).head()["timestamp"]
-    # Delta's timestamps are those of the session's clock; an hour on top covers what is written while this runs.
-    age = dt.datetime.now(made_at.tzinfo) - made_at
-    return math.ceil(age.total_seconds() / 3600) + 1
+    """How long ago a version was made, rounded up; 0 where the table's log has forgotten it."""
+    history = warehouse.spark.sql(f"DESCRIBE HISTORY {warehouse.name(table)}").where(f"version = {version}")
+    row = history.select(F.unix_timestamp("timestamp").alias("seconds")).head()
+    if row is None:
+        return 0
+    # The hour on top: a commit replaces files a moment before its own time, while another commit gets in between.
+    return math.ceil((time.time() - row["seconds"]) / 3600) + 1

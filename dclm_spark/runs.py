@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from pyspark.sql import functions as F
-
 from dclm_spark import schemas
 from dclm_spark.kernels.fasttext import model_fingerprint
 from dclm_spark.recipe_json import canonical_json, recipe_hash
@@ -120,13 +118,17 @@ def last_run(warehouse: Warehouse, stage: str, dump: str) -> dict[str, Any] | No
     """The row of the stage's latest finished run for a dump; null if there is none."""
     if not warehouse.exists("runs"):
         return None
-    row = warehouse.read("runs", dump=dump, stage=stage).orderBy(F.desc("started_at"), "run_id").head()
-    return row.asDict() if row else None
+    rows = warehouse.read("runs", dump=dump, stage=stage).collect()
+    return max(rows, key=_age).asDict() if rows else None
 
 
 def last_runs(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
     """The latest finished run of every (dump, stage) of a warehouse."""
     if not warehouse.exists("runs"):
         return {}
-    rows = warehouse.read("runs").orderBy("started_at", F.desc("run_id")).collect()
+    rows = sorted(warehouse.read("runs").collect(), key=_age)
     return {(row["dump"], row["stage"]): row.asDict() for row in rows}
+
+
+def _age(row: Any) -> tuple[dt.datetime, str]:
+    return row["started_at"], row["run_id"]

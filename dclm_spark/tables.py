@@ -98,18 +98,21 @@ class Warehouse:
             return False
         return True
 
-    def prepare(self, *tables: str) -> None:
-        """Creates the tables that are missing, and checks those that are there against their schemas.
+    def prepare(self, *tables: str) -> set[str]:
+        """Creates the tables that are missing, and checks the others against their schemas; returns those created.
 
         Two first writers of one table clash, so each table is created empty before anything is written to it.
 
         Raises:
             WarehouseError: A table cannot be created, or has a column of another type.
         """
+        missing = {table for table in tables if not self.exists(table)}
         for table in tables:
-            if not self.exists(table):
+            if table in missing:
                 self._create(table)
-            self._check(table)
+            else:
+                self._check(table)
+        return missing
 
     def _create(self, table: str) -> None:
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())

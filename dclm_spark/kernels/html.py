@@ -9,14 +9,10 @@ from typing import Any
 from resiliparse.extract.html2text import extract_plain_text
 from resiliparse.parse.encoding import detect_encoding, map_encoding_to_html5
 
-from dclm_spark.kernels.nesting import cost_of_nesting
+from dclm_spark.kernels.nesting import MAX_COST, cost_of_nesting
 
 EXTRACTORS = ("resiliparse", "trafilatura")
 CHARSETS = ("detect", "utf-8")
-
-MAX_COST = 30_000_000
-"""Nesting that is refused, in units of `cost_of_nesting`: about ten seconds of work. Of 14,800 real pages none comes
-to a fiftieth of it."""
 
 _MAX_MESSAGE_CHARS = 300
 _PRESCAN_BYTES = 1024  # WHATWG HTML, section 13.2.3.2
@@ -117,7 +113,7 @@ def extract(html: str, *, extractor: str, options: Mapping[str, Any]) -> tuple[s
     """A page's main text and the error, of which one is None. A page without text has the text `""`.
 
     DCLM's extraction is `resiliparse` with `main_content=True`. A page whose tags are nested so that an extractor
-    would be at it for minutes or hours is an error, decided by its tags alone (`MAX_COST`). The text holds no
+    would be at it for minutes or hours is an error, decided by its tags alone (see `nesting`). The text holds no
     surrogates.
 
     Args:

@@ -1,0 +1,170 @@
+"""Tables in a folder and in a catalog: made once, replaced by dump, joined by later columns, refused if they differ."""
+
+import datetime as dt
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pyarrow as pa
+import pytest
+
+from dclm_spark import schemas
+from dclm_spark.errors import WarehouseError
+from dclm_spark.tables import PROPERTIES, Warehouse
+
+LINEAGE = {"run_id": "r1", "stage": "tests"}
+FETCHED_AT = dt.datetime(2022, 1, 17, 12, 30, tzinfo=dt.UTC)
+
+
+@pytest.fixture(params=["folder", "catalog"])
+def place(request, spark, tmp_path):
+    """An empty warehouse of each kind."""
+    if request.param == "folder":
+        yield Warehouse(spark, str(tmp_path / "lake"))
+        return
+    schema = f"spark_catalog.tables_{uuid.uuid4().hex[:8]}"
+    yield Warehouse(spark, schema)
+    spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+
+
+def documents(spark, dump: str, *ids: str):
+    """A row of `documents` each id."""
+    rows = [
+        (id_, dump, f"http://{id_}", FETCHED_AT, 200, "text/html", "utf-8", 9, "a.warc", 0, None, f"Text {id_}.")
+        for id_ in ids
+    ]
+    return spark.createDataFrame(rows, schemas.spark_schema(schemas.DOCUMENTS))
+
+
+def ids(rows) -> list[str]:
+    return sorted(row["doc_id"] for row in rows.select("doc_id").collect())
+
+
+def test_tables_are_made_empty_for_every_reader_and_with_a_year_of_versions(place):
+    assert not any(place.exists(table) for table in schemas.TABLES)
+    place.prepare(*schemas.TABLES)
+    for table, schema in schemas.TABLES.items():
+        assert place.exists(table)
+        detail = place.spark.sql(f"DESCRIBE DETAIL {place.name(table)}").head()
+        # Reader 1 and writer 2 is what every implementation of Delta knows.
+        assert (detail["minReaderVersion"], detail["minWriterVersion"]) == (1, 2), table
+        assert tuple(detail["partitionColumns"]) == schemas.PARTITIONS[table]
+        assert PROPERTIES.items() <= detail["properties"].items()
+        assert place.read(table).columns == schema.names
+        assert place.version(table) == 0
+    place.prepare(*schemas.TABLES)
+    assert place.version("documents") == 0
+
+
+def test_two_first_writers_make_a_table_once(place):
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: place.prepare("removed", "runs"), range(2)))
+    assert place.read("removed").columns == schemas.REMOVED.names
+
+
+def test_a_dump_is_replaced_alone_and_its_rows_are_counted(place):
+    place.prepare("documents")
+    made = place.replace(documents(place.spark, "A", "a1", "a2"), "documents", lineage={"run_id": "1"}, dump="A")
+    assert (made.version, made.n_rows) == (1, 2)
+    place.replace(documents(place.spark, "B", "b1"), "documents", lineage={"run_id": "2"}, dump="B")
+    again = place.replace(documents(place.spark, "A", "a3"), "documents", lineage={"run_id": "3"}, dump="A")
+    assert (again.version, again.n_rows) == (3, 1)
+    assert ids(place.read("documents")) == ["a3", "b1"]
+    assert ids(place.read("documents", dump="B")) == ["b1"]
+    assert ids(place.read("documents", dump="A", version=2)) == ["a1", "a2"]
+    row = place.read("documents", dump="A").head()
+    assert (row["url"], row["warc_record_id"], row["text"]) == ("http://a3", None, "Text a3.")
+    # A dump that is left with no rows is a dump of no rows.
+    empty = place.replace(documents(place.spark, "A"), "documents", lineage={"run_id": "4"}, dump="A")
+    assert empty.n_rows == 0
+    assert ids(place.read("documents")) == ["b1"]
+
+
+def test_rows_of_another_dump_are_refused(place):
+    place.prepare("documents")
+    with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere"):
+        place.replace(documents(place.spark, "B", "b1"), "documents", lineage=LINEAGE, dump="A")
+    assert ids(place.read("documents")) == []
+
+
+def test_a_document_without_text_is_refused(place):
+    place.prepare("documents")
+    rows = documents(place.spark, "A", "a1").selectExpr(
+        *(f"CAST(NULL AS STRING) AS {name}" if name == "text" else name for name in schemas.DOCUMENTS.names)
+    )
+    with pytest.raises(Exception, match="NOT NULL"):
+        place.append(rows, "documents", lineage=LINEAGE)
+
+
+def test_a_batch_is_appended_once(place):
+    place.prepare("documents")
+    for batch, id_ in [(0, "a0"), (1, "a1"), (1, "twice"), (0, "late"), (2, "a2")]:
+        place.append(documents(place.spark, "A", id_), "documents", lineage=LINEAGE, batch=("attempt", batch))
+    place.append(documents(place.spark, "A", "other"), "documents", lineage=LINEAGE, batch=("another attempt", 0))
+    assert ids(place.read("documents")) == ["a0", "a1", "a2", "other"]
+
+
+def test_what_is_deleted_is_of_that_dump_and_stage_alone(place):
+    place.prepare("quarantine")
+    rows = [(dump, stage, "a.warc", 0, None, None, "k", "m") for dump in "AB" for stage in ("documents", "later")]
+    place.append(
+        place.spark.createDataFrame(rows, schemas.spark_schema(schemas.QUARANTINE)), "quarantine", lineage=LINEAGE
+    )
+    place.delete("quarantine", dump="A", stage="documents")
+    left = sorted((row["dump"], row["stage"]) for row in place.read("quarantine").collect())
+    assert left == [("A", "later"), ("B", "documents"), ("B", "later")]
+
+
+# -- tables that an earlier version made ------------------------------------------------------------------------------
+
+
+def make_older(place: Warehouse, table: str, changes: dict[str, str | None]) -> None:
+    """The table as another version might have made it: a column's type changed, or the column left out."""
+    types = {field.name: schemas.spark_type(field.type) for field in schemas.TABLES[table]} | changes
+    columns = ", ".join(f"`{name}` {type_}" for name, type_ in types.items() if type_ is not None)
+    if place.is_catalog:
+        place.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {place.location}")
+    place.spark.sql(f"CREATE TABLE {place.name(table)} ({columns}) USING DELTA PARTITIONED BY (dump)")
+
+
+@pytest.mark.parametrize("verb", ["append", "replace"])
+def test_a_later_column_joins_the_table(place, verb):
+    make_older(place, "documents", {"charset": None})
+    old = documents(place.spark, "A", "old").drop("charset")
+    old.writeTo(place.name("documents")).append()
+    place.prepare("documents")
+    where = {"dump": "B"} if verb == "replace" else {}
+    getattr(place, verb)(documents(place.spark, "B", "new"), "documents", lineage=LINEAGE, **where)
+    found = {row["doc_id"]: (row["charset"], row["text"]) for row in place.read("documents").collect()}
+    assert found == {"old": (None, "Text old."), "new": ("utf-8", "Text new.")}
+
+
+def test_a_later_signal_joins_its_group(place):
+    fewer = [field for field in schemas.QUALITY if field.name != "n_stop_words"]
+    make_older(place, "annotated", {"quality": schemas.spark_type(pa.struct(fewer))})
+
+    def annotated(dump: str, quality: tuple, type_: str):
+        row = (f"doc-{dump}", dump, None, None, None, quality, "Text.")
+        types = {field.name: schemas.spark_type(field.type) for field in schemas.ANNOTATED} | {"quality": type_}
+        return place.spark.createDataFrame([row], ", ".join(f"{name} {kind}" for name, kind in types.items()))
+
+    values = tuple(float(i) if pa.types.is_floating(field.type) else i for i, field in enumerate(fewer))
+    annotated("A", values, schemas.spark_type(pa.struct(fewer))).writeTo(place.name("annotated")).append()
+    place.prepare("annotated")
+    place.replace(
+        annotated("B", (*values, 42), schemas.spark_type(schemas.QUALITY)), "annotated", lineage=LINEAGE, dump="B"
+    )
+    found = place.read("annotated").selectExpr("doc_id", "quality.n_lines", "quality.n_stop_words").collect()
+    assert sorted(map(tuple, found)) == [("doc-A", 4, None), ("doc-B", 4, 42)]
+
+
+@pytest.mark.parametrize(
+    "table, column, found",
+    [("documents", "html_bytes", "STRING"), ("annotated", "quality", "STRUCT<n_words: STRING>")],
+)
+def test_a_column_of_another_type_is_refused_by_name(place, table, column, found):
+    make_older(place, table, {column: found})
+    with pytest.raises(
+        WarehouseError, match=f"column {column} of .*{table}.* is .*; expected .*another version"
+    ) as refused:
+        place.prepare(table)
+    assert len(refused.value.problems) == 1
