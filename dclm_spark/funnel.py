@@ -1,6 +1,9 @@
 """The funnel: how many records came in, what went where and why, what is left."""
 
-from typing import Any
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import reduce
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -8,6 +11,12 @@ from dclm_spark import recipe_json
 from dclm_spark.errors import WarehouseError
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+Numbers = Mapping[tuple[str, str], Mapping[str, int]]
+"""(dump, what is counted) -> reason, "" where there is only one -> rows."""
 
 
 def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
@@ -23,52 +32,88 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     Raises:
         WarehouseError: There is no such dump, or nothing at all.
     """
-    runs = {**(last_runs(upstream) if upstream is not None else {}), **last_runs(warehouse)}
     held = last_runs(warehouse)
+    runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
     dumps = sorted({name for name, _ in runs} if dump is None else {name for name, _ in runs} & {dump})
     if not dumps:
         what = f"dump {dump}" if dump else "finished stage"
         raise WarehouseError([f"no {what} in {warehouse}; `dclm-spark run` makes one"])
 
-    def home(name: str, stage: str) -> Warehouse | None:
-        if (name, stage) in held:
-            return warehouse
-        return upstream if (name, stage) in runs else None
+    def dumps_of(stage: str, place: Warehouse | None) -> list[str]:
+        """The dumps whose rows of a stage this warehouse holds; those that it lends, if it is the upstream."""
+        return [name for name in dumps if (name, stage) in runs and (place is warehouse) == ((name, stage) in held)]
 
-    return [_count_dump(name, runs, lambda stage, name=name: home(name, stage)) for name in dumps]
+    parts = [
+        part
+        for place in (warehouse, upstream)
+        if place is not None
+        for stage, of_stage in (("documents", _documents), ("filtered", _filtered))
+        if (names := dumps_of(stage, place))
+        for part in of_stage(place, names)
+    ]
+    numbers: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in reduce(lambda one, other: one.unionAll(other), parts).collect() if parts else []:
+        numbers[row["dump"], row["what"]][row["reason"]] = row["n"]
+    return [_entry(name, runs, numbers) for name in dumps]
 
 
-def _count_dump(dump: str, runs: dict[tuple[str, str], dict[str, Any]], home) -> dict[str, Any]:
+# Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
+# that is counted here has few partitions.
+
+
+def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    files = _rows(place, "files", dumps)
+    skips = files.select("dump", F.explode("skips").alias("reason", "records"))
+    return [
+        _count(files, "files"),
+        _count(files, "records", n=F.sum("n_records")),
+        _count(skips, "skipped", reason="reason", n=F.sum("records")),
+        # Files of the input's folders whose names are no archive's.
+        _count(_rows(place, "plans", dumps), "skipped_files", n=F.max("n_skipped_files")),
+        _count(_rows(place, "quarantine", dumps), "quarantined", reason="kind"),
+        _count(_rows(place, "documents", dumps), "documents"),
+    ]
+
+
+def _filtered(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    removed = _rows(place, "removed", dumps).where(F.col("stage") == "filtered")
+    return [_count(removed, "removed", reason="removed_by"), _count(_rows(place, "filtered", dumps), "filtered")]
+
+
+def _rows(place: Warehouse, table: str, dumps: list[str]) -> "DataFrame":
+    return place.read(table).where(F.col("dump").isin(dumps))
+
+
+def _count(rows: "DataFrame", what: str, *, reason: str | None = None, n: "Column | None" = None) -> "DataFrame":
+    by = (F.col(reason) if reason else F.lit("")).alias("reason")
+    counted = rows.groupBy("dump", by).agg((F.count("*") if n is None else n).cast("bigint").alias("n"))
+    return counted.select("dump", F.lit(what).alias("what"), "reason", "n")
+
+
+def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
+    def number(what: str) -> int:
+        return numbers.get((dump, what), {}).get("", 0)
+
+    def by_reason(what: str) -> dict[str, int]:
+        reasons = numbers.get((dump, what), {})
+        return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
     entry: dict[str, Any] = {"dump": dump}
-    documents = home("documents")
-    if documents is not None:
-        tallies = documents.read("files", dump=dump)
-        sums = tallies.agg(
-            F.count("*").alias("files"), F.coalesce(F.sum("n_records"), F.lit(0)).alias("records")
-        ).head()
-        skips = tallies.select(F.explode("skips").alias("reason", "n"))
-        entry |= {
-            "files": sums["files"],
-            # Files of the input's folders whose names are no archive's.
-            "skipped_files": documents.read("plans", dump=dump).agg(F.max("n_skipped_files").alias("n")).head()["n"],
-            "records": sums["records"],
-            "skipped": _counts(skips.groupBy("reason").agg(F.sum("n").alias("n")), "reason"),
-            "quarantined": _counts(_grouped(documents.read("quarantine", dump=dump), "kind"), "kind"),
-            "documents": documents.read("documents", dump=dump).count(),
-        }
-        skipped, faults = sum(entry["skipped"].values()), sum(entry["quarantined"].values())
-        balanced = entry["records"] == skipped + faults + entry["documents"]
-        entry["is_balanced"] = balanced
-    filtered = home("filtered")
-    if filtered is not None:
+    if (dump, "documents") in runs:
+        entry |= {what: number(what) for what in ("files", "skipped_files", "records")}
+        entry |= {what: by_reason(what) for what in ("skipped", "quarantined")}
+        entry["documents"] = number("documents")
+        accounted = sum(entry["skipped"].values()) + sum(entry["quarantined"].values()) + entry["documents"]
+        entry["is_balanced"] = entry["records"] == accounted
+    if (dump, "filtered") in runs:
         recipe = recipe_json.from_json(runs[dump, "filtered"]["recipe_json"])
-        removed = _counts(_grouped(filtered.read("removed", dump=dump, stage="filtered"), "removed_by"), "removed_by")
+        removed = by_reason("removed")
         entry |= {
             "recipe": recipe.name,
             "bounds": {bound.signal: str(bound) for bound in recipe.bounds},
             # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
             "removed": {bound.signal: removed.get(bound.signal, 0) for bound in recipe.bounds},
-            "filtered": filtered.read("filtered", dump=dump).count(),
+            "filtered": number("filtered"),
         }
         if (dump, "annotated") in runs and (dump, "documents") in runs:
             entry["is_stale"] = not (
@@ -83,14 +128,6 @@ def _count_dump(dump: str, runs: dict[tuple[str, str], dict[str, Any]], home) ->
 
 def _was_made_from(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str, before: str) -> bool:
     return runs[dump, stage]["upstream_runs"].get(before) == runs[dump, before]["run_id"]
-
-
-def _grouped(rows, column: str):
-    return rows.groupBy(column).agg(F.count("*").alias("n"))
-
-
-def _counts(rows, column: str) -> dict[str, int]:
-    return {row[column]: row["n"] for row in rows.orderBy(F.desc("n"), column).collect()}
 
 
 def format_funnel(entries: list[dict]) -> str:

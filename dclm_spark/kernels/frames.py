@@ -20,7 +20,9 @@ HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged
 _LONGEST_MAGIC = 7
 
 TRUNCATED = "truncated"
+"""Kind of damage: the bytes end before the record or the member does."""
 UNREADABLE = "unreadable"
+"""Kind of damage: the bytes cannot be decompressed, or fail their checksum."""
 
 
 class Damaged(ValueError):

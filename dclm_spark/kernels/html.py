@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from importlib.util import find_spec
 from inspect import signature
 from typing import Any
 
@@ -147,9 +146,10 @@ form_fields, noscript, comments, post_meta, hidden_elements, skip_elements"]
     """
     if extractor not in EXTRACTORS:
         return [f"there is no extractor {extractor!r}; there are {' and '.join(EXTRACTORS)}"]
-    if find_spec(extractor) is None:
-        return [f"{extractor} is not installed: pip install {extractor}"]
-    known = [*signature(_extractor(extractor)).parameters][1:]
+    try:
+        known = [*signature(_extractor(extractor)).parameters][1:]
+    except ImportError as error:
+        return [f"{extractor} cannot be imported ({error}): pip install {extractor}"]
     return [f"{extractor} has no option {name!r}; it has {', '.join(known)}" for name in options if name not in known]
 
 

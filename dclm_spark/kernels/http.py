@@ -199,9 +199,9 @@ def _without_coding(payload: bytes, coding: str, limit: int) -> bytes:
             has_header = payload[0] & 15 == 8 and int.from_bytes(payload[:2], "big") % 31 == 0
             decoded = _inflate(payload, 15 if has_header else -15, limit)
         elif coding == "br":
-            decoded = BrotliReader(io.BytesIO(payload)).read(limit + 1)
+            decoded = _read(BrotliReader(io.BytesIO(payload)), limit)
         elif coding == "zstd":
-            decoded = ZstdReader(io.BytesIO(payload)).read(limit + 1)
+            decoded = _read(ZstdReader(io.BytesIO(payload)), limit)
     except (zlib.error, OSError, EOFError) as error:
         problem = f"{coding}: {error}"
     if decoded is None:
@@ -211,6 +211,15 @@ def _without_coding(payload: bytes, coding: str, limit: int) -> bytes:
     if len(decoded) > limit:
         raise TooLarge(f"the payload is larger than {limit} bytes when decompressed")
     return decoded
+
+
+def _read(reader: BrotliReader | ZstdReader, limit: int) -> bytes:
+    pieces = []
+    n = 0
+    while n <= limit and (piece := reader.read(limit + 1 - n)):
+        pieces.append(piece)
+        n += len(piece)
+    return b"".join(pieces)
 
 
 def _inflate(payload: bytes, wbits: int, limit: int) -> bytes:

@@ -6,7 +6,7 @@ that it can find, and one damaged stretch is one fault, whatever its length.
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import BinaryIO, NamedTuple
 
 from dclm_spark.kernels.frames import HEAD_BYTES, TRUNCATED, UNREADABLE
@@ -17,17 +17,23 @@ from dclm_spark.kernels.http import (
     decode_payload,
     looks_like_html,
     read_content_type,
-    read_fields,
     read_head,
 )
 from dclm_spark.kernels.members import NO_RECORD, Members
+from dclm_spark.kernels.records import (
+    LONGEST_LINE,
+    NEXT_RECORD,
+    RECORD,
+    TYPES,
+    Header,
+    is_record,
+    read_arc_header,
+    read_date,
+    read_warc_header,
+)
 
 NOT_AN_ARCHIVE = "not_an_archive"
 """Fault kind: the file holds no WARC or ARC record at all."""
-TRUNCATED = TRUNCATED
-"""Fault kind: the record's body ends before its length is reached."""
-UNREADABLE = UNREADABLE
-"""Fault kind: the record cannot be decompressed, or fails its checksum."""
 BAD_HEADER = NO_RECORD
 """Fault kind: no record header where one is due, or one without a type or a length that leads to the next record."""
 BAD_HTTP = "bad_http"
@@ -96,38 +102,9 @@ class Skip(NamedTuple):
     reason: str
 
 
-class _Header(NamedTuple):
-    """A record's header: its length in bytes, and what it says."""
-
-    n_bytes: int
-    kind: str
-    record_id: str | None
-    url: str | None
-    date: bytes
-    n_body_bytes: int
-    content_type: bytes
-    is_segment: bool
-    end: bytes
-
-
-_WARC_END, _ARC_END = b"\r\n\r\n", b"\n"  # what follows a record
-_OTHER_TYPES = ("warcinfo", "request", "metadata", "revisit", "resource", "continuation")
-_KNOWN_TYPES = frozenset((*_OTHER_TYPES, "response", "conversion"))
-_SKIPS = {kind: Skip(f"type:{kind}") for kind in (*_OTHER_TYPES, "unknown")}
+_SKIPS = {kind: Skip(f"type:{kind}") for kind in TYPES}
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
 _NOT_HTTP, _STATUS, _CONTENT_TYPE = Skip("not_http"), Skip("http_status"), Skip("content_type")
-
-_WARC_LINE = rb"WARC/[01]\.\d{1,2}\r?\n"
-# "URL IP date type length" (version 1), five more fields before the length in version 2. A URL may hold spaces.
-_ARC_LINE = (
-    rb"(?P<url>[a-z][a-z0-9+.-]{1,20}:[^\n]{0,8192}) (?P<ip>[^ \n]+) (?P<date>\d{14}) (?P<type>[^ \n]*) "
-    rb"(?:[^ \n]+ [^ \n]+ [^ \n]+ \d+ [^ \n]+ )?(?P<length>\d{1,15})\r?\n"
-)
-_RECORD = re.compile(b"%b|%b" % (_WARC_LINE, _ARC_LINE))
-_ARC = re.compile(_ARC_LINE)
-# After damage a WARC record must go on with a field's name: prose about the format holds the first line alone.
-_NEXT_RECORD = re.compile(rb"(?<=\n)(?:%b(?=[A-Za-z-]{4,40}:)|%b)" % (_WARC_LINE, re.sub(rb"\?P<\w+>", b"", _ARC_LINE)))
-_LONGEST_LINE = 9000  # of an ARC record
-_LENGTH = re.compile(rb"\d{1,15}")
 
 
 def read_archive(
@@ -154,8 +131,10 @@ def read_archive(
 
 
 class _Reader:
+    """Goes from record to record: finds where each ends, judges it, and finds the way on where one is damaged."""
+
     def __init__(self, stream: BinaryIO, limit: int, types: frozenset[str], statuses: frozenset[int]) -> None:
-        self._members = Members(stream, _is_record)
+        self._members = Members(stream, is_record)
         self._limit = limit
         self._types = types
         self._statuses = statuses
@@ -174,9 +153,9 @@ class _Reader:
         """Whether something other than empty lines is left. Passes over the empty lines between records."""
         members = self._members
         while members.fill(1):
-            if members.window[members.at] not in b"\r\n":
+            members.at = _EMPTY_LINES.match(members.window, members.at).end()
+            if members.ahead():
                 return True
-            members.at += 1
         return members.damage is not None
 
     def _next(self) -> Page | Fault | Skip:
@@ -208,42 +187,38 @@ class _Reader:
             members.at += n_bytes
         return record
 
-    def _header(self, offset: int) -> _Header | Fault:
+    def _header(self, offset: int) -> Header | Fault:
         """The record header at the cursor, which stays; after a fault it stands where the search begins."""
         members = self._members
-        line = _RECORD.match(members.window, members.at)
+        line = RECORD.match(members.window, members.at)
         if line is None:
-            members.fill(_LONGEST_LINE)
-            line = _RECORD.match(members.window, members.at)
+            members.fill(LONGEST_LINE)
+            line = RECORD.match(members.window, members.at)
         if line is None:
             members.at += 1
-            kind = BAD_HEADER if self._is_archive else NOT_AN_ARCHIVE
-            return Fault(offset, None, None, kind, "no WARC or ARC record where one should begin")
+            return Fault(offset, None, None, BAD_HEADER, "no WARC or ARC record where one should begin")
         self._is_archive = True
         if line["length"] is not None:
-            return _arc_header(line)
+            return read_arc_header(line)
         end = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
         searched = line.end() - line.start() - len(end) // 2
         while (stop := members.window.find(end, members.at + searched)) < 0:
             searched = max(searched, members.ahead() - len(end))
             if searched > MAX_HEAD_BYTES or not members.fill(members.ahead() + 1):
                 break
-        n_bytes = stop + len(end) - members.at
-        edge = members.record_edge(1, members.ahead() if stop < 0 else n_bytes)
+        n_bytes = (members.ahead() if stop < 0 else stop - members.at) + len(end)
+        edge = members.record_edge(1, n_bytes)
         if stop < 0 or edge is not None:
-            kind, why = self._why_short()
+            kind, why = self._why_short() if stop < 0 and edge is None else (BAD_HEADER, "the next record begins")
             members.at += edge or 1
-            return Fault(offset, None, None, kind if stop < 0 else BAD_HEADER, f"the record header does not end: {why}")
-        header = _warc_header(members.window[members.at : stop], n_bytes)
-        if isinstance(header, str):
-            fields = read_fields(members.window[members.at : stop])
+            return Fault(offset, None, None, kind, f"the record header does not end: {why}")
+        header = read_warc_header(members.window[members.at : stop], n_bytes)
+        if header.problem is not None:
             members.at += 1
-            return Fault(
-                offset, _text(fields.get(b"warc-record-id")), _url(fields.get(b"warc-target-uri")), BAD_HEADER, header
-            )
+            return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
         return header
 
-    def _problem(self, header: _Header, offset: int, n_bytes: int) -> tuple[str, str] | None:
+    def _problem(self, header: Header, offset: int, n_bytes: int) -> tuple[str, str] | None:
         """Kind and message of what is wrong with the bounds of the record at the cursor, whose bytes lie ahead.
 
         Where something is, the cursor goes to the place from which the next record is to be searched.
@@ -267,7 +242,7 @@ class _Reader:
             return damage.kind, str(damage)
         return None
 
-    def _skip_problem(self, header: _Header) -> tuple[str, str] | None:
+    def _skip_problem(self, header: Header) -> tuple[str, str] | None:
         """The same for a body too large to hold; passes over it. The cursor stands at its beginning."""
         members = self._members
         if not members.skip(header.n_body_bytes):
@@ -294,41 +269,41 @@ class _Reader:
         )
 
     def _why_short(self) -> tuple[str, str]:
-        damage = self._members.damage
-        return (TRUNCATED, "the file ends") if damage is None else (damage.kind, str(damage))
+        """Kind and message of why fewer bytes lie ahead than should."""
+        members = self._members
+        if members.damage is not None:
+            return members.damage.kind, str(members.damage)
+        if members.ahead() > MAX_HEAD_BYTES:
+            return BAD_HEADER, f"it is longer than {MAX_HEAD_BYTES} bytes"
+        return TRUNCATED, "the file ends"
 
     def _recover(self, fault: Fault) -> Fault:
         """Goes on at the next record after the cursor, and says in the fault how much was passed over for it."""
         members = self._members
         is_found = self._scan() or (members.damage is not None and members.resume())
         end = members.offset() if is_found else members.raw.size
-        self._is_archive |= is_found
-        kind = fault.kind
-        if kind == NOT_AN_ARCHIVE and is_found:
-            kind = BAD_HEADER
-        if kind == BAD_HEADER and not self._is_archive:
-            kind = NOT_AN_ARCHIVE
-        # A file that is none costs this one fault: the reader has said so.
-        self._is_archive = True
+        is_none = fault.kind == BAD_HEADER and not (self._is_archive or is_found)
+        kind = NOT_AN_ARCHIVE if is_none else fault.kind
+        self._is_archive = True  # or it is none, and has had its fault
         return fault._replace(kind=kind, message=f"{fault.message} ({end - fault.offset} bytes passed over)")
 
     def _scan(self) -> bool:
         """Whether a record begins in the decompressed bytes at or after the cursor; moves to it, or to their end."""
         members = self._members
         while True:
-            match = _NEXT_RECORD.search(members.window, members.at)
+            match = NEXT_RECORD.search(members.window, members.at)
             found = match.start() - members.at if match else members.ahead()
             edge = members.record_edge(0, found)
             if match or edge is not None:
                 members.at += found if edge is None else edge
                 return True
             # Invariant: no record begins before the cursor. A line that is still cut off stays ahead of it.
-            members.at += max(members.ahead() - _LONGEST_LINE, 0)
+            members.at += max(members.ahead() - LONGEST_LINE, 0)
             if not members.fill(members.ahead() + 1):
                 members.at = len(members.window)
                 return False
 
-    def _judge(self, header: _Header, offset: int) -> Page | Fault | Skip:
+    def _judge(self, header: Header, offset: int) -> Page | Fault | Skip:
         """What the record at the cursor is; of one that is too large to hold, only the beginning lies ahead."""
         if header.kind not in ("response", "conversion"):
             return _SKIPS[header.kind]
@@ -370,90 +345,8 @@ class _Reader:
 
     @staticmethod
     def _page(
-        header: _Header, offset: int, status: int | None, content_type: str | None, charset: str | None, payload: bytes
+        header: Header, offset: int, status: int | None, content_type: str | None, charset: str | None, payload: bytes
     ) -> Page:
-        fetched_at = _read_date(header.date)
+        fetched_at = read_date(header.date)
         is_text = header.kind == "conversion"
         return Page(offset, header.record_id, header.url, fetched_at, status, content_type, charset, payload, is_text)
-
-
-def _is_record(begin: bytes) -> bool:
-    return _RECORD.match(begin) is not None
-
-
-def _warc_header(head: bytes, n_bytes: int) -> _Header | str:
-    """A WARC header's content, or what is wrong with it."""
-    fields = read_fields(head)
-    kind = fields.get(b"warc-type", b"").lower().decode("latin-1")
-    length = fields.get(b"content-length", b"")
-    if not kind:
-        return "the record has no WARC-Type"
-    if not _LENGTH.fullmatch(length):
-        return f"the record's Content-Length is {_text(length[:40])!r}"
-    return _Header(
-        n_bytes=n_bytes,
-        kind=kind if kind in _KNOWN_TYPES else "unknown",
-        record_id=_text(fields.get(b"warc-record-id")),
-        url=_url(fields.get(b"warc-target-uri")),
-        date=fields.get(b"warc-date", b""),
-        n_body_bytes=int(length),
-        content_type=fields.get(b"content-type", b""),
-        is_segment=b"warc-segment-number" in fields,
-        end=_WARC_END,
-    )
-
-
-def _arc_header(line: re.Match[bytes]) -> _Header:
-    """An ARC record's header. It has no types and no ids; by its address it is the file's head, a page, or neither."""
-    url = line["url"]
-    return _Header(
-        n_bytes=line.end() - line.start(),
-        kind="warcinfo" if url.startswith(b"filedesc:") else "response",
-        record_id=None,
-        url=_url(url),
-        date=line["date"],
-        n_body_bytes=int(line["length"]),
-        content_type=b"application/http" if url.startswith((b"http:", b"https:")) else b"",
-        is_segment=False,
-        end=_ARC_END,
-    )
-
-
-def _text(field: bytes | None) -> str | None:
-    """A header field as text: UTF-8, else Latin-1, without NUL. None where the field is missing or empty.
-
-    >>> _text(b"caf\\xc3\\xa9"), _text(b"caf\\xe9"), _text(b""), _text(None)
-    ('café', 'café', None, None)
-    """
-    if not field:
-        return None
-    try:
-        text = field.decode("utf-8")
-    except UnicodeDecodeError:
-        text = field.decode("latin-1")
-    return text.replace("\0", "")
-
-
-def _url(field: bytes | None) -> str | None:
-    """An address as written, out of the angle brackets in which WARC 1.0 and its tools put some."""
-    if field and field[:1] == b"<" and field[-1:] == b">":
-        field = field[1:-1]
-    return _text(field)
-
-
-def _read_date(date: bytes) -> datetime | None:
-    """A WARC date (ISO 8601) or an ARC date (14 digits) as UTC; None where it is neither. Without a zone it is UTC.
-
-    >>> _read_date(b"2020-01-31T01:02:03Z") == _read_date(b"20200131010203")
-    True
-    >>> _read_date(b"2008-10-294T05:21:46-0700"), _read_date(b"")
-    (None, None)
-    """
-    text = date.decode("latin-1")
-    if len(text) == 14 and text.isdecimal():
-        text = f"{text[:8]}T{text[8:]}"
-    try:
-        parsed = datetime.fromisoformat(text)
-        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None

@@ -111,7 +111,11 @@ def archives(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("archives")
     for name in FILES:
         site = f"{name}.org"
-        pages = [*english_pages(8, site=site), (f"http://{site}/short", html("<p>Too short.</p>")), ("http://cut/", b"?")]
+        pages = [
+            *english_pages(8, site=site),
+            (f"http://{site}/short", html("<p>Too short.</p>")),
+            ("http://cut/", b"?"),
+        ]
         path = write_warc(folder / f"{name}.warc.gz", pages)
         path.write_bytes(path.read_bytes()[:-60])
     return folder
