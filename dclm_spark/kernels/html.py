@@ -49,7 +49,7 @@ def decode(payload: bytes, declared: str | None, *, charset: str) -> tuple[str |
 
     >>> decode("é".encode(), "iso-8859-1", charset="detect")
     ('é', 'utf-8', None)
-    >>> decode(b"caf\\xe9", None, charset="detect")
+    >>> decode(b"caf\\xe9", "iso-8859-1", charset="detect")
     ('café', 'cp1252', None)
     >>> decode(b"", None, charset="detect")
     ('', 'utf-8', None)

@@ -76,7 +76,9 @@ def read_warc_header(head: bytes, n_bytes: int) -> Header:
     if not kind:
         problem = "the record has no WARC-Type"
     elif not _LENGTH.fullmatch(length):
-        problem = f"the record's Content-Length is {_text(length[:40])!r}" if length else "the record has no Content-Length"
+        problem = (
+            f"the record's Content-Length is {_text(length[:40])!r}" if length else "the record has no Content-Length"
+        )
     return Header(
         n_bytes=n_bytes,
         kind=kind if kind in TYPES else "unknown",

@@ -202,12 +202,14 @@ class _Reader:
             return read_arc_header(line)
         end = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
         searched = line.end() - line.start() - len(end) // 2
-        while (stop := members.window.find(end, members.at + searched)) < 0:
+        while (stop := members.window.find(end, members.at + searched, members.at + MAX_HEAD_BYTES)) < 0:
             searched = max(searched, members.ahead() - len(end))
             if searched > MAX_HEAD_BYTES or not members.fill(members.ahead() + 1):
                 break
         n_bytes = (members.ahead() if stop < 0 else stop - members.at) + len(end)
         edge = members.record_edge(1, n_bytes)
+        if edge is None and (found := members.window.find(b"\nWARC/", members.at, members.at + n_bytes)) >= 0:
+            edge = found + 1 - members.at
         if stop < 0 or edge is not None:
             kind, why = self._why_short() if stop < 0 and edge is None else (BAD_HEADER, "the next record begins")
             members.at += edge or 1
@@ -253,10 +255,11 @@ class _Reader:
         return None
 
     def _ends_at(self, distance: int, end: bytes) -> bool:
-        """Whether a record may end here: with its end, else before a member, a record or the end of the file."""
+        """Whether the record at the cursor may end here: before a record, a member or the end of the file."""
         members = self._members
         members.fill(distance + len(end))
-        if members.window.startswith(end, members.at + distance):
+        is_marked = members.window.startswith(end, members.at + distance)
+        if is_marked and members.ahead() == distance + len(end):  # a member's end: the common case
             return True
         start = distance
         while members.fill(start + 1) and members.window[members.at + start] in b"\r\n" and start < distance + 64:
@@ -266,6 +269,9 @@ class _Reader:
             start == members.ahead()
             or bool(members.edges(distance, start + 1))
             or members.window.startswith(b"WARC/", members.at + start)
+            or (is_marked and RECORD.match(members.window, members.at + start) is not None)
+            # What follows is damaged then, unless the length is wrong and has led over other records to just here.
+            or (is_marked and NEXT_RECORD.search(members.window, members.at, members.at + distance) is None)
         )
 
     def _why_short(self) -> tuple[str, str]:

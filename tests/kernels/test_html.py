@@ -1,0 +1,208 @@
+"""Decoding, extraction, and the pages that would never end."""
+
+import time
+
+import pytest
+from resiliparse.extract.html2text import extract_plain_text
+
+from dclm_spark.kernels import nesting
+from dclm_spark.kernels.html import check_extractor, decode, extract
+from dclm_spark.kernels.nesting import MAX_COST, cost_of_nesting
+from dclm_spark.kernels.warc import Page, read_archive
+
+RUSSIAN = "Привет, это обычный русский текст о погоде и природе. " * 9
+JAPANESE = "これは日本語のテストページです。" * 9
+CHINESE = "这是一个简单的中文网页内容测试。" * 9
+KOREAN = "이것은 한국어 테스트 페이지입니다. " * 9
+GERMAN = "Schöne Grüße aus Köln, “naïve” Übungen. " * 9
+DCLM = {"extractor": "resiliparse", "options": {"main_content": True}}
+
+
+@pytest.mark.parametrize(
+    ("payload", "declared", "text", "charset"),
+    [
+        (b"", None, "", "utf-8"),
+        (b"plain", "iso-8859-1", "plain", "utf-8"),
+        # A byte order mark decides.
+        (b"\xef\xbb\xbfabc\xff", "iso-8859-1", "abc\ufffd", "utf-8"),
+        (GERMAN.encode("utf-16"), "utf-8", GERMAN, "utf-16-le"),
+        (b"\xfe\xff" + GERMAN.encode("utf-16-be"), None, GERMAN, "utf-16-be"),
+        # UTF-16 without a mark is valid UTF-8, full of NULs.
+        (("<p>" + GERMAN).encode("utf-16-le"), "UTF-16", "<p>" + GERMAN, "utf-16-le"),
+        (("<p>" + GERMAN).encode("utf-16-le"), None, "<p>" + GERMAN, "utf-16-le"),
+        (("<p>" + GERMAN).encode("utf-16-be"), None, "<p>" + GERMAN, "utf-16-be"),
+        (JAPANESE.encode("iso-2022-jp"), "ISO-2022-JP", JAPANESE, "iso2022_jp"),
+        # UTF-8 is UTF-8, whatever is declared, and even when a little of it is broken.
+        (RUSSIAN.encode(), "windows-1251", RUSSIAN, "utf-8"),
+        (GERMAN.encode(), "ISO-8859-1", GERMAN, "utf-8"),
+        (RUSSIAN.encode()[:-3], "utf-8", RUSSIAN[:-3] + "\ufffd", "utf-8"),
+        (RUSSIAN.encode() + b"\xe9", None, RUSSIAN + "\ufffd", "utf-8"),
+        # What is declared counts where it fits: by the header, then by the page.
+        (RUSSIAN.encode("koi8-r"), "KOI8-R", RUSSIAN, "koi8-r"),
+        (b"<meta charset=windows-1251>" + RUSSIAN.encode("cp1251"), None, None, "cp1251"),
+        (b"<META http-equiv=x content='text/html; charset=EUC-JP'>" + JAPANESE.encode("euc-jp"), None, None, "euc_jp"),
+        (b'<?xml version="1.0" encoding="GB2312"?>' + CHINESE.encode("gbk"), None, None, "gb18030"),
+        (CHINESE.encode("gbk"), "gb2312", CHINESE, "gb18030"),
+        (KOREAN.encode("cp949"), "ks_c_5601-1987", KOREAN, "cp949"),
+        (JAPANESE.encode("cp932"), "x-sjis", JAPANESE, "cp932"),
+        (GERMAN.encode("cp1252"), "iso-8859-1", GERMAN, "cp1252"),
+        (b"<meta charset=windows-1251>" + RUSSIAN.encode("cp1251"), "no such thing", None, "cp1251"),
+        # What is declared and does not fit does not count.
+        (RUSSIAN.encode("cp1251"), "utf-8", RUSSIAN, "cp1251"),
+        (GERMAN.encode("cp1252"), "utf-8", GERMAN, "cp1252"),
+        (JAPANESE.encode("cp932"), "euc-kr", JAPANESE, "cp932"),
+        (RUSSIAN.encode("cp1251"), None, RUSSIAN, "cp1251"),
+        # No charset that Python would run code for, or answer with surrogates.
+        (b"caf\xe9", "utf-7", None, None),
+        (b"caf\xe9", "zlib", None, None),
+        (b"caf\xe9", "windows-1252\0", None, None),
+        (b"\xed\xa0\x80" * 50, "utf-8", None, None),
+    ],
+)
+def test_detected_charsets(payload, declared, text, charset):
+    got_text, got_charset, error = decode(payload, declared, charset="detect")
+    assert error is None
+    got_text.encode("utf-8")
+    assert text is None or got_text == text
+    assert charset is None or got_charset == charset
+
+
+def test_strict_utf8_is_what_dclm_does():
+    assert decode(RUSSIAN.encode(), "koi8-r", charset="utf-8") == (RUSSIAN, "utf-8", None)
+    assert decode(b"\xef\xbb\xbfx", None, charset="utf-8")[0] == "\ufeffx"
+    for payload in (GERMAN.encode("cp1252"), b"\xed\xa0\x80", RUSSIAN.encode()[:-3]):
+        text, charset, error = decode(payload, None, charset="utf-8")
+        assert (text, charset) == (None, None)
+        assert error.startswith("UnicodeDecodeError: ") and "\n" not in error and len(error) <= 300
+
+
+ARTICLE = "<html><body><nav><a href=/>Home</a></nav><article><p>{}</p></article></body></html>".format(
+    "The first paragraph is long enough to be kept by anyone who looks for text. " * 5
+)
+
+
+def test_extraction_is_the_extractor():
+    assert extract(ARTICLE, **DCLM) == (extract_plain_text(ARTICLE, main_content=True), None)
+    text, error = extract(ARTICLE, extractor="trafilatura", options={"include_comments": False})
+    assert error is None and text.startswith("The first paragraph")
+    assert extract("", extractor="trafilatura", options={}) == ("", None)
+    assert extract("<p>x", extractor="trafilatura", options={})[1] is None
+
+
+def test_an_extractor_that_fails_is_an_error_of_the_page():
+    text, error = extract(ARTICLE, extractor="resiliparse", options={"skip_elements": ["<<\n<"]})
+    assert text is None or error is None
+    text, error = extract(ARTICLE, extractor="resiliparse", options={"no_such_option": 1})
+    assert text is None and error.startswith("TypeError: ") and "\n" not in error
+    text, error = extract("\ud800<p>x", **DCLM)
+    assert text is None and error
+
+
+@pytest.mark.parametrize("extractor", ["resiliparse", "trafilatura"])
+def test_text_is_fit_for_arrow(extractor):
+    html = ARTICLE.replace("long", "\0 &#xD800; &#0; \U0001f600 \ufffd")
+    text, error = extract(html, extractor=extractor, options={})
+    assert error is None
+    text.encode("utf-8")
+
+
+def test_check_extractor():
+    assert check_extractor("resiliparse", {"main_content": True, "links": False}) == []
+    assert check_extractor("trafilatura", {"favor_precision": True}) == []
+    assert check_extractor("beautifulsoup", {}) == [
+        "there is no extractor 'beautifulsoup'; there are resiliparse and trafilatura"
+    ]
+    assert len(check_extractor("trafilatura", {"main_content": True, "x": 1, "url": None})) == 2
+    assert len(check_extractor("resiliparse", {"html": "x"})) == 1
+
+
+N = 60_000
+ENDLESS = {
+    "div": "<div>x" * N,
+    "div upper-case": "<DIV CLASS=a>x" * N,
+    "div closed at the end": "<div>x" * N + "</div>" * N,
+    "div in spans": "<span><div>x" * N,
+    "div closed by the wrong tag": "<b>" + "<div></b>" * N,
+    "article": "<article>x" * N,
+    "much text in many divs": "<div>" * 3000 + "word " * 1_000_000,
+    "many pages in many divs": "<div>" * 1000 + "<p>x</p>" * 100_000,
+    "links in bold in italics": "<a><b><i>x" * N,
+    "fonts never closed": "".join(f"<b a{i}>x<p>" for i in range(5000)),
+    "attributes": "<p " + " ".join(f"a{i}=b" for i in range(200_000)) + ">x",
+    "options": "<select>" + "<option>x" * 300_000,
+}
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_endless_pages_are_refused(what):
+    assert cost_of_nesting(ENDLESS[what]) > MAX_COST
+    text, error = extract(ENDLESS[what], **DCLM)
+    assert text is None and error.startswith("too deep: ")
+
+
+M = 1_000_000
+LARGE = {
+    "one attribute": "<p title='" + "<div>" * M + "'>x",
+    "one text": "<p>" + "word " * M,
+    "one word": "<p>" + "w" * M,
+    "lines": "<pre>" + "x\n" * M,
+    "comments": "<!-- x -->" * (M // 10),
+    "comments never closed": "<!-- " * (M // 5),
+    "script never closed": "<script>" + "<div>" * M,
+    "scripts": "<script>'<div>'</script>" * (M // 20),
+    "entities": "<p>" + "&amp;" * M,
+    "ampersands": "<p>" + "&" * M,
+    "angles": "<" * M,
+    "half tags": "</" * M,
+    "paragraphs never closed": "<p>x" * (M // 4),
+    "items never closed": "<ul>" + "<li>x" * (M // 5),
+    "cells never closed": "<table><tr>" + "<td>x" * (M // 5),
+    "divs side by side": "<div>x</div>" * (M // 12),
+    "quotes never closed": "<p a='" * 5000 + "word " * M,
+    "bold across paragraphs": "<b><p></b></p>" * (M // 14),
+    "nul": "<p>" + "\0" * M,
+}
+
+
+@pytest.mark.parametrize("what", LARGE)
+def test_large_flat_pages_are_extracted(what):
+    started = time.process_time()
+    text, error = extract(LARGE[what], **DCLM)
+    assert error is None and text is not None
+    assert time.process_time() - started < 20
+
+
+def test_names_of_elements_do_not_collide():
+    """What is known of an element is kept by the hash of its name."""
+    groups = (nesting._BLOCKS, nesting._FORMATTING, nesting._REOPENING, nesting._FLAT, nesting._RAW)
+    others = (
+        "a abbr address aside audio button canvas caption cite details dfn dl dt fieldset figure footer frame h1 h2 h3 "
+        "h4 h5 h6 header kbd label legend main map mark menu nav nobr object optgroup option pre q ruby samp select "
+        "span sub summary sup svg table template var video math foo"
+    )
+    names = {name for group in (*groups, others) for name in group.split()}
+    slots = set()
+    for name in names:
+        code = 0
+        for byte in name.encode():
+            code = nesting._add(code, byte)
+        slots.add(code % nesting._SLOTS)
+    assert len(slots) == len(names)
+
+
+def test_no_real_page_is_refused(shared_data):
+    n_pages = n_dear = 0
+    for path in sorted((shared_data / "warc").glob("*/*.warc.gz")):
+        if "docs-2026-10" in path.parts or "odd" in path.parts:
+            continue
+        with path.open("rb") as file:
+            for record in read_archive(
+                file, max_page_bytes=8 << 20, content_types=("text/html",), http_statuses=(200,)
+            ):
+                if isinstance(record, Page) and not record.is_text:
+                    html, _, error = decode(record.payload, record.charset, charset="detect")
+                    assert error is None
+                    n_pages += 1
+                    n_dear += cost_of_nesting(html) > MAX_COST / 10
+    assert n_pages > 3500
+    assert n_dear == 0
