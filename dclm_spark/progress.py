@@ -91,7 +91,8 @@ class Progress:
     def _words(self, share: float) -> str:
         seconds = max(time.monotonic() - self._started, 1e-3)
         words = f"{self._done + share:.0f}/{self._total} {self._unit}" if self._total else f"{share:.0%} of tasks"
-        return words + (f", {self._n_rows / seconds:,.0f} documents/s" if self._n_rows else "")
+        rate = self._n_rows / seconds
+        return words + (f", {rate:,.{0 if rate >= 10 else 1}f} documents/s" if self._n_rows else "")
 
     def _line(self, share: float) -> str:
         seconds = time.monotonic() - self._started

@@ -26,7 +26,6 @@ _PACKAGES = (
     "resiliparse",
     "tldextract",
     "trafilatura",
-    "warcio",
 )
 
 

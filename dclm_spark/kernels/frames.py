@@ -46,6 +46,9 @@ class RawBytes:
         self._stream = stream
         stream.seek(0, io.SEEK_END)
         self.size = stream.tell()
+        self._buffer = b""
+        self._at = 0
+        self.position = self.size
         self.seek(0)
 
     def peek(self, n: int) -> bytes:
@@ -74,9 +77,14 @@ class RawBytes:
 
     def seek(self, position: int) -> None:
         """Go to a position, or to the file's end where it lies beyond."""
+        position = min(position, self.size)
+        at = self._at + position - self.position
+        self.position = position
+        if 0 <= at < len(self._buffer):
+            self._at = at
+            return
         self._buffer, self._at = b"", 0
-        self.position = min(position, self.size)
-        self._stream.seek(self.position)
+        self._stream.seek(position)
 
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
         """Where the pattern first matches at or after `start` (> 0), None where it does not."""

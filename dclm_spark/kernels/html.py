@@ -132,7 +132,9 @@ def extract(html: str, *, extractor: str, options: Mapping[str, Any]) -> tuple[s
         text = (_extractor(extractor)(html, **options) or "") if html else ""
     except Exception as error:  # whatever a page provokes is the page's fault, and costs the page alone
         return None, _message(error)
-    return (text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")), None
+    if extractor == "trafilatura":  # resiliparse gives UTF-8; Python's own strings may hold surrogates
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text, None
 
 
 def check_extractor(extractor: str, options: Mapping[str, Any]) -> list[str]:

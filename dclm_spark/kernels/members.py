@@ -4,6 +4,7 @@ A crawl archive is a row of members: gzip members, Zstandard frames or LZ4 frame
 plain stretch to the end of the file. What a member is compressed with is read from its first bytes, never from a name.
 """
 
+import contextlib
 import io
 import re
 from collections import deque
@@ -57,14 +58,14 @@ class Members:
         self._decoded = 0  # position, among all decompressed bytes, of the window's end
         self.jump(0)
 
-    def jump(self, offset: int) -> None:
-        """Go on at a file offset where a member begins (or, in a plain file, a record)."""
+    def jump(self, offset: int, *, is_plain: bool = False) -> None:
+        """Go on at a file offset where a member begins or, with `is_plain`, anywhere in a plain file."""
         self.raw.seek(offset)
         self.window = b""
         self.at = 0
         self.damage: Damaged | None = None  # why the decompressed bytes end, None where the file does
         self._edges: deque[tuple[int, int, bool]] = deque()  # beginnings: (position, file offset, is it plain)
-        self._pieces = self._decode()
+        self._pieces = self._decode(is_plain)
 
     def fill(self, n: int) -> bool:
         """Whether `n` bytes lie ahead of the cursor, after as many were decompressed as there are."""
@@ -115,7 +116,7 @@ class Members:
         while n > 0:
             if self.is_plain() and n > self.ahead():
                 target = self.offset() + n
-                self.jump(min(target, self.raw.size))
+                self.jump(target, is_plain=True)
                 return target <= self.raw.size
             if not self.fill(1):
                 return False
@@ -139,21 +140,21 @@ class Members:
         self.jump(self.raw.size)
         return False
 
-    def _decode(self) -> Iterator[bytes]:
+    def _decode(self, is_plain: bool) -> Iterator[bytes]:
         raw = self.raw
         while head := raw.peek(4):
-            if head[0] == 0 and raw.position:  # padding between members, which gzip passes over too
+            if not is_plain and head[0] == 0 and raw.position:  # padding between members, which gzip passes over too
                 block = raw.peek(READ_BYTES)
                 raw.advance(len(block) - len(block.lstrip(b"\0")))
                 continue
-            if _SKIPPABLE.match(head):
+            if not is_plain and _SKIPPABLE.match(head):
                 self._pass_frame(head)
                 continue
             offset = raw.position
             # The last piece is held back until the member has proved sound, so that whoever gets it knows.
             held = b""
             try:
-                pieces, is_plain = self._decoder(head)
+                pieces, is_plain = (read_plain(raw), True) if is_plain else self._decoder(head)
                 self._edges.append((self._decoded, offset, is_plain))
                 for piece in pieces:
                     if held:
@@ -186,7 +187,9 @@ class Members:
         size = int.from_bytes(raw.peek(8)[4:], "little")
         if head == _DICTIONARY and raw.position == 0 and size <= _DICTIONARY_BYTES:
             dictionary = raw.peek(8 + size)[8:]
-            if dictionary.startswith(ZSTD):
-                dictionary = ZstdReader(io.BytesIO(dictionary)).read(_DICTIONARY_BYTES)
-            self._dictionary = dictionary
+            # Without its dictionary each record fails by itself.
+            with contextlib.suppress(OSError):
+                if dictionary.startswith(ZSTD):
+                    dictionary = ZstdReader(io.BytesIO(dictionary)).read(_DICTIONARY_BYTES)
+                self._dictionary = dictionary
         raw.seek(raw.position + 8 + size)

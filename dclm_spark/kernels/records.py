@@ -23,9 +23,9 @@ RECORD = re.compile(b"%b|%b" % (_WARC_LINE, _ARC_LINE))
 """A record's first line. The group `length` is there in an ARC record alone."""
 NEXT_RECORD = re.compile(
     # A WARC record must go on with a field's name: prose about the format holds the first line alone.
-    rb"(?<=\n)(?:%b(?=[A-Za-z-]{4,40}:)|%b)" % (_WARC_LINE, re.sub(rb"\?P<\w+>", b"", _ARC_LINE))
+    rb"\n(?:%b(?=[A-Za-z-]{4,40}:)|%b)" % (_WARC_LINE, re.sub(rb"\?P<\w+>", b"", _ARC_LINE))
 )
-"""A record's first line as it is searched for among other bytes, after damage."""
+"""A line end and a record's first line: what is searched for among other bytes, after damage."""
 
 _LENGTH = re.compile(rb"\d{1,15}")
 

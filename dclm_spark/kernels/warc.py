@@ -179,7 +179,7 @@ class _Reader:
             members.at += header.n_bytes
             problem = self._skip_problem(header)
             if problem and restart is not None:
-                members.jump(restart)
+                members.jump(restart, is_plain=True)
         if problem:
             return self._recover(Fault(offset, header.record_id, header.url, *problem))
         if is_held:
@@ -267,7 +267,7 @@ class _Reader:
         members.fill(start + HEAD_BYTES)
         return (
             start == members.ahead()
-            or bool(members.edges(distance, start + 1))
+            or (not members.is_plain() and bool(members.edges(distance, start + 1)))
             or members.window.startswith(b"WARC/", members.at + start)
             or (is_marked and RECORD.match(members.window, members.at + start) is not None)
             # What follows is damaged then, unless the length is wrong and has led over other records to just here.
@@ -297,8 +297,8 @@ class _Reader:
         """Whether a record begins in the decompressed bytes at or after the cursor; moves to it, or to their end."""
         members = self._members
         while True:
-            match = NEXT_RECORD.search(members.window, members.at)
-            found = match.start() - members.at if match else members.ahead()
+            match = NEXT_RECORD.search(members.window, max(members.at - 1, 0))
+            found = match.start() + 1 - members.at if match else members.ahead()
             edge = members.record_edge(0, found)
             if match or edge is not None:
                 members.at += found if edge is None else edge

@@ -158,7 +158,7 @@ LARGE = {
     "items never closed": "<ul>" + "<li>x" * (M // 5),
     "cells never closed": "<table><tr>" + "<td>x" * (M // 5),
     "divs side by side": "<div>x</div>" * (M // 12),
-    "quotes never closed": "<p a='" * 5000 + "word " * M,
+    "quotes never closed": "<p a='" * 5001 + "word " * M,
     "bold across paragraphs": "<b><p></b></p>" * (M // 14),
     "nul": "<p>" + "\0" * M,
 }
