@@ -76,9 +76,12 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
             "  " + "".join([f"{label:<36}", f"{_show(value):>18}", *(f"   {note}" for note in notes)]).rstrip()
         )
 
-    for name in ("doc_id", "dump", "warc_path", "warc_offset", "fetched_at", "http_status", "content_type", "charset"):
+    if "warc_path" in explained:
+        base_name = explained["warc_path"].rsplit("/", 1)[-1]
+        lines.append(f"  {'file':<16}{base_name}, at {_show(explained['warc_offset'])}")
+    for name in ("doc_id", "dump", "fetched_at", "http_status", "content_type", "charset"):
         if name in explained:
-            lines.append(f"  {name:<16}{_show(explained[name])}")
+            lines.append(f"  {name:<16}{explained[name] if explained[name] is not None else '-'}")
     if "kind" in explained:
         lines.append(f"  in quarantine: {explained['kind']}: {explained['message']}")
         return "\n".join(lines)
@@ -86,7 +89,9 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         lines.append("  a document; not annotated yet")
         return "\n".join(lines)
     for rule in explained["rules"]:
-        verdict = "BROKEN" if rule["is_broken"] else "kept" if rule["value"] is not None else "not measured"
+        verdict = "kept" if rule["value"] is not None else "not measured"
+        if rule["is_broken"]:
+            verdict = "BROKEN" if rule["signal"] == explained["removed_by"] else "broken too"
         line(rule["signal"], rule["value"], f"{rule['bound']:<22}", verdict)
     for signal, value in explained["signals"].items():
         line(signal, value)
@@ -94,7 +99,7 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
     lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
     text = explained["text"]
     lines.append("  text: " + text[:text_chars].replace("\n", "\n        ") + ("…" if len(text) > text_chars else ""))
-    return "\n".join(lines)
+    return "\n".join(printed.rstrip() for printed in "\n".join(lines).split("\n"))
 
 
 def _show(value: Any) -> str:

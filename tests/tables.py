@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,14 +25,16 @@ def read(warehouse: Path | str, table: str, *, dump: str | None = None) -> list[
     return [row for row in rows if dump in (None, row["dump"])]
 
 
-def content(warehouse: Path | str, *, dump: str | None = None) -> dict[str, list[str]]:
+def content(
+    warehouse: Path | str, tables: Sequence[str] = COMPARED, *, dump: str | None = None
+) -> dict[str, list[str]]:
     """Table -> its rows as JSON, sorted, duplicates and all, without `VARYING`; of one dump or of all."""
     return {
         table: sorted(
             json.dumps({key: _plain(value) for key, value in row.items() if key not in VARYING}, sort_keys=True)
             for row in read(warehouse, table, dump=dump)
         )
-        for table in COMPARED
+        for table in tables
     }
 
 

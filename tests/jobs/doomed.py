@@ -2,7 +2,8 @@
 
     python doomed.py NOTES VICTIM MOMENT COMMAND ...
 
-NOTES is a folder: `opened` there gets a line for each archive a worker opens, `reached` the pid that came to the moment.
+NOTES is a folder: `opened` there gets a line for each archive that a worker opens, `reached` the pid of the worker that
+came to the moment.
 
 VICTIM is `driver` (this process alone), `group` (with its JVM), `worker` (the Python worker that reads), or `nobody`:
 then whoever waits for `reached` does the killing.

@@ -1,0 +1,202 @@
+"""One content, however it was made: by spark-submit on a cluster, on local mode, over Spark Connect, by two at once."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.find_spark_home import _find_spark_home
+
+from dclm_spark.jvm import resolve_jars
+from dclm_spark.session import DELTA_SETTINGS
+from tests.cluster import Cluster, standalone_cluster
+from tests.tables import assert_balanced, assert_same, content, read
+
+ROOT = Path(__file__).parents[2]
+DUMP, OTHER_DUMP = "CC-MAIN-2099-05", "CC-MAIN-2099-21"  # names that no page and no path holds
+SECONDS = 900  # for one command on a machine that does much else
+# A JVM that lives for seconds is best compiled lightly, and tables of a few rows need no spreading.
+LIGHT_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+SETTINGS = {
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.databricks.delta.snapshotPartitions": "1",
+}
+
+# Says for each task where it found the package, and whether it found a kernel compiled.
+PROBE = """
+    import json
+    import pyarrow as pa
+    from dclm_spark.session import get_session
+
+    def look(batches):
+        import dclm_spark
+        from dclm_spark.kernels import quality
+
+        for batch in batches:
+            quality.measure_quality(pa.array(["The harbour of the old town."]), stop_words=("the",))
+            stats = quality._measure_rows.stats
+            found = [[dclm_spark.__file__], [sum(stats.cache_hits.values())], [sum(stats.cache_misses.values())]]
+            yield pa.RecordBatch.from_arrays([pa.array(column) for column in found], ["file", "hits", "misses"])
+
+    spark = get_session()
+    rows = spark.range(0, 2, 1, 2).mapInArrow(look, "file string, hits long, misses long").collect()
+    print(json.dumps([row.asDict() for row in rows]))
+"""
+
+# dclm-spark, but each write waits until another process is as far: whatever can meet, does.
+IN_STEP = """
+    import itertools, sys, time
+    from pathlib import Path
+    from dclm_spark import cli
+    from dclm_spark.tables import Warehouse
+
+    folder, me, other, *command = sys.argv[1:]
+    steps = itertools.count()
+
+    def in_step(verb):
+        original = getattr(Warehouse, verb)
+
+        def call(self, *arguments, **options):
+            step = next(steps)
+            Path(folder, f"{me}-{step}").touch()
+            deadline = time.monotonic() + 300
+            while not Path(folder, f"{other}-{step}").exists():
+                assert time.monotonic() < deadline, f"{other} has never come to step {step}"
+                time.sleep(0.002)
+            return original(self, *arguments, **options)
+
+        setattr(Warehouse, verb, call)
+
+    for verb in ("prepare", "append", "replace"):
+        in_step(verb)
+    sys.exit(cli.main(command))
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The variables of a user's shell; the checkout is on no path."""
+    others = ("PYTHONPATH", "SPARK_REMOTE", "PYSPARK_GATEWAY_PORT", "SPARK_CONNECT_MODE_ENABLED", "SPARK_LOCAL_REMOTE")
+    kept = {key: value for key, value in os.environ.items() if key not in others}
+    return kept | {"PYSPARK_PYTHON": sys.executable, "JDK_JAVA_OPTIONS": LIGHT_JAVA} | more
+
+
+def finished(process: subprocess.Popen) -> str:
+    """What a process printed, once it has ended well."""
+    try:
+        out, err = process.communicate(timeout=SECONDS)
+    finally:
+        process.kill()
+    assert process.returncode == 0, out + err
+    return out
+
+
+def started(command: list[str], folder: Path, **more: str) -> subprocess.Popen:
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=environment(**more), stdout=pipe, stderr=pipe, text=True)
+
+
+@pytest.fixture(scope="module")
+def options(sample) -> list[str]:
+    """What to read: one small bundled file of each format, and one that ends too early."""
+    first, second = sample / "CC-MAIN-2022-05", sample / "CC-MAIN-2022-21"
+    names = ("archive.arc.gz", "iana.warc.gz", "wikipedia.warc.gz", "wikipedia.warc.wet.gz")
+    paths = [*(first / name for name in names), second / "docs-clipped.warc.gz"]
+    return ["--batch-files", "3", "--max-fault-share", "1", "--input", *map(str, paths)]
+
+
+@pytest.fixture(scope="module")
+def dclm_spark(options):
+    """Starts `dclm-spark run` as a process, from the checkout."""
+
+    def start(folder: Path, *more: str, script: tuple[str, ...] = ("-m", "dclm_spark"), dump: str = DUMP):
+        arguments = ["run", "--warehouse", str(folder / "lake"), "--dump", dump, "--quiet", *options, *more]
+        arguments += [f"--conf={key}={value}" for key, value in SETTINGS.items()]
+        return started([sys.executable, *script, *arguments], folder, PYTHONPATH=str(ROOT))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def local(tmp_path_factory, dclm_spark) -> dict[str, list[str]]:
+    """The content that `dclm-spark run` makes on local mode."""
+    folder = tmp_path_factory.mktemp("local")
+    finished(dclm_spark(folder, "--master", "local[2]"))
+    assert_balanced(folder / "lake", DUMP)
+    found = content(folder / "lake")
+    assert all(found.values()), "every table has rows to compare"
+    return found
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", LIGHT_JAVA)
+        patch.delenv("PYTHONPATH", raising=False)
+        with standalone_cluster() as running:
+            yield running
+
+
+@pytest.fixture(scope="module")
+def submit(cluster, tmp_path_factory):
+    """Runs a script by spark-submit on the cluster, from a folder that is not the checkout; the package is in a zip."""
+    folder = tmp_path_factory.mktemp("submitted")
+    package = folder / "dclm_spark.zip"
+    with zipfile.ZipFile(package, "w") as archive:
+        for path in sorted((ROOT / "dclm_spark").rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                archive.write(path, path.relative_to(ROOT))
+
+    def run(script: Path, *arguments: str) -> str:
+        command = [str(Path(_find_spark_home()) / "bin" / "spark-submit"), "--master", cluster.url]
+        command += ["--py-files", str(package), "--jars", ",".join(map(str, resolve_jars()))]
+        for key, value in (cluster.config | DELTA_SETTINGS | SETTINGS).items():
+            command += ["--conf", f"{key}={value}"]
+        return finished(started([*command, str(script), *arguments], folder))
+
+    return run
+
+
+def test_spark_submit_on_a_cluster(submit, options, local, tmp_path):
+    lake = tmp_path / "lake"
+    where = ["--warehouse", str(lake), "--dump", DUMP, "--quiet"]
+    submit(ROOT / "jobs" / "documents.py", *where, *options)
+    submit(ROOT / "jobs" / "annotated.py", *where)
+    submit(ROOT / "jobs" / "filtered.py", *where)
+    assert_same(content(lake), local)
+    assert sorted(row["stage"] for row in read(lake, "runs")) == ["annotated", "documents", "filtered"]
+
+    probe = tmp_path / "probe.py"
+    probe.write_text(textwrap.dedent(PROBE))
+    for task in json.loads(submit(probe).splitlines()[-1]):
+        assert "dclm_spark.zip" in task["file"], "a task has the package from where the driver sent it"
+        assert (task["hits"], task["misses"]) == (1, 0), "`annotated` has left its kernels compiled"
+
+
+def test_spark_connect(dclm_spark, local, tmp_path):
+    finished(dclm_spark(tmp_path, "--remote", "local[2]"))
+    assert_same(content(tmp_path / "lake"), local)
+
+
+def test_two_dumps_written_at_once(dclm_spark, local, tmp_path):
+    """Two processes make one warehouse; each write of the one meets the same write of the other."""
+    dumps = (DUMP, OTHER_DUMP)
+    in_step = ("-c", textwrap.dedent(IN_STEP), str(tmp_path))
+    processes = [
+        dclm_spark(tmp_path, "--master", "local[1]", script=(*in_step, me, other), dump=me)
+        for me, other in (dumps, dumps[::-1])
+    ]
+    try:
+        for process in processes:
+            finished(process)
+    finally:
+        for process in processes:
+            process.kill()
+    for dump in dumps:
+        renamed = {table: sorted(row.replace(DUMP, dump) for row in rows) for table, rows in local.items()}
+        assert_same(content(tmp_path / "lake", dump=dump), renamed)
