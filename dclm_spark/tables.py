@@ -3,6 +3,8 @@
 import json
 import os
 import re
+import shutil
+import time
 from collections.abc import Mapping
 from functools import reduce
 from pathlib import Path
@@ -23,7 +25,10 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 365 days",
 }
 
+MAKER_SECONDS = 10.0  # that the first version of a table may take, counted from its folder; it takes milliseconds
+
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
+_VERSION = re.compile(r"\d{20}\.(json|checkpoint)")  # in the folder of a Delta log
 _DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -91,7 +96,8 @@ class Warehouse:
     def exists(self, table: str) -> bool:
         """True if the table has been created, empty or not."""
         if self._local is not None:
-            return (self._local / table / "_delta_log").is_dir()
+            log = self._local / table / "_delta_log"
+            return log.is_dir() and any(_VERSION.match(entry) for entry in os.listdir(log))
         try:
             self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").head()
         except PySparkException:
@@ -115,6 +121,7 @@ class Warehouse:
         return missing
 
     def _create(self, table: str) -> None:
+        self._await_maker(table)
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
         try:
             if self.is_catalog:
@@ -128,6 +135,18 @@ class Warehouse:
             if not self.exists(table):
                 reason = _first_line(error)
                 raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
+
+    def _await_maker(self, table: str) -> None:
+        """Waits for the first version of a table whose folder is there; clears away what a killed maker has left.
+
+        Spark takes a log without versions for a table: it neither creates it nor writes to it.
+        """
+        log = self._local / table / "_delta_log" if self._local is not None else None
+        deadline = time.monotonic() + MAKER_SECONDS
+        while log is not None and log.is_dir() and not self.exists(table):
+            if time.monotonic() > deadline:
+                shutil.rmtree(log)
+            time.sleep(0.1)
 
     def _check(self, table: str) -> None:
         found = {name: _plain_type(type_) for name, type_ in self.spark.table(self.name(table)).dtypes}
@@ -189,6 +208,8 @@ class Warehouse:
         metadata = json.dumps(lineage, sort_keys=True)
         history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1000")
         row = history.where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
+        if row is None:  # no rows in the place of no rows: Delta has nothing to commit
+            return Commit(self.version(table), 0)
         return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
 
     def version(self, table: str) -> int:

@@ -1,7 +1,7 @@
 """The README is true: its commands run as written, and what it prints is what they print.
 
-A block under `<!-- run -->` runs; one under `<!-- output -->` is what the block before it prints. Blocks that need a bucket,
-a cluster or a page of the reader's own say so in their place, and are left out here.
+A block under `<!-- run -->` runs; one under `<!-- output -->` is what the block before it prints. Blocks that need a
+bucket, a cluster or a page of the reader's own say so in their place, and are left out here.
 """
 
 import os
@@ -31,7 +31,8 @@ def checkout(tmp_path_factory) -> Path:
 def _shell(code: str, folder: Path) -> str:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     environment = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")} | {"PATH": path}
-    done = subprocess.run(["bash", "-euc", code], cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    command = ["bash", "-euc", code]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -65,7 +65,7 @@ def test_maintenance_compacts_and_keeps_every_pinned_version(spark, made, tmp_pa
     spark.conf.unset(with_setting)
 
     assert done["documents"]["pinned_version"] == pinned
-    assert (done["documents"]["n_files_removed"], done["documents"]["n_files_added"]) == (3, 1)
+    assert (done["documents"]["n_files_removed"], done["documents"]["n_files_added"]) == (2, 1)
     assert rows_of(made, "documents", version=pinned) == before
     assert len(list(documents.rglob("*.parquet"))) == n_documents + 1
     # No stage reads a version of `files`: what was compacted is gone.

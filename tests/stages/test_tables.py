@@ -76,6 +76,8 @@ def test_a_dump_is_replaced_alone_and_its_rows_are_counted(place):
     # A dump that is left with no rows is a dump of no rows.
     empty = place.replace(documents(place.spark, "A"), "documents", lineage={"run_id": "4"}, dump="A")
     assert empty.n_rows == 0
+    nothing = place.replace(documents(place.spark, "C"), "documents", lineage={"run_id": "5"}, dump="C")
+    assert (nothing.n_rows, nothing.version) == (0, place.version("documents"))
     assert ids(place.read("documents")) == ["b1"]
 
 
