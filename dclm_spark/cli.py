@@ -9,75 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import __version__, recipe_json, recipes
+from dclm_spark import recipe_json, recipes
+from dclm_spark.arguments import make_parser
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, RecipeError
 from dclm_spark.recipes import Recipe
-
-DESCRIPTION = """\
-Common Crawl in, Delta tables partitioned by dump out, every record accounted for.
-
-  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
-  dclm-spark funnel --warehouse lake
-  dclm-spark explain --warehouse lake https://example.org/page
-
-Each table is made by the command of its name (documents, annotated, filtered), `run` makes all of them. A command that
-was killed goes on where it stopped when it is given again; one with nothing left to do says so.
-"""
-
-EXAMPLES = {
-    "run": """\
-Examples:
-  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
-
-  Common Crawl's own list of a dump's files; the job fails if more than 1 % of the records do:
-  dclm-spark run --input https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz \\
-      --dump CC-MAIN-2022-05 --warehouse s3a://bucket/lake --max-fault-share 0.01
-
-  Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
-  dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
-
-The same command again goes on where a killed one stopped, and does nothing where nothing changed.
-Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
-""",
-    "documents": """\
-Example:
-  dclm-spark documents --input warc/ more/file.warc.gz --dump CC-MAIN-2022-05 --warehouse lake
-
-Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records).
-""",
-    "annotated": """\
-Example:
-  dclm-spark annotated --dump CC-MAIN-2022-05 --warehouse lake --strict-words banned.txt
-
-Reads `documents` of the warehouse, or of --upstream. A language model or a word list is a part of the recipe.
-""",
-    "filtered": """\
-Example:
-  dclm-spark filtered --dump CC-MAIN-2022-05 --warehouse lake --recipe mine.json --force
-
-Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A changed bound redoes this table alone.
-""",
-    "funnel": """\
-Example:
-  dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
-""",
-    "explain": """\
-Examples:
-  dclm-spark explain --warehouse lake https://example.org/page
-  dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
-""",
-    "maintain": """\
-Example:
-  dclm-spark maintain --warehouse lake --retain-hours 168
-
-A version that the latest run of some stage has read or written is pinned: its files stay, whatever their age. What
-another warehouse borrowed as --upstream is not known here, and stays for --retain-hours.
-""",
-    "recipe": """\
-Example:
-  dclm-spark recipe --recipe dclm_baseline > mine.json
-""",
-}
 
 EXIT_USAGE = 2
 EXIT_FAULTS = 3
@@ -86,7 +21,7 @@ EXIT_INTERRUPTED = 130  # as shells have it
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status: 0, 2 for an error of the user's, 3 for faults above the limit."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser(_COMMANDS).parse_args(argv)
     try:
         answer, words = arguments.command(arguments)
     except FaultLimitError as error:
@@ -286,136 +221,13 @@ def _pairs(values: Sequence[str], option: str) -> list[tuple[str, str]]:
     return [tuple(value.split("=", 1)) for value in values]  # type: ignore[misc]
 
 
-def _whole(least: int):
-    def read(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number from {least} up")
-        return int(text)
-
-    return read
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="dclm-spark", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--version", action="version", version=f"dclm-spark {__version__}")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-
-    def command(name: str, run, help_: str, *groups, **defaults) -> argparse.ArgumentParser:
-        sub = commands.add_parser(
-            name,
-            help=help_,
-            description=help_[0].upper() + help_[1:] + ".",
-            epilog=EXAMPLES[name],
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        for group in groups:
-            group(sub)
-        sub.add_argument("--json", action="store_true", help="answer in JSON, for a program to read")
-        sub.set_defaults(command=run, **defaults)
-        return sub
-
-    made = (_warehouse_options, _recipe_options, _session_options, _work_options)
-    command("run", _run, "make all tables of one dump from its archive files", *made, _input_options)
-    command(
-        "documents",
-        _stage,
-        "make one table: each page's main text, from archive files",
-        *made,
-        _input_options,
-        stage="documents",
-    )
-    command("annotated", _stage, "make one table: documents with every signal measured", *made, stage="annotated")
-    command(
-        "filtered", _stage, "make one table: documents that broke none of the recipe's bounds", *made, stage="filtered"
-    )
-    funnel = command(
-        "funnel",
-        _funnel,
-        "count how many records came in, what went where and why, what is left",
-        _warehouse_options,
-        _session_options,
-    )
-    funnel.add_argument("--dump", help="only this dump")
-    explain = command(
-        "explain",
-        _explain,
-        "show one page's way through the chain: each signal beside its bound",
-        _recipe_options,
-        _session_options,
-    )
-    explain.add_argument("page", nargs="?", help="its URL as the crawl wrote it, or its doc_id")
-    explain.add_argument("--warehouse", help="where its tables are: a folder, or catalog.schema")
-    explain.add_argument("--upstream", help="the warehouse that lends the tables which --warehouse does not hold")
-    explain.add_argument("--html", help="an html file: a page in hand, no warehouse needed")
-    explain.add_argument("--url", help="the URL of the page in --html")
-    maintain = command(
-        "maintain",
-        _maintain,
-        "compact small files and delete those that no pinned version needs",
-        _warehouse_option,
-        _session_options,
-    )
-    maintain.add_argument(
-        "--retain-hours", type=_whole(0), default=168, help="keep all versions younger than this (%(default)s)"
-    )
-    recipe = command(
-        "recipe", _show_recipe, "print a recipe as JSON: the file to start one's own from", _recipe_options
-    )
-    recipe.set_defaults(json=False)
-    return parser
-
-
-def _warehouse_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--warehouse", required=True, help="where the tables are: a folder (path or URL), or catalog.schema"
-    )
-
-
-def _warehouse_options(parser: argparse.ArgumentParser) -> None:
-    _warehouse_option(parser)
-    parser.add_argument("--upstream", help="a warehouse that lends the tables which --warehouse does not hold")
-
-
-def _input_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("input")
-    group.add_argument(
-        "--input",
-        nargs="+",
-        default=[],
-        metavar="WHAT",
-        help="WARC, ARC or WET files: paths, globs, folders, http(s):// or s3:// URLs, or lists of them (*.paths.gz)",
-    )
-    group.add_argument("--base-url", help="what a list's relative entries are joined to, such as s3://commoncrawl/")
-    group.add_argument("--anonymous", action="store_true", help="read S3 without credentials")
-    group.add_argument("--storage-option", action="append", default=[], metavar="KEY=VALUE", help="passed to fsspec")
-    group.add_argument(
-        "--batch-files", type=_whole(1), help="files to a commit (16 a core on a laptop, 1000 on a cluster)"
-    )
-    group.add_argument("--restart", action="store_true", help="replace what the dump holds, begin anew")
-
-
-def _recipe_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("recipe")
-    group.add_argument("--recipe", default="dclm_baseline", help="a name or a JSON file (%(default)s)")
-    group.add_argument("--strict-words", metavar="FILE", help="words banned anywhere in a URL, one a line")
-    group.add_argument("--hard-words", metavar="FILE", help="words banned in a URL as words of their own")
-    group.add_argument("--soft-words", metavar="FILE", help="words of which a URL may hold one")
-    group.add_argument("--language-model", help="a fastText model: path or URL (lid.176.ftz, bundled)")
-    group.add_argument("--max-fault-share", type=float, help="share of records that may end in quarantine")
-
-
-def _work_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dump", required=True, help="the dump's name, such as CC-MAIN-2022-05")
-    parser.add_argument(
-        "--force", action="store_true", help="redo what is up to date, replace what another recipe made"
-    )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
-
-
-def _session_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("session (spark-submit, Databricks and EMR bring their own)")
-    group.add_argument("--master", help="Spark master, such as local[4,4] or spark://host:7077 (all local cores)")
-    group.add_argument("--remote", help="a Spark Connect server, such as sc://host:15002")
-    group.add_argument("--conf", action="append", default=[], metavar="KEY=VALUE", help="a Spark setting")
+_COMMANDS = {
+    "run": _run,
+    "documents": _stage,
+    "annotated": _stage,
+    "filtered": _stage,
+    "funnel": _funnel,
+    "explain": _explain,
+    "maintain": _maintain,
+    "recipe": _show_recipe,
+}

@@ -28,6 +28,10 @@ BATCH_SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(8 << 20),
 }
+# The heavy work is Python's; the JVM plans many small queries. Its second compiler spends more on them than they take
+# (measured: it doubles to trebles the JVM's CPU time of a run), and needs many runs to give a quarter back on a large
+# shuffle. With the first compiler alone the JVM would keep a fifth of its usual room for code, and compile in circles.
+LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 TASK_ATTEMPTS = 4
 CONNECT_PORT = 15002  # where a Connect server listens unless told otherwise
 GIB = 1 << 30
@@ -153,6 +157,7 @@ def _settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, st
         **DELTA_SETTINGS,
     }
     if _is_local(master):
+        settings["spark.driver.defaultJavaOptions"] += f" {LOCAL_JAVA_OPTIONS}"
         settings |= {
             "spark.driver.memory": f"{_driver_memory() >> 20}m",
             "spark.driver.bindAddress": "127.0.0.1",
