@@ -211,9 +211,7 @@ def test_a_stage_without_the_one_before_says_what_to_run(spark, tmp_path):
 def test_faults_above_the_limit_fail_the_job_after_its_work_is_safe(warehouse, inputs):
     file = inputs / "file-1.warc.gz"
     strict = job_of(warehouse, recipe=replace(RECIPE, max_fault_share=0.1))
-    said = (
-        r"1 of 7 records .* \(14.3%\) are in quarantine, more than the recipe's limit of 10.0%; all is written"
-    )
+    said = r"1 of 7 records .* \(14.3%\) are in quarantine, more than the recipe's limit of 10.0%; all is written"
     with pytest.raises(FaultLimitError, match=said):
         make_documents(strict, file)
     assert len(read(warehouse.location, "documents")) == 5

@@ -1,0 +1,54 @@
+"""The loops that the stages are compared with, each a program of its own that prints its times as JSON.
+
+python -m benchmarks.bare documents FILE... reads, decodes and extracts every response of WARC files.
+python -m benchmarks.bare annotated FILE... identifies the language of every text of Parquet files.
+"""
+
+import json
+import sys
+import time
+from importlib import resources
+
+
+def extract(paths: list[str]) -> dict[str, object]:
+    """CPU and wall seconds of the loop, and CPU seconds a file."""
+    from fastwarc.warc import ArchiveIterator, WarcRecordType
+    from resiliparse.extract.html2text import extract_plain_text
+
+    n_pages = n_chars = 0
+    per_file = []
+    began = time.perf_counter()
+    for path in paths:
+        began_file = time.process_time()
+        with open(path, "rb") as stream:
+            for record in ArchiveIterator(stream, record_types=WarcRecordType.response):
+                html = record.reader.read().decode("utf-8", "replace")
+                n_chars += len(extract_plain_text(html, main_content=True))
+                n_pages += 1
+        per_file.append(time.process_time() - began_file)
+    wall = time.perf_counter() - began
+    return {"cpu": sum(per_file), "wall": wall, "per_file": per_file, "n_pages": n_pages, "n_chars": n_chars}
+
+
+def predict(paths: list[str]) -> dict[str, object]:
+    """CPU and wall seconds of the loop; reading the texts is not counted."""
+    import fasttext
+    import pyarrow.parquet as pq
+
+    with resources.as_file(resources.files("dclm_spark") / "data" / "lid.176.ftz") as path:
+        model = fasttext.load_model(str(path))
+    texts = [text for path in paths for text in pq.ParquetFile(path).read(columns=["text"])["text"].to_pylist()]
+    began, began_wall = time.process_time(), time.perf_counter()
+    for text in texts:
+        model.predict(text.replace("\n", ""))
+    return {
+        "cpu": time.process_time() - began,
+        "wall": time.perf_counter() - began_wall,
+        "n_pages": len(texts),
+        "n_chars": sum(map(len, texts)),
+    }
+
+
+if __name__ == "__main__":
+    loop, *arguments = sys.argv[1:]
+    print(json.dumps({"documents": extract, "annotated": predict}[loop](arguments)))
