@@ -7,7 +7,7 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 # In a run of a minute Java's second compiler costs more than it gives: 82 s of CPU against 52.
-DEMO_CONF := --conf spark.driver.extraJavaOptions=-XX:TieredStopAtLevel=1
+
 
 .PHONY: help demo test test-spark35 lint format bench jars wheel clean
 
@@ -40,9 +40,9 @@ jars: .venv/.run
 demo: jars
 	@rm -rf $(DEMO)
 	@set -e; for dump in $(DUMPS); do \
-	    $(BIN)/dclm-spark run --input $(SAMPLE)/$$dump --dump $$dump --warehouse $(DEMO) $(DEMO_CONF); \
+	    $(BIN)/dclm-spark run --input $(SAMPLE)/$$dump --dump $$dump --warehouse $(DEMO); \
 	done
-	@$(BIN)/dclm-spark funnel --warehouse $(DEMO) $(DEMO_CONF)
+	@$(BIN)/dclm-spark funnel --warehouse $(DEMO)
 	@echo "tables: $(CURDIR)/$(DEMO)"
 
 test: .venv/.test
