@@ -25,6 +25,9 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 365 days",
 }
 
+_CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NON_EMPTY_LOCATION")
+"""In the words of Spark and Delta: someone else has just made the table or the schema, or is about to."""
+
 MAKER_SECONDS = 10.0  # that the first version of a table may take, counted from its folder; it takes milliseconds
 
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
@@ -131,10 +134,13 @@ class Warehouse:
                 f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
             )
         except Exception as error:  # the JVM's file system errors arrive as several classes
-            # Another process may have created it in this moment, which is just as well.
-            if not self.exists(table):
-                reason = _first_line(error)
-                raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
+            # Another process may have created it in this moment, which is just as well; a catalog lists it a bit later.
+            deadline = time.monotonic() + (MAKER_SECONDS if _CLASH.search(str(error)) else 0)
+            while not self.exists(table):
+                if time.monotonic() >= deadline:
+                    reason = _first_line(error)
+                    raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
+                time.sleep(0.1)
 
     def _await_maker(self, table: str) -> None:
         """Waits for the first version of a table whose folder is there; clears away what a killed maker has left.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from dclm_spark import chain, cli, recipe_json, schemas
+from dclm_spark.arguments import make_parser
 from dclm_spark.progress import Progress
 from dclm_spark.recipes import RECIPES
 from tests.archives import english_pages, html
@@ -340,7 +341,7 @@ def test_help_teaches_every_option_and_an_example(command):
     said = dclm(command, "--help")
     assert said.status == 0
     assert f"\n  dclm-spark {command} --" in said.out.split("Example")[1]
-    options = next(action for action in cli._parser()._actions if action.choices).choices[command]._actions
+    options = next(action for action in make_parser(cli._COMMANDS)._actions if action.choices).choices[command]._actions
     assert all(option.help for option in options)
     for line in said.out.splitlines():
         assert len(line) <= 120
