@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import json
 import math
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,7 +35,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dclm-spark: interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
-    print(_json(answer) if arguments.json else words)
+    try:
+        print(_json(answer) if arguments.json else words, flush=True)
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` does; the interpreter's last flush must not fail either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
