@@ -8,6 +8,7 @@ A stage is run as `dclm-spark` runs it, progress included, each time for another
 not counted.
 """
 
+import dataclasses
 import json
 import statistics
 import subprocess
@@ -26,6 +27,8 @@ from dclm_spark.session import get_session
 from dclm_spark.tables import Warehouse
 
 N_RUNS = 3
+# Pages above the recipe's limit are faults, and some are made on purpose; the share that is tolerated changes no row.
+RECIPE = dataclasses.replace(DCLM_BASELINE, max_fault_share=1.0)
 
 
 class Lake:
@@ -46,7 +49,7 @@ class Lake:
         return [str(path) for path in Path(self._warehouse.location).glob(f"documents/dump={dump}/*.parquet")]
 
     def _job(self, dump: str) -> chain.Job:
-        return chain.Job(self._warehouse, dump, DCLM_BASELINE)
+        return chain.Job(self._warehouse, dump, RECIPE)
 
     def _measure(self, make: Callable[[], chain.Outcome]) -> dict[str, float]:
         cpu, wall = self._tree.cpu_seconds(), time.perf_counter()
