@@ -30,7 +30,8 @@ BATCH_SETTINGS = {
 }
 # The heavy work is Python's; the JVM plans many small queries, and its second compiler costs more than it gives back:
 # with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
-# quarter. With the first compiler alone the JVM would keep a fifth of its usual room for code, and compile in circles.
+# quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
+# room for code, and compile in circles.
 LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 TASK_ATTEMPTS = 4
 CONNECT_PORT = 15002  # where a Connect server listens unless told otherwise
