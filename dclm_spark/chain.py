@@ -8,17 +8,14 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from dclm_spark import ingest, schemas
-from dclm_spark.errors import FaultLimitError, InputError, RecipeError, WarehouseError
+from dclm_spark.errors import FaultLimitError, InputError, WarehouseError
 from dclm_spark.ingest import Source
-from dclm_spark.kernels.fasttext import check_model
-from dclm_spark.kernels.html import check_extractor
-from dclm_spark.progress import Progress
+from dclm_spark.job import Job
 from dclm_spark.recipes import Recipe
-from dclm_spark.runs import Run, last_run, part_hash
-from dclm_spark.sources import Listing, list_files
+from dclm_spark.runs import Run, part_hash
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
-from dclm_spark.tables import Warehouse, check_dump
+from dclm_spark.tables import Warehouse
 
 
 @dataclass(frozen=True)
@@ -36,116 +33,13 @@ class Outcome:
     is_lent: bool = False
 
 
-@dataclass(frozen=True)
-class Job:
-    """What one call asks for: a dump, a recipe, and where its tables are.
-
-    Args:
-        warehouse: Where rows are written.
-        dump: The dump.
-        recipe: The recipe.
-        upstream: Another warehouse that lends the tables this one does not hold; read only.
-        is_forced: Redo what is up to date, replace what another recipe made.
-        is_quiet: No progress.
-    """
-
-    warehouse: Warehouse
-    dump: str
-    recipe: Recipe
-    upstream: Warehouse | None = None
-    is_forced: bool = False
-    is_quiet: bool = False
-
-    def check(self, source: Source | None = None) -> Listing:
-        """Reports every problem of recipe, dump, input and warehouse at once, before any work.
-
-        Args:
-            source: The files to read; null where a stage reads a table.
-
-        Returns:
-            What the source names; nothing where there is none.
-
-        Raises:
-            RecipeError: The recipe is wrong.
-            InputError: The dump's name is, or the input.
-            WarehouseError: The warehouse cannot be written.
-        """
-        recipe, listing = self.recipe, Listing((), ())
-        wrong = {
-            RecipeError: [
-                *recipe.problems(),
-                *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
-                *check_model(recipe.annotation.language_model),
-            ],
-            InputError: check_dump(self.dump),
-            WarehouseError: self.warehouse.problems(),
-        }
-        if source is not None:
-            try:
-                listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
-            except InputError as error:
-                wrong[InputError] += error.problems
-        problems = [problem for found in wrong.values() for problem in found]
-        if problems:
-            raise next(kind for kind, found in wrong.items() if found)(problems)
-        return listing
-
-    def progress(self, stage: str) -> Progress:
-        return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
-
-    def run(self, stage: str) -> Run:
-        return Run(self.warehouse, stage, self.dump, self.recipe)
-
-    def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
-        """The warehouse that holds the dump's rows of a table, and the run that made them: this one, or the upstream.
-
-        Raises:
-            WarehouseError: None holds them, or another recipe made them.
-        """
-        for warehouse in (self.warehouse, self.upstream):
-            run = last_run(warehouse, table, self.dump) if warehouse is not None else None
-            if run is not None:
-                if run["part_hash"] != part_hash(self.recipe, table):
-                    raise WarehouseError([self._another_recipe(warehouse, run)])
-                return warehouse, run
-        places = " or ".join(str(warehouse) for warehouse in (self.warehouse, self.upstream) if warehouse is not None)
-        raise WarehouseError([f"no finished {table} of {self.dump} in {places}; run `dclm-spark {table}` first"])
-
-    def _another_recipe(self, warehouse: Warehouse, run: dict[str, Any]) -> str:
-        stage = run["stage"]
-        return (
-            f"the {stage} of {self.dump} in {warehouse} were made by another recipe ({run['recipe']}, part "
-            f"{run['part_hash'][:8]}; asked for: {self.recipe.name}, part {part_hash(self.recipe, stage)[:8]}); "
-            f"`dclm-spark {stage} --force` replaces them, a --warehouse of its own with --upstream keeps both"
-        )
-
-    def standing(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
-        """The stage's finished run if nothing it depends on has changed; null if it has to be made.
-
-        Raises:
-            WarehouseError: Another recipe's rows are in the way, and nothing was forced.
-        """
-        run = None if self.is_forced else last_run(self.warehouse, stage, self.dump)
-        if run is not None and run["part_hash"] != part_hash(self.recipe, stage):
-            raise WarehouseError([self._another_recipe(self.warehouse, run)])
-        return run if run is not None and run["upstream_runs"] == upstream_runs else None
-
-    def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
-        """The upstream's finished run, where it stands in for a stage that this warehouse does not hold; else null."""
-        if self.upstream is None or self.is_forced or last_run(self.warehouse, stage, self.dump) is not None:
-            return None
-        run = last_run(self.upstream, stage, self.dump)
-        is_same = run is not None and run["part_hash"] == part_hash(self.recipe, stage)
-        return run if is_same and run["upstream_runs"] == upstream_runs else None
-
-
 def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
     """Which stages of a chain a forced job redoes: those that another recipe made, or all where none is such.
 
     What follows a stage that is redone is out of date, and is redone without force.
     """
-    runs = {stage: last_run(job.warehouse, stage, job.dump) for stage in stages}
-    others = {stage for stage, run in runs.items() if run and run["part_hash"] != part_hash(job.recipe, stage)}
+    runs = {stage: run for (_, stage), run in job.ledger().own.items() if stage in stages}
+    others = {stage for stage, run in runs.items() if run["part_hash"] != part_hash(job.recipe, stage)}
     return others or set(stages)
 
 
@@ -167,23 +61,27 @@ def make_documents(job: Job, source: Source, *, batch_files: int | None = None, 
         raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
     listing = job.check(source)
     warehouse, recipe = job.warehouse, job.recipe
-    restart = restart or job.is_forced
-    plan = None if restart else ingest.stored_plan(warehouse, job.dump)
-    standing = None if restart else job.standing("documents", {})
-    if plan is not None:
-        ingest.check_plan(plan, listing, recipe, job.dump)
-    if standing is not None:
-        _check_faults(standing, recipe)
-        return Outcome(standing, is_new=False)
+    stored = ingest.stored_plan(warehouse, job.dump)
+    is_begun = stored is not None and stored.attempt_id != ingest.CLEARING
+    is_new = restart or job.is_forced or not is_begun
+    if not is_new:
+        standing = job.ledger().standing("documents", {})
+        ingest.check_plan(stored, listing, recipe, job.dump)
+        if standing is not None:
+            _check_faults(standing, recipe)
+            return Outcome(standing, is_new=False)
 
     run = job.run("documents")
     created = warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
-    if plan is None:
+    plan = stored
+    if is_new:
         size = batch_files or default_batch_files(warehouse)
         plan = ingest.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
-        ingest.restart(warehouse, plan, run, created)
+        # Rows without any plan can only lie in tables that are older than the table of plans.
+        is_first = stored is None and ("plans" not in created or "documents" in created)
+        ingest.store_plan(warehouse, plan, run, is_first=is_first)
     with job.progress("documents") as progress:
-        counts = ingest.read_batches(warehouse, plan, run, source, progress)
+        counts = ingest.read_batches(warehouse, plan, run, source, progress, is_new=is_new)
     row = run.record(
         n_rows_in=counts["n_records"],
         n_rows_out=counts["n_documents"],
@@ -253,14 +151,15 @@ def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, A
     """One whole-dump stage: the table before it -> its rows, all of them, in one commit a table."""
     job.check()
     before = schemas.FLOW[schemas.FLOW.index(stage) - 1]
-    lender, upstream = job.lender(before)
+    ledger = job.ledger()
+    lender, upstream = ledger.lender(before)
     upstream_runs = {before: upstream["run_id"]}
-    standing = job.standing(stage, upstream_runs)
-    lent = job.lent(stage, upstream_runs)
+    standing, lent = ledger.standing(stage, upstream_runs), ledger.lent(stage, upstream_runs)
     if standing or lent:
         return Outcome(standing or lent, is_new=False, is_lent=standing is None)
     run = job.run(stage)
-    if not job.warehouse.prepare(*tables, "runs"):
+    job.warehouse.prepare(*tables, "runs")
+    if (job.dump, stage) in ledger.own:
         # A stage that is interrupted between its tables must not count as done by the row of the run before.
         job.warehouse.delete("runs", dump=job.dump, stage=stage)
     version = lender.version(before)

@@ -6,13 +6,11 @@ takes the batches that are not closed; a restart is a new attempt.
 """
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
-
-from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import InputError
@@ -24,6 +22,8 @@ from dclm_spark.stages.documents import extract_documents
 from dclm_spark.tables import Warehouse
 
 STAGE = "documents"
+CLEARING = "clearing"
+"""The attempt id of a plan whose dump still holds rows of an earlier attempt: to be cleared, and planned anew."""
 
 
 @dataclass(frozen=True)
@@ -121,70 +121,90 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
         )
 
 
-def restart(warehouse: Warehouse, plan: Plan, run: Run, empty: Collection[str] = ()) -> None:
-    """Clears what the dump holds, then stores the plan: while there is a plan, every row of the dump is its own.
-
-    The run's row goes first, so that no reader takes a half-cleared dump for a finished one.
+def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool) -> None:
+    """Stores the plan of a new attempt, once nothing of an earlier one is left: every row of the dump is then its own.
 
     Args:
         warehouse: The warehouse.
         plan: The new attempt.
         run: The run that begins it.
-        empty: Tables that this run has just created.
+        is_first: True if the dump has never had a plan, so that there is nothing to clear.
     """
-    dump = run.dump
-    for table in ("runs", "plans", "documents", "files", "quarantine"):
-        if table not in empty:
-            stage = {"stage": STAGE} if "stage" in schemas.PARTITIONS[table] else {}
-            warehouse.delete(table, dump=dump, **stage)
-    rows = [(dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
+    if not is_first:
+        # The run's row goes first, so that no reader takes a half-cleared dump for a finished one; then the plan that
+        # the other tables' rows belong to, so that no rerun goes on with it.
+        warehouse.delete("runs", dump=run.dump, stage=STAGE)
+        _store(warehouse, replace(plan, attempt_id=CLEARING), run)
+        warehouse.delete("documents", dump=run.dump)
+        warehouse.delete("files", dump=run.dump)
+        warehouse.delete("quarantine", dump=run.dump, stage=STAGE)
+    _store(warehouse, plan, run)
+
+
+def _store(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+    rows = [(run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
     frame = warehouse.spark.createDataFrame(rows, schemas.spark_schema(schemas.PLANS))
-    warehouse.replace(frame.coalesce(1), "plans", lineage=run.lineage, dump=dump)
+    warehouse.overwrite(frame.coalesce(1), "plans", lineage=run.lineage, dump=run.dump)
 
 
-def read_batches(warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress) -> dict[str, int]:
-    """Reads and writes the batches that are not closed yet; returns the tally of the whole dump."""
-    closed = {row["batch"] for row in warehouse.read("files", dump=run.dump).select("batch").collect()}
-    n_done = sum(batch in closed for batch, *_ in plan.files)
-    progress.start(len(plan.files), "files", done=n_done)
-    counts = tally(warehouse, run.dump)
+def read_batches(
+    warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress, *, is_new: bool
+) -> dict[str, int]:
+    """Reads and writes the batches that are not closed yet.
+
+    Args:
+        warehouse: The warehouse.
+        plan: The attempt.
+        run: The run that makes it or goes on with it.
+        source: How its files are opened.
+        progress: Told of each batch.
+        is_new: True if no batch of the attempt can be closed.
+
+    Returns:
+        What became of the dump's records, closed batches included: n_records, n_documents, n_quarantined, n_skipped.
+    """
+    counts, closed = Counter(), set()
+    if not is_new:
+        for row in warehouse.read("files", dump=run.dump).select("batch", *_COUNTS).collect():
+            closed.add(row["batch"])
+            counts.update({name: row[name] for name in _COUNTS})
+    progress.start(len(plan.files), "files", done=sum(batch in closed for batch, *_ in plan.files))
     for batch in range(plan.n_batches):
         if batch not in closed:
-            files = warehouse.read("plans", dump=run.dump).where(F.col("batch") == batch)
-            n_files = sum(number == batch for number, *_ in plan.files)
-            _read_batch(warehouse, files, n_files, batch, plan, run, source)
-            n_before, counts = counts["n_documents"], tally(warehouse, run.dump)
-            progress.advance(n_files, n_rows=counts["n_documents"] - n_before)
-    return counts
+            files = [(path, position) for number, position, path, _ in plan.files if number == batch]
+            read = _read_batch(warehouse, files, batch, plan, run, source)
+            counts.update(read)
+            progress.advance(len(files), n_rows=read["n_documents"])
+    n_skipped = counts["n_records"] - counts["n_documents"] - counts["n_quarantined"]
+    return {**{name: counts[name] for name in _COUNTS}, "n_skipped": n_skipped}
+
+
+_COUNTS = ("n_records", "n_documents", "n_quarantined")
 
 
 def _read_batch(
-    warehouse: Warehouse, files: DataFrame, n_files: int, batch: int, plan: Plan, run: Run, source: Source
-) -> None:
+    warehouse: Warehouse, files: Sequence[tuple[str, int]], batch: int, plan: Plan, run: Run, source: Source
+) -> Counter[str]:
+    """Writes the rows of one batch; returns the sums of its files' tallies."""
+    spark, once = warehouse.spark, (plan.attempt_id, batch)
     pages = extract_documents(
-        files.select("path", "position"),
-        n_files=n_files,
+        spark.createDataFrame(list(files), "path STRING, position INT"),
+        n_files=len(files),
         dump=run.dump,
         open_file=partial(open_source, storage_options=dict(source.storage_options)),
         recipe=run.recipe,
-    ).persist()  # written to three tables, read once
+    ).persist()  # written to up to three tables, read once
     try:
-        tallies = pages.where("n_records IS NOT NULL").select(
-            "*",
-            F.lit(plan.attempt_id).alias("attempt_id"),
-            F.lit(batch).alias("batch"),
-            F.col("warc_path").alias("path"),
+        tallies = pages.where("n_records IS NOT NULL").select("warc_path", *_COUNTS, "skips").collect()
+        counts = Counter({name: sum(row[name] for row in tallies) for name in _COUNTS})
+        if counts["n_quarantined"]:
+            warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)
+        if counts["n_documents"]:
+            warehouse.append(pages.where("text IS NOT NULL"), "documents", lineage=run.lineage, batch=once)
+        closing = spark.createDataFrame(
+            [(run.dump, plan.attempt_id, batch, *row) for row in sorted(tallies)], schemas.spark_schema(schemas.FILES)
         )
-        once = (plan.attempt_id, batch)
-        warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)
-        warehouse.append(pages.where("text IS NOT NULL"), "documents", lineage=run.lineage, batch=once)
-        warehouse.append(tallies, "files", lineage=run.lineage, batch=once)
+        warehouse.append(closing.coalesce(1), "files", lineage=run.lineage, batch=once)
     finally:
         pages.unpersist()
-
-
-def tally(warehouse: Warehouse, dump: str) -> dict[str, int]:
-    """A dump's records by what became of them: n_records, n_documents, n_quarantined, n_skipped."""
-    sums = [F.coalesce(F.sum(name), F.lit(0)).alias(name) for name in ("n_records", "n_documents", "n_quarantined")]
-    row = warehouse.read("files", dump=dump).agg(*sums).head()
-    return {**row.asDict(), "n_skipped": row["n_records"] - row["n_documents"] - row["n_quarantined"]}
+    return counts

@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from dclm_spark import recipe_json
 from dclm_spark.errors import WarehouseError
 from dclm_spark.explain import judge
-from dclm_spark.runs import last_run
+from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
 
 
@@ -58,7 +58,7 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
 def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:
     """The first of the warehouses that has finished the stage for the dump, and its run."""
     for place in places:
-        run = last_run(place, stage, dump)
+        run = last_runs(place, dump=dump).get((dump, stage))
         if run is not None:
             return place, run
     return None

@@ -113,19 +113,12 @@ class Run:
         return row
 
 
-def last_run(warehouse: Warehouse, stage: str, dump: str) -> dict[str, Any] | None:
-    """The row of the stage's latest finished run for a dump; null if there is none."""
-    if not warehouse.exists("runs"):
-        return None
-    rows = warehouse.read("runs", dump=dump, stage=stage).collect()
-    return max(rows, key=_age).asDict() if rows else None
-
-
-def last_runs(warehouse: Warehouse) -> dict[tuple[str, str], dict[str, Any]]:
-    """The latest finished run of every (dump, stage) of a warehouse."""
+def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[tuple[str, str], dict[str, Any]]:
+    """The latest finished run of every (dump, stage) of a warehouse, or of one dump."""
     if not warehouse.exists("runs"):
         return {}
-    rows = sorted(warehouse.read("runs").collect(), key=_age)
+    where = {} if dump is None else {"dump": dump}
+    rows = sorted(warehouse.read("runs", **where).collect(), key=_age)
     return {(row["dump"], row["stage"]): row.asDict() for row in rows}
 
 

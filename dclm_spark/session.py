@@ -165,7 +165,7 @@ def _settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, st
             "spark.driver.host": "127.0.0.1",
             # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
-            "spark.databricks.delta.snapshotPartitions": "2",
+            "spark.databricks.delta.snapshotPartitions": "1",
         }
     if with_connect:
         settings |= {

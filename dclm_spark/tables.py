@@ -192,9 +192,13 @@ class Warehouse:
         writer.append()
 
     def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str) -> Commit:
+        """Overwrites, and says what was committed."""
+        self.overwrite(rows, table, lineage=lineage, **where)
+        return self.commit(table, lineage)
+
+    def overwrite(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
         self._writer(rows, table, lineage).overwrite(_matches(where))
-        return self.commit(table, lineage)
 
     def delete(self, table: str, **where: str) -> None:
         """Deletes the rows of the partitions named."""

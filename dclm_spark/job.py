@@ -1,0 +1,144 @@
+"""What one call asks for, and what the ledger of runs says of it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dclm_spark.errors import InputError, RecipeError, WarehouseError
+from dclm_spark.ingest import Source
+from dclm_spark.kernels.fasttext import check_model
+from dclm_spark.kernels.html import check_extractor
+from dclm_spark.progress import Progress
+from dclm_spark.recipes import Recipe
+from dclm_spark.runs import Run, last_runs, part_hash
+from dclm_spark.sources import Listing, list_files
+from dclm_spark.tables import Warehouse, check_dump
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call asks for: a dump, a recipe, and where its tables are.
+
+    Args:
+        warehouse: Where rows are written.
+        dump: The dump.
+        recipe: The recipe.
+        upstream: Another warehouse that lends the tables this one does not hold; read only.
+        is_forced: Redo what is up to date, replace what another recipe made.
+        is_quiet: No progress.
+    """
+
+    warehouse: Warehouse
+    dump: str
+    recipe: Recipe
+    upstream: Warehouse | None = None
+    is_forced: bool = False
+    is_quiet: bool = False
+
+    def check(self, source: Source | None = None) -> Listing:
+        """Reports every problem of recipe, dump, input and warehouse at once, before any work.
+
+        Args:
+            source: The files to read; null where a stage reads a table.
+
+        Returns:
+            What the source names; nothing where there is none.
+
+        Raises:
+            RecipeError: The recipe is wrong.
+            InputError: The dump's name is, or the input.
+            WarehouseError: The warehouse cannot be written.
+        """
+        recipe, listing = self.recipe, Listing((), ())
+        wrong = {
+            RecipeError: [
+                *recipe.problems(),
+                *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
+                *check_model(recipe.annotation.language_model),
+            ],
+            InputError: check_dump(self.dump),
+            WarehouseError: self.warehouse.problems(),
+        }
+        if source is not None:
+            try:
+                listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
+            except InputError as error:
+                wrong[InputError] += error.problems
+        problems = [problem for found in wrong.values() for problem in found]
+        if problems:
+            raise next(kind for kind, found in wrong.items() if found)(problems)
+        return listing
+
+    def progress(self, stage: str) -> Progress:
+        return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
+
+    def run(self, stage: str) -> Run:
+        return Run(self.warehouse, stage, self.dump, self.recipe)
+
+    def ledger(self) -> "Ledger":
+        """The finished runs of the dump, as they stand now."""
+        upstream = last_runs(self.upstream, dump=self.dump) if self.upstream is not None else {}
+        return Ledger(self, last_runs(self.warehouse, dump=self.dump), upstream)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The latest finished runs of a job's dump when one of its stages begins, each by (dump, stage).
+
+    Args:
+        job: The job.
+        own: Those of its warehouse.
+        upstream: Those of its upstream; empty without one.
+    """
+
+    job: Job
+    own: Mapping[tuple[str, str], dict[str, Any]]
+    upstream: Mapping[tuple[str, str], dict[str, Any]]
+
+    def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
+        """The warehouse that holds the dump's rows of a table, and the run that made them: the job's, or the upstream.
+
+        Raises:
+            WarehouseError: None holds them, or another recipe made them.
+        """
+        job = self.job
+        places = [(job.warehouse, self.own)]
+        if job.upstream is not None:
+            places.append((job.upstream, self.upstream))
+        for warehouse, runs in places:
+            run = runs.get((job.dump, table))
+            if run is not None:
+                if not self._is_same(run):
+                    raise WarehouseError([self._another_recipe(warehouse, run)])
+                return warehouse, run
+        names = " or ".join(str(warehouse) for warehouse, _ in places)
+        raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
+
+    def standing(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The stage's finished run if nothing it depends on has changed; null if it has to be made.
+
+        Raises:
+            WarehouseError: Another recipe's rows are in the way, and nothing was forced.
+        """
+        run = None if self.job.is_forced else self.own.get((self.job.dump, stage))
+        if run is not None and not self._is_same(run):
+            raise WarehouseError([self._another_recipe(self.job.warehouse, run)])
+        return run if run is not None and run["upstream_runs"] == upstream_runs else None
+
+    def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
+        run = self.upstream.get((self.job.dump, stage))
+        if run is None or self.job.is_forced or (self.job.dump, stage) in self.own:
+            return None
+        return run if self._is_same(run) and run["upstream_runs"] == upstream_runs else None
+
+    def _is_same(self, run: dict[str, Any]) -> bool:
+        return run["part_hash"] == part_hash(self.job.recipe, run["stage"])
+
+    def _another_recipe(self, warehouse: Warehouse, run: dict[str, Any]) -> str:
+        stage, recipe = run["stage"], self.job.recipe
+        return (
+            f"the {stage} of {self.job.dump} in {warehouse} were made by another recipe ({run['recipe']}, part "
+            f"{run['part_hash'][:8]}; asked for: {recipe.name}, part {part_hash(recipe, stage)[:8]}); "
+            f"`dclm-spark {stage} --force` replaces them, a --warehouse of its own with --upstream keeps both"
+        )
