@@ -121,7 +121,8 @@ def spark_submit(script: Path, *options: str) -> subprocess.CompletedProcess:
 
     command = [str(Path(_find_spark_home()) / "bin" / "spark-submit"), "--master", "local[1]", *options, str(script)]
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
-    environment.pop("SPARK_REMOTE", None)
+    for mark in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):  # of this process's own session
+        environment.pop(mark, None)
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
