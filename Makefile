@@ -6,8 +6,6 @@ PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
-# In a run of a minute Java's second compiler costs more than it gives: 82 s of CPU against 52.
-
 
 .PHONY: help demo test test-spark35 lint format bench jars wheel clean
 
@@ -42,7 +40,6 @@ demo: jars
 	@set -e; for dump in $(DUMPS); do \
 	    $(BIN)/dclm-spark run --input $(SAMPLE)/$$dump --dump $$dump --warehouse $(DEMO); \
 	done
-	@$(BIN)/dclm-spark funnel --warehouse $(DEMO)
 	@echo "tables: $(CURDIR)/$(DEMO)"
 
 test: .venv/.test

@@ -77,8 +77,8 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         )
 
     if "warc_path" in explained:
-        base_name = explained["warc_path"].rsplit("/", 1)[-1]
-        lines.append(f"  {'file':<16}{base_name}, at {_show(explained['warc_offset'])}")
+        base_name, offset = explained["warc_path"].rsplit("/", 1)[-1], explained["warc_offset"]
+        lines.append(f"  {'file':<16}{base_name}, at {'-' if offset is None else offset}")
     for name in ("doc_id", "dump", "fetched_at", "http_status", "content_type", "charset"):
         if name in explained:
             lines.append(f"  {name:<16}{explained[name] if explained[name] is not None else '-'}")

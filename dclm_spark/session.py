@@ -166,6 +166,8 @@ def _settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, st
             # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
             "spark.databricks.delta.snapshotPartitions": "1",
+            # VACUUM lists folders in as many tasks as this, 10,000 by default.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, os.cpu_count() or 1)),
         }
     if with_connect:
         settings |= {
@@ -193,7 +195,8 @@ def _start(settings: dict[str, str]) -> "SparkSession":
     try:
         if SparkContext._gateway is None:  # a stopped session leaves its JVM behind for the next
             conf = SparkConf().setAll(list(settings.items()))
-            gateway = launch_gateway(conf, popen_kwargs={"stderr": words.inlet})
+            # Delta prints to standard output, where a program that asks for --json reads the answer.
+            gateway = launch_gateway(conf, popen_kwargs={"stdout": words.inlet, "stderr": words.inlet})
             SparkContext(conf=conf, gateway=gateway)
         return SparkSession.builder.config(map=settings).getOrCreate()
     except Exception as error:
@@ -255,7 +258,7 @@ def _free_port() -> int:
 
 
 class _Words:
-    """What the JVM writes to its standard error: kept while it starts, passed on afterwards."""
+    """What the JVM writes to its standard output and error: kept while it starts, then passed on to standard error."""
 
     def __init__(self) -> None:
         outlet, self.inlet = os.pipe()
