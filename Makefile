@@ -12,7 +12,7 @@ DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests, then the stages again over Spark Connect"
-	@echo "make test-spark35  kernels and stages on Spark 3.5"
+	@echo "make test-spark35  kernels, stages and jobs on Spark 3.5"
 	@echo "make lint          ruff, formatting, import contract"
 	@echo "make bench         the benchmark table of the README"
 	@echo "make wheel         dist/*.whl"
@@ -47,7 +47,7 @@ test: .venv/.test
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages
 
 test-spark35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages -m "not spark41"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/jobs -m "not spark41"
 
 lint: .venv/.test
 	$(BIN)/ruff check .
