@@ -86,6 +86,11 @@ class RawBytes:
         self._buffer, self._at = b"", 0
         self._stream.seek(position)
 
+    def forget(self) -> None:
+        """Read anew what comes next: somebody else has moved the stream."""
+        self._buffer, self._at = b"", 0
+        self._stream.seek(self.position)
+
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
         """Where the pattern first matches at or after `start` (> 0), None where it does not."""
         self.seek(start - 1)  # one byte early, for a pattern that looks behind

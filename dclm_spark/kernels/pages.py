@@ -9,7 +9,8 @@ from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
 from dclm_spark.kernels.html import decode, extract
-from dclm_spark.kernels.warc import Fault, Page, Skip, read_archive
+from dclm_spark.kernels.outcomes import Fault, Page, Skip
+from dclm_spark.kernels.warc import read_archive
 from dclm_spark.recipes import Extraction
 
 STAGE = "documents"

@@ -1,6 +1,7 @@
 """The grammar of crawl archives: the headers of WARC and ARC records, and how to know one among other bytes."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -69,7 +70,11 @@ def is_record(begin: bytes) -> bool:
 
 def read_warc_header(head: bytes, n_bytes: int) -> Header:
     """A WARC record's header: `head` without its last, empty line, `n_bytes` with it."""
-    fields = read_fields(head)
+    return header_of(read_fields(head), n_bytes)
+
+
+def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
+    """The header that these fields make, their names in lower case."""
     kind = fields.get(b"warc-type", b"").lower().decode("latin-1")
     length = fields.get(b"content-length", b"")
     problem = None

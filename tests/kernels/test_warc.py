@@ -13,7 +13,8 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from dclm_spark.kernels.warc import KINDS, Fault, Page, Skip, read_archive
+from dclm_spark.kernels.outcomes import KINDS, Fault, Page, Skip
+from dclm_spark.kernels.warc import read_archive
 
 HTML = ("text/html", "application/xhtml+xml")
 WORDS = [bytes(random.Random(1).choices(b"abcdefghijklmnopqrst", k=n)) for n in range(2, 10) for _ in range(60)]

@@ -1,0 +1,220 @@
+"""The careful reader of archives: takes no byte on trust, and finds the next record behind any damage.
+
+A record that is damaged costs itself, and one damaged stretch is one fault, whatever its length.
+"""
+
+import re
+from typing import BinaryIO
+
+from dclm_spark.kernels.frames import HEAD_BYTES, TRUNCATED
+from dclm_spark.kernels.http import MAX_HEAD_BYTES
+from dclm_spark.kernels.members import Members
+from dclm_spark.kernels.outcomes import BAD_HEADER, NOT_AN_ARCHIVE, Fault, Page, Skip, Wanted
+from dclm_spark.kernels.records import (
+    LONGEST_LINE,
+    NEXT_RECORD,
+    RECORD,
+    Header,
+    is_record,
+    read_arc_header,
+    read_warc_header,
+)
+
+_EMPTY_LINES = re.compile(rb"[\r\n]*")
+
+
+class CarefulReader:
+    """Goes from record to record: finds where each ends, judges it, and finds the way on where one is damaged.
+
+    Args:
+        stream: The open file, binary and seekable.
+        wanted: Which records are pages.
+    """
+
+    def __init__(self, stream: BinaryIO, wanted: Wanted) -> None:
+        self._members = Members(stream, is_record)
+        self._wanted = wanted
+        self.is_archive = False  # whether one record header was seen
+
+    @property
+    def n_bytes(self) -> int:
+        """Length of the file."""
+        return self._members.raw.size
+
+    def jump(self, offset: int) -> None:
+        """Go on at a file offset where a member, or a plain record, begins; the stream may stand anywhere."""
+        self._members.raw.forget()
+        self._members.jump(offset)
+
+    def begun_member(self) -> int | None:
+        """The file offset of the compressed member that begins just here, with a WARC record; None where none does."""
+        members = self._members
+        is_begun = bool(members.edges(0, 1)) and members.window.startswith(b"WARC/", members.at)
+        return members.offset() if is_begun and not members.is_plain() else None
+
+    def is_more(self) -> bool:
+        """Whether something other than empty lines is left. Passes over the empty lines between records."""
+        members = self._members
+        while members.fill(1):
+            members.at = _EMPTY_LINES.match(members.window, members.at).end()
+            if members.ahead():
+                return True
+        return members.damage is not None
+
+    def next(self) -> Page | Fault | Skip:
+        """The record at the cursor. Afterwards the cursor stands behind it or, after damage, at the next one found."""
+        members = self._members
+        offset = members.offset()
+        if not members.ahead():
+            return self._recover(Fault(members.damage.offset, None, None, members.damage.kind, str(members.damage)))
+        header = self._header(offset)
+        if isinstance(header, Fault):
+            return self._recover(header)
+        n_bytes = header.n_bytes + header.n_body_bytes
+        is_held = self._wanted.may_hold(header)
+        if is_held:
+            members.fill(n_bytes + len(header.end))
+            problem = self._problem(header, offset, n_bytes)
+        else:
+            members.fill(header.n_bytes + MAX_HEAD_BYTES)
+            record = self._judge(header, offset)
+            restart = offset + header.n_bytes if members.is_plain() else None
+            members.at += header.n_bytes
+            problem = self._skip_problem(header)
+            if problem and restart is not None:
+                members.jump(restart, is_plain=True)
+        if problem:
+            return self._recover(Fault(offset, header.record_id, header.url, *problem))
+        if is_held:
+            record = self._judge(header, offset)
+            members.at += n_bytes
+        return record
+
+    def _header(self, offset: int) -> Header | Fault:
+        """The record header at the cursor, which stays; after a fault it stands where the search begins."""
+        members = self._members
+        line = RECORD.match(members.window, members.at)
+        if line is None:
+            members.fill(LONGEST_LINE)
+            line = RECORD.match(members.window, members.at)
+        if line is None:
+            members.at += 1
+            return Fault(offset, None, None, BAD_HEADER, "no WARC or ARC record where one should begin")
+        self.is_archive = True
+        if line["length"] is not None:
+            return read_arc_header(line)
+        end = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
+        searched = line.end() - line.start() - len(end) // 2
+        while (stop := members.window.find(end, members.at + searched, members.at + MAX_HEAD_BYTES)) < 0:
+            searched = max(searched, members.ahead() - len(end))
+            if searched > MAX_HEAD_BYTES or not members.fill(members.ahead() + 1):
+                break
+        n_bytes = (members.ahead() if stop < 0 else stop - members.at) + len(end)
+        edge = members.record_edge(1, n_bytes)
+        if edge is None and (found := members.window.find(b"\nWARC/", members.at, members.at + n_bytes)) >= 0:
+            edge = found + 1 - members.at
+        if stop < 0 or edge is not None:
+            kind, why = self._why_short() if stop < 0 and edge is None else (BAD_HEADER, "the next record begins")
+            members.at += edge or 1
+            return Fault(offset, None, None, kind, f"the record header does not end: {why}")
+        header = read_warc_header(members.window[members.at : stop], n_bytes)
+        if header.problem is not None:
+            members.at += 1
+            return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
+        return header
+
+    def _problem(self, header: Header, offset: int, n_bytes: int) -> tuple[str, str] | None:
+        """Kind and message of what is wrong with the bounds of the record at the cursor, whose bytes lie ahead.
+
+        Where something is, the cursor goes to the place from which the next record is to be searched.
+        """
+        members = self._members
+        if (edge := members.record_edge(1, n_bytes)) is not None:
+            members.at += edge
+            n_found = max(edge - header.n_bytes, 0)
+            return TRUNCATED, f"the body has {n_found} of {header.n_body_bytes} bytes, then the next record begins"
+        if members.ahead() < n_bytes:
+            n_found = members.ahead() - header.n_bytes
+            kind, why = self._why_short()
+            members.at += header.n_bytes
+            return kind, f"the body has {n_found} of {header.n_body_bytes} bytes: {why}"
+        if not self._ends_at(n_bytes, header.end):
+            members.at += header.n_bytes
+            return BAD_HEADER, f"the length of {header.n_body_bytes} bytes does not lead to the next record"
+        damage = members.damage
+        if damage and damage.offset == offset and not members.window[members.at + n_bytes :].strip(b"\r\n"):
+            members.at += n_bytes
+            return damage.kind, str(damage)
+        return None
+
+    def _skip_problem(self, header: Header) -> tuple[str, str] | None:
+        """The same for a body too large to hold; passes over it. The cursor stands at its beginning."""
+        members = self._members
+        if not members.skip(header.n_body_bytes):
+            kind, why = self._why_short()
+            return kind, f"the body has fewer than {header.n_body_bytes} bytes: {why}"
+        if not self._ends_at(0, header.end):
+            return BAD_HEADER, f"the length of {header.n_body_bytes} bytes does not lead to the next record"
+        return None
+
+    def _ends_at(self, distance: int, end: bytes) -> bool:
+        """Whether the record at the cursor may end here: before a record, a member or the end of the file."""
+        members = self._members
+        members.fill(distance + len(end))
+        is_marked = members.window.startswith(end, members.at + distance)
+        if is_marked and members.ahead() == distance + len(end):  # a member's end: the common case
+            return True
+        start = distance
+        while members.fill(start + 1) and members.window[members.at + start] in b"\r\n" and start < distance + 64:
+            start += 1
+        members.fill(start + HEAD_BYTES)
+        return (
+            start == members.ahead()
+            or (not members.is_plain() and bool(members.edges(distance, start + 1)))
+            or members.window.startswith(b"WARC/", members.at + start)
+            or (is_marked and RECORD.match(members.window, members.at + start) is not None)
+            # What follows is damaged then, unless the length is wrong and has led over other records to just here.
+            or (is_marked and NEXT_RECORD.search(members.window, members.at, members.at + distance) is None)
+        )
+
+    def _why_short(self) -> tuple[str, str]:
+        """Kind and message of why fewer bytes lie ahead than should."""
+        members = self._members
+        if members.damage is not None:
+            return members.damage.kind, str(members.damage)
+        if members.ahead() > MAX_HEAD_BYTES:
+            return BAD_HEADER, f"it is longer than {MAX_HEAD_BYTES} bytes"
+        return TRUNCATED, "the file ends"
+
+    def _recover(self, fault: Fault) -> Fault:
+        """Goes on at the next record after the cursor, and says in the fault how much was passed over for it."""
+        members = self._members
+        is_found = self._scan() or (members.damage is not None and members.resume())
+        end = members.offset() if is_found else members.raw.size
+        is_none = fault.kind == BAD_HEADER and not (self.is_archive or is_found)
+        kind = NOT_AN_ARCHIVE if is_none else fault.kind
+        self.is_archive = True  # or it is none, and has had its fault
+        return fault._replace(kind=kind, message=f"{fault.message} ({end - fault.offset} bytes passed over)")
+
+    def _scan(self) -> bool:
+        """Whether a record begins in the decompressed bytes at or after the cursor; moves to it, or to their end."""
+        members = self._members
+        while True:
+            match = NEXT_RECORD.search(members.window, max(members.at - 1, 0))
+            found = match.start() + 1 - members.at if match else members.ahead()
+            edge = members.record_edge(0, found)
+            if match or edge is not None:
+                members.at += found if edge is None else edge
+                return True
+            # Invariant: no record begins before the cursor. A line that is still cut off stays ahead of it.
+            members.at += max(members.ahead() - LONGEST_LINE, 0)
+            if not members.fill(members.ahead() + 1):
+                members.at = len(members.window)
+                return False
+
+    def _judge(self, header: Header, offset: int) -> Page | Fault | Skip:
+        """What the record at the cursor is; of one that is too large to hold, only the beginning lies ahead."""
+        members = self._members
+        start = members.at + header.n_bytes
+        end = min(start + header.n_body_bytes, len(members.window))
+        return self._wanted.judge(header, offset, members.window, start, end)
