@@ -13,6 +13,8 @@ from dclm_spark.ingest import Source
 from dclm_spark.job import Job
 from dclm_spark.recipes import Recipe
 from dclm_spark.runs import Run, part_hash
+from dclm_spark.session import planned_for_python
+from dclm_spark.sources import Listing
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
 from dclm_spark.tables import Warehouse
@@ -60,6 +62,11 @@ def make_documents(job: Job, source: Source, *, batch_files: int | None = None, 
     if batch_files is not None and batch_files < 1:
         raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
     listing = job.check(source)
+    with planned_for_python(job.warehouse.spark):
+        return _make_documents(job, source, listing, batch_files=batch_files, restart=restart)
+
+
+def _make_documents(job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool) -> Outcome:
     warehouse, recipe = job.warehouse, job.recipe
     stored = ingest.stored_plan(warehouse, job.dump)
     is_begun = stored is not None and stored.attempt_id != ingest.CLEARING
@@ -150,6 +157,11 @@ def make_filtered(job: Job) -> Outcome:
 def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, Any], dict[str, Any]]) -> Outcome:
     """One whole-dump stage: the table before it -> its rows, all of them, in one commit a table."""
     job.check()
+    with planned_for_python(job.warehouse.spark):
+        return _make_from(job, stage, tables, write)
+
+
+def _make_from(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, Any], dict[str, Any]]) -> Outcome:
     before = schemas.FLOW[schemas.FLOW.index(stage) - 1]
     ledger = job.ledger()
     lender, upstream = ledger.lender(before)

@@ -8,7 +8,8 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -33,6 +34,9 @@ BATCH_SETTINGS = {
 # quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
 # room for code, and compile in circles.
 LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+# G1 marks and refines on threads of their own, which on a few cores are taken from the work: 8 % of the JVM's CPU time.
+FEW_CORES = 4
+FEW_CORES_JAVA_OPTIONS = "-XX:+UseSerialGC"
 TASK_ATTEMPTS = 4
 CONNECT_PORT = 15002  # where a Connect server listens unless told otherwise
 GIB = 1 << 30
@@ -89,6 +93,32 @@ def get_session(
     if not remote:
         return _start(settings)
     return _start_connected(settings, config)
+
+
+@contextmanager
+def planned_for_python(spark: "SparkSession") -> Iterator[None]:
+    """Plans made inside suit stages whose work is in Python: the JVM hands rows on, and spends nothing on haste.
+
+    Such a stage plans many small queries, most of them Delta's own. Java code generated for each took a third of the
+    JVM's CPU time; rows of long texts were compressed for a cache that is read once or twice, and sorted by a partition
+    that they all share.
+    """
+    before = {key: spark.conf.get(key) for key in _PYTHON_SETTINGS if spark.conf.isModifiable(key)}
+    for key in before:
+        spark.conf.set(key, _PYTHON_SETTINGS[key])
+    try:
+        yield
+    finally:
+        for key, value in before.items():
+            spark.conf.set(key, value)
+
+
+_PYTHON_SETTINGS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.inMemoryColumnarStorage.compressed": "false",
+    "spark.sql.maxConcurrentOutputFileWriters": "2",
+}
 
 
 def _is_prepared() -> bool:
@@ -159,10 +189,13 @@ def _settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, st
     }
     if _is_local(master):
         settings["spark.driver.defaultJavaOptions"] += f" {LOCAL_JAVA_OPTIONS}"
+        if (os.cpu_count() or 1) <= FEW_CORES:
+            settings["spark.driver.defaultJavaOptions"] += f" {FEW_CORES_JAVA_OPTIONS}"
         settings |= {
             "spark.driver.memory": f"{_driver_memory() >> 20}m",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
+            "spark.python.daemon.module": "dclm_spark.daemon",
             # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
             "spark.databricks.delta.snapshotPartitions": "1",
