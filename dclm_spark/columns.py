@@ -1,5 +1,6 @@
 """Spark expressions: Column -> Column, and how rows are spread over tasks."""
 
+import json
 import operator
 from collections.abc import Sequence
 from functools import reduce
@@ -10,7 +11,7 @@ from pyspark.sql import functions as F
 from dclm_spark.recipes import Bound
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 
 def breaks(bound: Bound) -> "Column":
@@ -47,11 +48,11 @@ def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":
     return F.coalesce(*(F.when(breaks(bound), of(bound)) for bound in bounds))
 
 
-def one_a_task(rows: "DataFrame", n: int, *, position: str) -> "DataFrame":
-    """The rows on n tasks, one on each, by their `position` from 0 to n - 1.
+def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
+    """Rows of one column, `path`: n paths on n tasks, one on each, the first path on the first task.
 
     Hash partitioning would leave about 37 % of n tasks empty and double others. A range has exactly one number a task,
-    and a broadcast join leaves it where it is.
+    and finds its path in a literal, without a join. The literal is one value, however many paths there are.
     """
-    places = rows.sparkSession.range(0, n, 1, n).select(F.col("id").cast("int").alias(position))
-    return places.join(F.broadcast(rows), position)
+    listed = F.from_json(F.lit(json.dumps(list(paths))), "ARRAY<STRING>")
+    return spark.range(0, len(paths), 1, len(paths)).select(listed[F.col("id")].alias("path"))

@@ -13,13 +13,14 @@ from functools import partial
 from typing import Any
 
 from dclm_spark import schemas
+from dclm_spark.columns import one_a_task
 from dclm_spark.errors import InputError
 from dclm_spark.progress import Progress
 from dclm_spark.recipes import Recipe
 from dclm_spark.runs import Run, part_hash
 from dclm_spark.sources import Listing, open_source
 from dclm_spark.stages.documents import extract_documents
-from dclm_spark.tables import Warehouse
+from dclm_spark.tables import Warehouse, frame_of
 
 STAGE = "documents"
 CLEARING = "clearing"
@@ -138,13 +139,16 @@ def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool) ->
         warehouse.delete("documents", dump=run.dump)
         warehouse.delete("files", dump=run.dump)
         warehouse.delete("quarantine", dump=run.dump, stage=STAGE)
-    _store(warehouse, plan, run)
+    _store(warehouse, plan, run, is_first=is_first)
 
 
-def _store(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+def _store(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool = False) -> None:
     rows = [(run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
-    frame = warehouse.spark.createDataFrame(rows, schemas.spark_schema(schemas.PLANS))
-    warehouse.overwrite(frame.coalesce(1), "plans", lineage=run.lineage, dump=run.dump)
+    frame = frame_of(warehouse.spark, rows, schemas.PLANS)
+    if is_first:
+        warehouse.append(frame, "plans", lineage=run.lineage)
+    else:
+        warehouse.overwrite(frame, "plans", lineage=run.lineage, dump=run.dump)
 
 
 def read_batches(
@@ -171,10 +175,10 @@ def read_batches(
     progress.start(len(plan.files), "files", done=sum(batch in closed for batch, *_ in plan.files))
     for batch in range(plan.n_batches):
         if batch not in closed:
-            files = [(path, position) for number, position, path, _ in plan.files if number == batch]
-            read = _read_batch(warehouse, files, batch, plan, run, source)
+            paths = [path for number, _, path, _ in plan.files if number == batch]
+            read = _read_batch(warehouse, paths, batch, plan, run, source)
             counts.update(read)
-            progress.advance(len(files), n_rows=read["n_documents"])
+            progress.advance(len(paths), n_rows=read["n_documents"])
     n_skipped = counts["n_records"] - counts["n_documents"] - counts["n_quarantined"]
     return {**{name: counts[name] for name in _COUNTS}, "n_skipped": n_skipped}
 
@@ -183,13 +187,12 @@ _COUNTS = ("n_records", "n_documents", "n_quarantined")
 
 
 def _read_batch(
-    warehouse: Warehouse, files: Sequence[tuple[str, int]], batch: int, plan: Plan, run: Run, source: Source
+    warehouse: Warehouse, paths: Sequence[str], batch: int, plan: Plan, run: Run, source: Source
 ) -> Counter[str]:
     """Writes the rows of one batch; returns the sums of its files' tallies."""
     spark, once = warehouse.spark, (plan.attempt_id, batch)
     pages = extract_documents(
-        spark.createDataFrame(list(files), "path STRING, position INT"),
-        n_files=len(files),
+        one_a_task(spark, paths),
         dump=run.dump,
         open_file=partial(open_source, storage_options=dict(source.storage_options)),
         recipe=run.recipe,
@@ -201,10 +204,8 @@ def _read_batch(
             warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)
         if counts["n_documents"]:
             warehouse.append(pages.where("text IS NOT NULL"), "documents", lineage=run.lineage, batch=once)
-        closing = spark.createDataFrame(
-            [(run.dump, plan.attempt_id, batch, *row) for row in sorted(tallies)], schemas.spark_schema(schemas.FILES)
-        )
-        warehouse.append(closing.coalesce(1), "files", lineage=run.lineage, batch=once)
+        closing = [(run.dump, plan.attempt_id, batch, *row) for row in sorted(tallies)]
+        warehouse.append(frame_of(spark, closing, schemas.FILES), "files", lineage=run.lineage, batch=once)
     finally:
         pages.unpersist()
     return counts

@@ -12,7 +12,7 @@ from dclm_spark import schemas
 from dclm_spark.kernels.fasttext import model_fingerprint
 from dclm_spark.recipe_json import canonical_json, recipe_hash
 from dclm_spark.recipes import Recipe
-from dclm_spark.tables import Warehouse
+from dclm_spark.tables import Warehouse, frame_of
 
 # What decides a row's bytes; their versions are recorded with each run.
 _PACKAGES = (
@@ -106,10 +106,8 @@ class Run:
             "started_at": self.started_at,
             "seconds": round(time.monotonic() - self._clock, 3),
         }
-        rows = self.warehouse.spark.createDataFrame(
-            [tuple(row[name] for name in schemas.RUNS.names)], schemas.spark_schema(schemas.RUNS)
-        )
-        self.warehouse.append(rows.coalesce(1), "runs", lineage=self.lineage)
+        rows = frame_of(self.warehouse.spark, [tuple(row[name] for name in schemas.RUNS.names)], schemas.RUNS)
+        self.warehouse.append(rows, "runs", lineage=self.lineage)
         return row
 
 

@@ -5,7 +5,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +17,7 @@ from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
 # Versions that a run has read stay readable for a year unless `maintain` is told otherwise.
@@ -31,7 +32,7 @@ _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NO
 MAKER_SECONDS = 10.0  # that the first version of a table may take, counted from its folder; it takes milliseconds
 
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
-_VERSION = re.compile(r"\d{20}\.(json|checkpoint)")  # in the folder of a Delta log
+_VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")  # in the folder of a Delta log
 _DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -56,6 +57,17 @@ def check_dump(dump: str) -> list[str]:
         f"the dump name {dump!r} cannot name a partition; expected letters, digits, '-', '_' and single '.', "
         "beginning with a letter or digit, at most 128, such as CC-MAIN-2022-05"
     ]
+
+
+def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") -> "DataFrame":
+    """A few rows of the driver's as a DataFrame of one partition.
+
+    By way of pandas they go to the JVM as Arrow; a plain list would go through a Python task of its own.
+    """
+    import pandas as pd  # Spark's own dependency; takes a while to import, and few callers get this far
+
+    in_pandas = pd.DataFrame(list(rows), columns=schema.names, dtype=object)
+    return spark.createDataFrame(in_pandas, schemas.spark_schema(schema)).coalesce(1)
 
 
 class Warehouse:
@@ -99,13 +111,18 @@ class Warehouse:
     def exists(self, table: str) -> bool:
         """True if the table has been created, empty or not."""
         if self._local is not None:
-            log = self._local / table / "_delta_log"
-            return log.is_dir() and any(_VERSION.match(entry) for entry in os.listdir(log))
+            return bool(self._local_versions(table))
         try:
             self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").head()
         except PySparkException:
             return False
         return True
+
+    def _local_versions(self, table: str) -> list[int]:
+        """The versions that the log of a table on this disk still holds: a look at a folder, where Spark runs a job."""
+        log = self._local / table / "_delta_log"
+        entries = os.listdir(log) if log.is_dir() else []
+        return [int(match[1]) for entry in entries if (match := _VERSION.match(entry))]
 
     def prepare(self, *tables: str) -> set[str]:
         """Creates the tables that are missing, and checks the others against their schemas; returns those created.
@@ -224,6 +241,8 @@ class Warehouse:
 
     def version(self, table: str) -> int:
         """The latest version of a table."""
+        if self._local is not None:
+            return max(self._local_versions(table))
         return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").head()["version"]
 
 

@@ -3,7 +3,6 @@
 from typing import TYPE_CHECKING
 
 from dclm_spark.batches import OpenFile, with_pages
-from dclm_spark.columns import one_a_task
 from dclm_spark.recipes import DCLM_BASELINE, Recipe
 
 if TYPE_CHECKING:
@@ -11,19 +10,16 @@ if TYPE_CHECKING:
 
 
 def extract_documents(
-    files: "DataFrame", *, n_files: int, dump: str, open_file: OpenFile, recipe: Recipe = DCLM_BASELINE
+    files: "DataFrame", *, dump: str, open_file: OpenFile, recipe: Recipe = DCLM_BASELINE
 ) -> "DataFrame":
     """Rows of three sorts, told apart by the column that is set: documents, faults and the tally of each file.
 
     Columns are those of `kernels.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in a tally.
 
     Args:
-        files: Rows with `path` and `position`; one file is one unit of work.
-        n_files: How many rows `files` has, numbered from 0 by `position`.
+        files: Rows with `path`, as `columns.one_a_task` gives them; one file is one unit of work.
         dump: The dump they belong to.
         open_file: Opens a path in the worker.
         recipe: Its `extraction` is used.
     """
-    return with_pages(
-        one_a_task(files, n_files, position="position"), dump=dump, extraction=recipe.extraction, open_file=open_file
-    )
+    return with_pages(files, dump=dump, extraction=recipe.extraction, open_file=open_file)

@@ -16,9 +16,8 @@ def open_file(path):
 
 
 def _extract(spark, paths):
-    files = spark.createDataFrame([(i, str(path)) for i, path in enumerate(paths)], "position INT, path STRING")
-    rows = extract_documents(files, n_files=len(paths), dump="D", open_file=open_file, recipe=DCLM_BASELINE)
-    return rows.collect()
+    files = one_a_task(spark, [str(path) for path in paths])
+    return extract_documents(files, dump="D", open_file=open_file, recipe=DCLM_BASELINE).collect()
 
 
 @pytest.fixture
@@ -73,12 +72,12 @@ def test_each_file_has_a_task_of_its_own(spark):
 
         for batch in batches:
             task = TaskContext.get().partitionId()
-            yield pa.RecordBatch.from_pydict({"task": pa.array([task] * batch.num_rows, pa.int64())})
+            yield pa.RecordBatch.from_pydict({"task": [task] * batch.num_rows, "path": batch["path"]})
 
     for n in (1, 7, 23):
-        files = spark.createDataFrame([(i, f"f{i}") for i in range(n)], "position INT, path STRING").repartition(3)
-        rows = one_a_task(files, n, position="position").mapInArrow(number, "task BIGINT").collect()
-        assert sorted(row["task"] for row in rows) == list(range(n))
+        files = one_a_task(spark, [f'"{i}" \\ é' for i in range(n)])
+        rows = files.mapInArrow(number, "task BIGINT, path STRING").collect()
+        assert sorted(map(tuple, rows)) == [(i, f'"{i}" \\ é') for i in range(n)]
 
 
 def test_the_rows_fit_the_tables():
