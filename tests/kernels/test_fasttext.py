@@ -2,6 +2,7 @@
 
 import functools
 import os
+import random
 import shutil
 import string
 import subprocess
@@ -17,7 +18,7 @@ import pyarrow as pa
 import pytest
 
 import dclm_spark
-from dclm_spark.kernels import fasttext
+from dclm_spark.kernels import fasttext, fasttext_predict
 from dclm_spark.kernels.fasttext import BUNDLED_MODEL, check_model, identify_language, model_file, model_fingerprint
 from dclm_spark.schemas import LANGUAGE
 
@@ -75,12 +76,110 @@ def test_more_than_one_target_language():
     assert english["p_target"] == english["p_code"] and german["p_target"] == german["p_code"]
 
 
+WORDS = [
+    "the",
+    "of",
+    "der",
+    "von",
+    "naïve",
+    "日本語",
+    "x" * 70,
+    "é" * 40,
+    "__label__eng",
+    "__label__odd",
+    "</s>",
+    "a\0b",
+    "1.5",
+]
+
+
+def random_texts(n: int) -> list[str]:
+    """Lines of known and unknown words, of separators of every kind, some with the end-of-line token inside."""
+    rng = random.Random(7)
+    letters = "abcdefghij éüßñ日本語한국어русский😀\r\t\v\f\u00a0\u2003"
+    return [
+        " ".join(
+            rng.choice(WORDS) if rng.random() < 0.7 else "".join(rng.choices(letters, k=rng.randrange(12)))
+            for _ in range(rng.randrange(1, 40))
+        )
+        for _ in range(n)
+    ]
+
+
+def assert_same_as_library(path: Path, texts: list[str], *, exactly: bool = True) -> None:
+    library = fasttext_library.load_model(str(path)).f
+    for text, found in zip(texts, identify(*texts, model=str(path)), strict=True):
+        predicted = library.predict(text + "\n", 1, 0.0, "replace")
+        probability, label = predicted[0] if predicted else (None, None)
+        assert found["code"] == (label and label.removeprefix("__label__")), text
+        if exactly or probability is None:
+            assert found["p_code"] == (probability if probability is None else min(probability, 1.0)), text
+        else:
+            assert found["p_code"] == pytest.approx(min(probability, 1.0), abs=1e-5), text
+
+
 def test_same_as_the_library_itself():
-    library = fasttext_library.load_model(str(Path(dclm_spark.__file__).parent / "data" / BUNDLED_MODEL))
-    for text in (ENGLISH, GERMAN, "short", "日本語のテキスト", "a\rb", "tab\tand\vmore"):
-        (result,) = identify(text)
-        (probability, label), *_ = library.f.predict(text + "\n", 1, 0.0, "strict")
-        assert (result["code"], result["p_code"]) == (label.removeprefix("__label__"), min(probability, 1.0))
+    with model_file(BUNDLED_MODEL) as path:
+        assert_same_as_library(
+            path, [ENGLISH, GERMAN, "short", "日本語のテキスト", "a\rb", "tab\tand\vmore", *random_texts(300)]
+        )
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"loss": "hs", "minn": 2, "maxn": 4},
+        {"loss": "softmax", "wordNgrams": 2},
+        {"loss": "softmax", "dim": 7, "minn": 1, "maxn": 3, "wordNgrams": 4, "bucket": 333},
+        {"loss": "ns"},
+        {"loss": "ova", "minn": 3, "maxn": 3, "dim": 32},
+        {"loss": "softmax", "bucket": 1, "maxn": 0, "wordNgrams": 1},
+    ],
+    ids=str,
+)
+def test_every_kind_of_model_predicts_as_in_the_library(tmp_path, options):
+    rng = random.Random(5)
+    train = tmp_path / "train.txt"
+    vocabulary = WORDS[:-3] * 30 + [f"w{n}" for n in range(400)]
+    lines = (f"__label__{label} {' '.join(rng.choices(vocabulary, k=9))} {label}\n" for label in "abcdefg" * 60)
+    train.write_text("".join(lines))
+    model = fasttext_library.train_supervised(
+        str(train), **{"dim": 16, "bucket": 2000, "verbose": 0, "thread": 1} | options
+    )
+    model.save_model(str(tmp_path / "model.bin"))
+    assert_same_as_library(tmp_path / "model.bin", random_texts(200))
+    model.quantize(str(train), qnorm=True, cutoff=300, retrain=False)
+    model.save_model(str(tmp_path / "model.ftz"))
+    assert_same_as_library(tmp_path / "model.ftz", random_texts(200))
+
+
+def test_quantized_outputs_are_near_enough(tmp_path):
+    """The library multiplies by a row's norm last, here it is in the row: the last bits may differ."""
+    rng = random.Random(5)
+    train = tmp_path / "train.txt"
+    train.write_text("".join(f"__label__{n} {n} {' '.join(rng.choices(WORDS[:6], k=6))}\n" for n in range(300)))
+    model = fasttext_library.train_supervised(str(train), dim=8, bucket=500, verbose=0, loss="softmax", epoch=20)
+    model.quantize(str(train), qout=True, qnorm=True)
+    model.save_model(str(tmp_path / "model.ftz"))
+    assert_same_as_library(tmp_path / "model.ftz", random_texts(100), exactly=False)
+
+
+@pytest.mark.parametrize(("n_tokens", "n_rows"), [(1, 1 << 12), (16, 1 << 12), (1 << 10, 300)])
+def test_a_full_memory_changes_nothing(monkeypatch, n_tokens, n_rows):
+    texts = [ENGLISH, GERMAN, *random_texts(50)]
+    expected = identify(*texts)
+    monkeypatch.setattr(fasttext_predict, "_MEMORY_TOKENS", n_tokens)
+    monkeypatch.setattr(fasttext_predict, "_MEMORY_ROWS", n_rows)
+    fasttext.load_model.cache_clear()
+    assert identify(*texts) == expected
+    fasttext.load_model.cache_clear()
+
+
+@pytest.mark.parametrize("newline", ["", " ", "  ", "-", "\u2003"])
+def test_what_a_newline_becomes(newline):
+    texts = ["one\ntwo\n\nthree " + ENGLISH, "\n1\n", GERMAN + "\n"]
+    expected = identify(*(text.replace("\n", newline) for text in texts))
+    assert identify(*texts, newline=newline) == expected
 
 
 @pytest.mark.parametrize("text", ["", " ", "...", string.punctuation, "- - -  !"])
@@ -208,8 +307,8 @@ def test_bundled_model_works_from_a_zip(tmp_path):
     package = Path(dclm_spark.__file__).parent
     with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
         archive.writestr("dclm_spark/__init__.py", "")  # the public verbs would bring Spark
-        for name in ("schemas.py", "kernels/__init__.py", "kernels/fasttext.py", f"data/{BUNDLED_MODEL}"):
-            archive.write(package / name, f"dclm_spark/{name}")
+        for path in (package / "schemas.py", package / "data" / BUNDLED_MODEL, *(package / "kernels").glob("*.py")):
+            archive.write(path, f"dclm_spark/{path.relative_to(package)}")
     script = (
         "import pyarrow as pa, dclm_spark.kernels.fasttext as f; assert '.zip' in f.__file__; "
         f"print(f.identify_language(pa.array([{ENGLISH!r}]), model='lid.176.ftz', languages=('en',), newline=''))"
