@@ -1,11 +1,13 @@
 """The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
 
+import fcntl
 import json
 import os
 import re
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,7 +31,7 @@ PROPERTIES = {
 _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NON_EMPTY_LOCATION")
 """In the words of Spark and Delta: someone else has just made the table or the schema, or is about to."""
 
-MAKER_SECONDS = 10.0  # that the first version of a table may take, counted from its folder; it takes milliseconds
+LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
 
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")  # in the folder of a Delta log
@@ -141,35 +143,44 @@ class Warehouse:
         return missing
 
     def _create(self, table: str) -> None:
-        self._await_maker(table)
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
         try:
-            if self.is_catalog:
-                self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {'.'.join(f'`{p}`' for p in self.location.split('.'))}")
-            self.spark.sql(
-                f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({schemas.spark_columns(schemas.TABLES[table])}) "
-                f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
-            )
+            with self._sole_maker():
+                if self._local is not None:
+                    # Spark takes a log without versions for a table: it neither creates it nor writes to it. Under the
+                    # lock, such a log is what a killed maker has left.
+                    if not self.exists(table):
+                        shutil.rmtree(self._local / table / "_delta_log", ignore_errors=True)
+                elif self.is_catalog:
+                    schema = ".".join(f"`{part}`" for part in self.location.split("."))
+                    self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+                self.spark.sql(
+                    f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({schemas.spark_columns(schemas.TABLES[table])}) "
+                    f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
+                )
         except Exception as error:  # the JVM's file system errors arrive as several classes
             # Another process may have created it in this moment, which is just as well; a catalog lists it a bit later.
-            deadline = time.monotonic() + (MAKER_SECONDS if _CLASH.search(str(error)) else 0)
+            deadline = time.monotonic() + (LISTING_SECONDS if _CLASH.search(str(error)) else 0)
             while not self.exists(table):
                 if time.monotonic() >= deadline:
                     reason = _first_line(error)
                     raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
                 time.sleep(0.1)
 
-    def _await_maker(self, table: str) -> None:
-        """Waits for the first version of a table whose folder is there; clears away what a killed maker has left.
+    @contextmanager
+    def _sole_maker(self) -> Iterator[None]:
+        """Held by one process of this machine at a time, where the warehouse is a folder of this machine.
 
-        Spark takes a log without versions for a table: it neither creates it nor writes to it.
+        On a local disk nothing else keeps two first versions of a table apart: Delta looks whether there is one, then
+        renames its own into place. The lock of a killed process is free.
         """
-        log = self._local / table / "_delta_log" if self._local is not None else None
-        deadline = time.monotonic() + MAKER_SECONDS
-        while log is not None and log.is_dir() and not self.exists(table):
-            if time.monotonic() > deadline:
-                shutil.rmtree(log)
-            time.sleep(0.1)
+        if self._local is None:
+            yield
+            return
+        self._local.mkdir(parents=True, exist_ok=True)
+        with open(self._local / ".lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
 
     def _check(self, table: str) -> None:
         found = {name: _plain_type(type_) for name, type_ in self.spark.table(self.name(table)).dtypes}

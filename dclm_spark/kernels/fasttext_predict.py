@@ -1,8 +1,8 @@
 """The likeliest label of Arrow texts by a fastText model, and its probability: bit for bit fastText's own numbers.
 
 fastText adds up one row of its input matrix for each word and n-gram of a text, in float32 and in their order, and so
-do the loops here. What they save is all around it: a page goes from Arrow's buffer to the sum and never is a string, and
-the rows of a token, which fastText looks for anew each time, are remembered.
+do the loops here. What they save is all around it: a page goes from Arrow's buffer to the sum without being a string,
+and the rows of a token, which fastText looks for anew each time, are remembered.
 """
 
 import math

@@ -14,7 +14,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from dclm_spark import tables
 from tests.archives import english_pages, html, write_warc
 from tests.cluster import standalone_cluster
 from tests.tables import assert_balanced, assert_same, content, read, version
@@ -228,9 +227,8 @@ def test_a_killed_executor_costs_one_more_try_of_its_tasks(lake, undisturbed):
     assert_same(content(lake.warehouse, DOCUMENTS), content(undisturbed.warehouse, DOCUMENTS))
 
 
-def test_a_table_whose_making_was_killed_is_made_again(warehouse, monkeypatch):
+def test_a_table_whose_making_was_killed_is_made_again(warehouse):
     """Killed between the folder of its log and its first version."""
-    monkeypatch.setattr(tables, "MAKER_SECONDS", 0.2)
     (Path(warehouse.location) / "documents" / "_delta_log").mkdir(parents=True)
     assert warehouse.prepare("documents") == {"documents"}
     assert warehouse.prepare("documents") == set()
