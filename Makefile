@@ -33,7 +33,7 @@ help:
 	touch $@
 
 jars: .venv/.run
-	@$(BIN)/python -c "from dclm_spark.jvm import resolve_jars; resolve_jars()"
+	@$(BIN)/python -c "from dclm_spark.launch import prepare; prepare()"
 
 demo: jars
 	@rm -rf $(DEMO)

@@ -36,8 +36,8 @@ PROVIDED = ",".join(
 MIN_JAVA = 17
 
 
-def check_java() -> None:
-    """Passes where a JVM of Java 17 or later can be started.
+def check_java() -> str:
+    """What `java -version` says, where it is Java 17 or later.
 
     Raises:
         SessionError: No `java` is found, or it is older.
@@ -52,6 +52,7 @@ def check_java() -> None:
     version = re.search(r'version "(?:1\.)?(\d+)', said)
     if not version or int(version[1]) < MIN_JAVA:
         raise SessionError([f"{java} is Java {version[1] if version else 'of an unknown version'}. {advice}"])
+    return said
 
 
 def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None = None) -> list[Path]:
@@ -78,7 +79,7 @@ def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None
     if with_connect and minor in CONNECT_PACKAGES:
         packages.append(CONNECT_PACKAGES[minor].format(version=pyspark.__version__))
 
-    kept = _cache_folder() / "+".join(package.split(":", 1)[1].replace(":", "-") for package in packages)
+    kept = cache_folder() / "+".join(package.split(":", 1)[1].replace(":", "-") for package in packages)
     if not kept.is_dir():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
@@ -128,7 +129,7 @@ def _fetch(packages: list[str], folder: Path, spark_home: Path, config: Mapping[
         )
 
 
-def _cache_folder() -> Path:
+def cache_folder() -> Path:
     named = os.environ.get("DCLM_SPARK_CACHE")
     if named:
         return Path(named)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import session
+from dclm_spark import jvm, launch, session
 from dclm_spark.errors import SessionError
 
 ROOT = Path(__file__).parents[2]
@@ -135,7 +135,7 @@ def test_spark_submit_keeps_its_own_session(tmp_path):
         + "print(spark.conf.get('spark.app.name'), spark.conf.get('spark.master'))\n"
     )
     options = [word for key, value in session.DELTA_SETTINGS.items() for word in ("--conf", f"{key}={value}")]
-    jars = ",".join(map(str, session.resolve_jars()))
+    jars = ",".join(map(str, jvm.resolve_jars()))
     done = spark_submit(script, "--name", "nightly", "--jars", jars, *options)
     assert done.stdout.strip() == "nightly local[1]", done.stderr[-2000:]
 
@@ -206,4 +206,4 @@ def test_no_pyspark(monkeypatch):
 
 
 def test_driver_memory_is_bounded():
-    assert session.GIB <= session._driver_memory() <= 8 * session.GIB
+    assert launch.GIB <= launch._driver_memory() <= 8 * launch.GIB

@@ -1,0 +1,158 @@
+"""Starts a Spark of this process' own: its settings, its Java process, and what that says while it starts."""
+
+import os
+import socket
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dclm_spark.class_archive import archive_options
+from dclm_spark.errors import SessionError
+from dclm_spark.jvm import check_java, resolve_jars
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+DELTA_SETTINGS = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+# What a Python worker holds at a time: Spark's default of 10,000 web pages is a gigabyte. 3.5 ignores the bytes.
+BATCH_SETTINGS = {
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(8 << 20),
+}
+# The heavy work is Python's; the JVM plans many small queries, and its second compiler costs more than it gives back:
+# with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
+# quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
+# room for code, and compile in circles.
+LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+# G1 marks and refines on threads of their own, which on a few cores are taken from the work: a first run took 15.3 s of
+# CPU with it, 13.2 s without.
+FEW_CORES = 4
+FEW_CORES_JAVA_OPTIONS = "-XX:+UseSerialGC"
+GIB = 1 << 30
+
+
+def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str]:
+    """The settings of a session started here."""
+    settings = {
+        "spark.master": master,
+        "spark.app.name": app_name,
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # The default options: those a user adds as spark.driver.extraJavaOptions do not undo them.
+        "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_quiet_logging().as_uri()}",
+        **BATCH_SETTINGS,
+        **DELTA_SETTINGS,
+    }
+    if master.startswith("local"):
+        settings["spark.driver.defaultJavaOptions"] += f" {LOCAL_JAVA_OPTIONS}"
+        if (os.cpu_count() or 1) <= FEW_CORES:
+            settings["spark.driver.defaultJavaOptions"] += f" {FEW_CORES_JAVA_OPTIONS}"
+        settings |= {
+            "spark.driver.memory": f"{_driver_memory() >> 20}m",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.host": "127.0.0.1",
+            "spark.python.daemon.module": "dclm_spark.daemon",
+            # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
+            "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
+            "spark.databricks.delta.snapshotPartitions": "1",
+            # VACUUM lists folders in as many tasks as this, 10,000 by default.
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, os.cpu_count() or 1)),
+        }
+    if with_connect:
+        settings |= {
+            "spark.plugins": "org.apache.spark.sql.connect.SparkConnectPlugin",
+            "spark.connect.grpc.binding.address": "127.0.0.1",
+            "spark.connect.grpc.binding.port": str(_free_port()),
+        }
+    return settings
+
+
+def prepare() -> None:
+    """Fetches and lays out what a first start would: the jars of Delta Lake and the archive of classes."""
+    java = check_java()
+    resolve_jars()
+    archive_options(java)
+
+
+def start(settings: dict[str, str]) -> "SparkSession":
+    """A classic session in a JVM of its own, which stays silent unless it fails."""
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    java = check_java()
+    if "delta" not in settings.get("spark.jars.packages", "") + settings.get("spark.jars", ""):
+        jars = resolve_jars(with_connect="spark.plugins" in settings, config=settings)
+        settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
+    if settings["spark.master"].startswith("local"):
+        options = " ".join([settings["spark.driver.defaultJavaOptions"], *archive_options(java)])
+        settings = settings | {"spark.driver.defaultJavaOptions": options}
+    # Workers run the interpreter of the driver, not whichever `python3` comes first on the path.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    remote_asked = os.environ.pop("SPARK_REMOTE", None)  # spark-submit refuses to start a classic session beside it
+    words = _Words()
+    try:
+        if SparkContext._gateway is None:  # a stopped session leaves its JVM behind for the next
+            conf = SparkConf().setAll(list(settings.items()))
+            # Delta prints to standard output, where a program that asks for --json reads the answer.
+            gateway = launch_gateway(conf, popen_kwargs={"stdout": words.inlet, "stderr": words.inlet})
+            SparkContext(conf=conf, gateway=gateway)
+        return SparkSession.builder.config(map=settings).getOrCreate()
+    except Exception as error:
+        raise SessionError([f"Spark did not start: {error}", *words.said()]) from error
+    finally:
+        words.let_through()
+        if remote_asked is not None:
+            os.environ["SPARK_REMOTE"] = remote_asked
+
+
+def _quiet_logging() -> Path:
+    return Path(__file__).resolve().parent / "data" / "log4j2.properties"
+
+
+def _driver_memory() -> int:
+    """Bytes for a local driver: half of what the machine or the container has, between 1 and 8 GiB."""
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = Path("/sys/fs/cgroup/memory.max")
+    if limit.is_file() and (text := limit.read_text().strip()).isdigit():
+        have = min(have, int(text))
+    return max(GIB, min(8 * GIB, have // 2))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class _Words:
+    """What the JVM writes to its standard output and error: kept while it starts, then passed on to standard error."""
+
+    def __init__(self) -> None:
+        outlet, self.inlet = os.pipe()
+        self._lines: list[bytes] = []
+        self._is_starting = True
+        threading.Thread(target=self._listen, args=(outlet,), daemon=True, name="spark-stderr").start()
+
+    def _listen(self, outlet: int) -> None:
+        with os.fdopen(outlet, "rb") as stream:
+            for line in stream:
+                if self._is_starting:
+                    self._lines.append(line)
+                else:
+                    os.write(2, line)
+
+    def said(self, last: int = 15) -> list[str]:
+        """The last lines so far, without the stack frames."""
+        lines = (line.decode(errors="replace").rstrip() for line in self._lines)
+        return [line for line in lines if line and not line.startswith("\tat ")][-last:]
+
+    def let_through(self) -> None:
+        self._is_starting = False
+        os.close(self.inlet)
