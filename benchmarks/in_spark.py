@@ -1,6 +1,6 @@
 """The measurements that need a Spark session, each in a driver process of its own; prints what was measured as JSON.
 
-    python -m benchmarks.in_spark pairs SCRATCH FILE...           stages beside their bare loops, local[1]
+    python -m benchmarks.in_spark pairs SCRATCH N_RUNS FILE...    stages beside their bare loops, local[1]
     python -m benchmarks.in_spark wall SCRATCH N FOLDER...        seconds of `documents` on local[N], folder by folder
     python -m benchmarks.in_spark memory SCRATCH FILE             peak memory of a worker
 
@@ -65,18 +65,18 @@ def bare(stage: str, paths: Sequence[str]) -> dict[str, Any]:
     return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
-def pairs(scratch: str, *files: str) -> dict[str, Any]:
+def pairs(scratch: str, n_runs: str, *files: str) -> dict[str, Any]:
     """Both stages beside their bare loops, in turns; and a few records alone: what a run costs whatever its size."""
     with Tree() as tree:
         lake = Lake("local[1]", scratch, tree)
         first = lake.documents("warm-up", files)
-        documents = [(lake.documents(f"run-{n}", files), bare("documents", files)) for n in range(N_RUNS)]
+        documents = [(lake.documents(f"run-{n}", files), bare("documents", files)) for n in range(int(n_runs))]
         peak = tree.peak_worker_bytes()
         tiny = write_first_records(Path(files[0]), 10, Path(scratch) / "tiny.warc.gz")
         fixed = {"documents": lake.documents("tiny", [str(tiny)])}
         lake.annotated("warm-up")
         annotated = [
-            (lake.annotated(f"run-{n}"), bare("annotated", lake.data_files(f"run-{n}"))) for n in range(N_RUNS)
+            (lake.annotated(f"run-{n}"), bare("annotated", lake.data_files(f"run-{n}"))) for n in range(int(n_runs))
         ]
         fixed["annotated"] = lake.annotated("tiny")
     return {

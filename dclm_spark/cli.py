@@ -12,16 +12,21 @@ from typing import Any
 
 from dclm_spark import recipe_json, recipes
 from dclm_spark.arguments import make_parser
-from dclm_spark.errors import DclmError, FaultLimitError, InputError, RecipeError
+from dclm_spark.errors import DclmError, FaultLimitError, InputError, RecipeError, spark_failure
 from dclm_spark.recipes import Recipe
 
+EXIT_SPARK = 1
 EXIT_USAGE = 2
 EXIT_FAULTS = 3
 EXIT_INTERRUPTED = 130  # as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, 2 for an error of the user's, 3 for faults above the limit."""
+    """Runs one command; returns the exit status.
+
+    0; 1 if Spark failed, 2 for an error of the user's, 3 for faults above the limit. With `DCLM_SPARK_TRACE` set, what
+    Spark raises passes through.
+    """
     arguments = make_parser(_COMMANDS).parse_args(argv)
     try:
         answer, words = arguments.command(arguments)
@@ -35,6 +40,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("dclm-spark: interrupted; the same command goes on from here", file=sys.stderr)
         return EXIT_INTERRUPTED
+    except Exception as error:
+        reason = spark_failure(error)
+        if reason is None or os.environ.get("DCLM_SPARK_TRACE"):
+            raise
+        print(f"dclm-spark: Spark failed: {reason}", file=sys.stderr)
+        print(
+            "dclm-spark: what is written is safe, the same command goes on from here; "
+            "DCLM_SPARK_TRACE=1 shows all that Spark said",
+            file=sys.stderr,
+        )
+        return EXIT_SPARK
     try:
         print(_json(answer) if arguments.json else words, flush=True)
     except BrokenPipeError:

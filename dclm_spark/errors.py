@@ -1,6 +1,9 @@
 """The errors a user can meet: each lists every problem found, and says what to do about it."""
 
+import re
 from collections.abc import Sequence
+
+_MAX_REASON_CHARS = 500
 
 
 class DclmError(ValueError):
@@ -40,3 +43,19 @@ class SessionError(ProblemsError):
 
 class FaultLimitError(DclmError):
     """A stage finished, its work safe, but more of its records failed than the recipe allows."""
+
+
+def spark_failure(error: Exception) -> str | None:
+    """What Spark failed of, in one line: the innermost cause it names; None for an error that is not Spark's.
+
+    >>> spark_failure(KeyError("mine")) is None
+    True
+    """
+    if not type(error).__module__.startswith(("pyspark", "py4j")):
+        return None
+    said = str(error)
+    # A Python worker's traceback ends with its error; a chain of Java's causes with the innermost.
+    in_worker = re.findall(r"^Traceback \(most recent call last\):\n(?:\s.*\n)*(\S.*)", said, re.MULTILINE)
+    causes = re.findall(r"^Caused by: (.*)", said, re.MULTILINE)
+    lines = [*in_worker[-1:], *causes[-1:], *(line.lstrip(": ") for line in said.splitlines() if line.strip(": "))]
+    return lines[0].strip()[:_MAX_REASON_CHARS] if lines else type(error).__name__

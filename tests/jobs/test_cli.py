@@ -324,6 +324,20 @@ def test_a_command_without_input_names_what_it_lacks(spark, place, tmp_path):
     assert not own.exists()
 
 
+def test_what_spark_fails_of_is_said_in_two_lines(lake, place, tmp_path):
+    damaged = tmp_path / "lake"
+    shutil.copytree(lake, damaged)
+    for file in (damaged / "documents").glob("dump=*/*.parquet"):
+        file.unlink()
+    said = dclm(
+        "annotated", "--force", "--dump", DUMP, "--warehouse", damaged, "--recipe", place / f"{RECIPE.name}.json"
+    )
+    assert said.status == cli.EXIT_SPARK
+    lines = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
+    assert lines[0].startswith("dclm-spark: Spark failed: ") and ".parquet" in lines[0]
+    assert "goes on from here" in lines[1] and len(lines) == 2
+
+
 def test_an_interrupted_command_says_how_to_go_on(spark, place, tmp_path, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt
