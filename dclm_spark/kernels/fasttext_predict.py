@@ -231,7 +231,8 @@ def _find_rows(text, start, stop, digest, model, found, at, padded, hidden):
     # The n-grams of "<" + token + ">": from each character on, the shortest first (`Dictionary::computeSubwords`).
     size = stop - start + 2
     padded[0], padded[size - 1] = _BELOW, _ABOVE
-    padded[1 : size - 1] = text[start:stop]
+    for byte in range(stop - start):
+        padded[1 + byte] = text[start + byte]
     for begin in range(size):
         if padded[begin] & 0xC0 == 0x80:
             continue
