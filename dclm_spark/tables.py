@@ -178,9 +178,12 @@ class Warehouse:
             yield
             return
         self._local.mkdir(parents=True, exist_ok=True)
-        with open(self._local / ".lock", "w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        folder = os.open(self._local, os.O_RDONLY)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
             yield
+        finally:
+            os.close(folder)  # lets go of the lock
 
     def _check(self, table: str) -> None:
         found = {name: _plain_type(type_) for name, type_ in self.spark.table(self.name(table)).dtypes}
