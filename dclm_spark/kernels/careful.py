@@ -117,7 +117,8 @@ class CarefulReader:
             kind, why = self._why_short() if stop < 0 and edge is None else (BAD_HEADER, "the next record begins")
             members.at += edge or 1
             return Fault(offset, None, None, kind, f"the record header does not end: {why}")
-        header = read_warc_header(members.window[members.at : stop], n_bytes)
+        # By its length: asking for edges may have moved the window.
+        header = read_warc_header(members.window[members.at : members.at + n_bytes - len(end)], n_bytes)
         if header.problem is not None:
             members.at += 1
             return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
@@ -200,15 +201,17 @@ class CarefulReader:
         """Whether a record begins in the decompressed bytes at or after the cursor; moves to it, or to their end."""
         members = self._members
         while True:
+            n_ahead = members.ahead()
             match = NEXT_RECORD.search(members.window, max(members.at - 1, 0))
-            found = match.start() + 1 - members.at if match else members.ahead()
-            edge = members.record_edge(0, found)
+            found = match.start() + 1 - members.at if match else n_ahead
+            edge = members.record_edge(0, found)  # may decompress more than was searched
             if match or edge is not None:
                 members.at += found if edge is None else edge
                 return True
             # Invariant: no record begins before the cursor. A line that is still cut off stays ahead of it.
-            members.at += max(members.ahead() - LONGEST_LINE, 0)
-            if not members.fill(members.ahead() + 1):
+            n_passed = max(n_ahead - LONGEST_LINE, 0)
+            members.at += n_passed
+            if members.ahead() == n_ahead - n_passed and not members.fill(members.ahead() + 1):
                 members.at = len(members.window)
                 return False
 

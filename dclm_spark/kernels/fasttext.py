@@ -9,18 +9,23 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
+from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import xxhash
 
-from dclm_spark.kernels.fasttext_file import BadModel, Model, read_model
+from dclm_spark.kernels.fasttext_file import LABEL_PREFIX, BadModel, Model, read_model
 from dclm_spark.kernels.fasttext_predict import Memory, empty_memory, predict
 from dclm_spark.kernels.unicode import utf8_buffers
 from dclm_spark.schemas import LANGUAGE
 
 BUNDLED_MODEL = "lid.176.ftz"
 """Language identification for 176 languages, part of the package; licence in data/lid.176.LICENSE.md."""
+
+_MAX_PROBED_BYTES = 1 << 30
+_MAX_DIFFERENCE = 1e-4
 
 
 def identify_language(text: pa.Array, *, model: str, languages: tuple[str, ...], newline: str) -> pa.StructArray:
@@ -46,9 +51,11 @@ def identify_language(text: pa.Array, *, model: str, languages: tuple[str, ...],
     >>> rows[2], rows[4]
     ({'code': None, 'p_code': None, 'p_target': 0.0}, None)
     """
-    loaded, labels, memory = load_model(model)
+    loaded = load_model(model)
+    labels = loaded.labels
     data, offsets = utf8_buffers(text)
-    numbers, probabilities = predict(data, offsets, newline=newline, model=loaded, memory=memory)
+    with loaded.lock:
+        numbers, probabilities = predict(data, offsets, newline=newline, model=loaded.model, memory=loaded.memory)
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     has_none = numbers < 0
     code = pa.DictionaryArray.from_arrays(pa.array(numbers, mask=has_none), pa.array(labels)).cast(pa.string())
@@ -58,29 +65,71 @@ def identify_language(text: pa.Array, *, model: str, languages: tuple[str, ...],
     return pa.StructArray.from_arrays(columns, fields=list(LANGUAGE), mask=pa.array(is_null))
 
 
-@lru_cache(maxsize=4)
-def load_model(model: str) -> tuple[Model, tuple[str, ...], Memory]:
-    """A model, the names of its labels and the memory of its tokens, loaded once per process.
+class LoadedModel(NamedTuple):
+    """A model, the names of its labels, the memory of the tokens it has met, and the lock of that memory."""
+
+    model: Model
+    labels: tuple[str, ...]
+    memory: Memory
+    lock: Lock
+
+
+def load_model(model: str) -> LoadedModel:
+    """A model, loaded once per process; a local file again when it was replaced.
+
+    Replace it by renaming another over it: a file that is written into while it is mapped may end the process.
 
     Raises:
         BadModel: The file is no usable model.
         OSError: It cannot be read.
     """
+    is_local = model != BUNDLED_MODEL and "://" not in model
+    status = os.stat(model) if is_local else None
+    return _load(model, status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@lru_cache(maxsize=4)
+def _load(model: str, _identity: tuple[int, ...] | None) -> LoadedModel:
     with model_file(model) as path:
-        return *read_model(path), empty_memory()
+        return LoadedModel(*read_model(path), empty_memory(), Lock())
 
 
 def check_model(model: str) -> list[str]:
-    """What keeps a model from being used, one sentence each; empty if nothing does."""
+    """What keeps a model from being used, one sentence each; empty if nothing does.
+
+    A model other than the bundled one has to give fastText's own answers on a few lines, in case the library and this
+    package read its file in two ways.
+    """
     try:
         load_model(model)
+        problem = None if model == BUNDLED_MODEL else _difference(model)
     except BadModel as error:
         problem = str(error)
     except (OSError, ImportError, ValueError) as error:
         problem = f"cannot be read ({type(error).__name__}: {error})"
-    else:
-        return []
-    return [f"fastText model {model!r} {problem}; name {BUNDLED_MODEL!r}, or a path or URL of a supervised model"]
+    hint = f"name {BUNDLED_MODEL!r}, or a path or URL of a supervised fastText model"
+    return [f"fastText model {model!r} {problem}; {hint}"] if problem else []
+
+
+_PROBES = ("the of and to", "der die das ist nicht", "la de los que", "не на что он", "これは日本語です", "1 2 3 xyzzy")
+
+
+def _difference(model: str) -> str | None:
+    """How the answers differ from the library's, in words; null if they do not, or the model is too large."""
+    import fasttext  # a compiled library, which workers do without
+
+    with model_file(model) as path:
+        if path.stat().st_size > _MAX_PROBED_BYTES:
+            return None
+        library = fasttext.load_model(str(path)).f
+    found = identify_language(pa.array(_PROBES), model=model, languages=(), newline="").to_pylist()
+    for line, ours in zip(_PROBES, found, strict=True):
+        theirs = library.predict(line + "\n", 1, 0.0, "replace")
+        probability, label = theirs[0] if theirs else (None, None)
+        is_same = ours["code"] == (label and label.removeprefix(LABEL_PREFIX))
+        if not is_same or abs((ours["p_code"] or 0) - min(probability or 0, 1.0)) > _MAX_DIFFERENCE:
+            return f"gives {ours['code']} ({ours['p_code']}) for {line!r} where fastText gives {label} ({probability})"
+    return None
 
 
 def model_fingerprint(model: str) -> str:
@@ -98,7 +147,7 @@ def model_fingerprint(model: str) -> str:
 
 @contextmanager
 def model_file(model: str) -> Iterator[Path]:
-    """A local file of the model, there as long as the context: fastText reads files only, and reads them whole."""
+    """A local file of the model, there as long as the context: a model is a file that can be mapped."""
     if model == BUNDLED_MODEL:
         # The package may lie inside a zip (spark-submit --py-files); then this is a copy, deleted afterwards.
         with resources.as_file(resources.files("dclm_spark") / "data" / BUNDLED_MODEL) as path:

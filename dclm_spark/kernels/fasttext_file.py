@@ -23,6 +23,9 @@ _MAGIC = 793712314
 _VERSION = 12  # an older file has other defaults than it says
 _SUPERVISED = 3
 _UNPRUNED = -1
+_MAX_BUCKET = 1 << 28  # a hundred times fastText's default, and a gigabyte where n-grams are pruned
+_N_ENTRY_BYTES = 10  # of a dictionary entry, at least: an empty word's zero byte, its count, its kind
+_NO_COUNT = 10**15  # of a node of the tree that is not made yet
 _WORD, _LABEL = 0, 1
 # Magic and version; dim, ws, epoch, minCount, neg, wordNgrams, loss, model, bucket, minn, maxn, lrUpdateRate; t; the
 # dictionary's size, words, labels; tokens, pruned n-grams.
@@ -38,7 +41,7 @@ class Model(NamedTuple):
 
     Attributes:
         rows: One row an input (word, then n-gram), float32. A view of the file, shared by all processes that map it; a
-            quantized model's are worked out, four bytes a number.
+            quantized model's are worked out in each process, four bytes a number (lid.176.ftz: 3 MB).
         outputs: One row an output (label; inner node of the tree under hierarchical softmax), float32.
         words: The bytes of all dictionary entries, one after the other.
         starts: Entry i is `words[starts[i]:starts[i + 1]]`.
@@ -121,10 +124,19 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
         raise BadModel(f"has format version {version}, newer than {_VERSION}")
     if kind != _SUPERVISED:
         raise BadModel("holds word vectors and cannot label a text")
+    if version < _VERSION:
+        maxn = 0  # character n-grams were not used then, whatever the file says
     if not (
-        n_entries == n_words + n_labels and n_labels > 0 and HIERARCHICAL_SOFTMAX <= loss <= ONE_VS_ALL and dim > 0
+        n_entries == n_words + n_labels
+        and n_words >= 0 < n_labels
+        and HIERARCHICAL_SOFTMAX <= loss <= ONE_VS_ALL
+        and dim > 0
+        and (1 if maxn > 0 or word_ngrams > 1 else 0) <= bucket <= _MAX_BUCKET
+        and n_pruned >= _UNPRUNED
     ):
         raise BadModel("contradicts itself: it is damaged")
+    if _N_ENTRY_BYTES * n_entries > len(data.all):
+        raise IndexError("ends early")
     starts, counts, kinds, end = _read_entries(data.all, data.at, n_entries)
     if end < 0 or not (kinds[:n_words] == _WORD).all() or not (kinds[n_words:] == _LABEL).all():
         raise BadModel("is no fastText model, or is clipped")
@@ -133,6 +145,8 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
     pruned = np.empty(0, np.int32)
     if n_pruned != _UNPRUNED:
         pairs = data.array("<i4", n_pruned, 2)
+        if ((pairs < 0) | (pairs >= (bucket, max(n_pruned, 1)))).any():
+            raise BadModel("has n-grams beyond its own account: it is damaged")
         pruned = np.full(bucket, -1, np.int32)
         pruned[pairs[:, 0]] = pairs[:, 1]
     (is_quantized,) = data.take("<?")
@@ -141,10 +155,12 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
     outputs = _read_matrix(data, dim, is_quantized and is_output_quantized)
     if data.at != len(data.all):
         raise BadModel(f"has {len(data.all)} bytes where its own head announces {data.at}: clipped or damaged")
-    if len(outputs) != n_labels or len(rows) < n_words + max(n_pruned, 0) + (bucket if n_pruned == _UNPRUNED else 0):
+    if len(outputs) != n_labels or len(rows) < n_words + (bucket if n_pruned == _UNPRUNED else n_pruned):
         raise BadModel("has too few rows for its words and labels: it is damaged")
     names = [words[starts[i] : starts[i + 1]].tobytes().decode("utf-8", "replace") for i in range(n_words, n_entries)]
     has_tree = loss == HIERARCHICAL_SOFTMAX
+    if has_tree and ((counts[n_words:] < 0).any() or sum(map(int, counts[n_words:])) >= _NO_COUNT):
+        raise BadModel("has impossible counts of its labels: it is damaged")
     model = Model(
         rows=rows,
         outputs=np.ascontiguousarray(outputs),
@@ -157,8 +173,7 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
         n_words=n_words,
         bucket=bucket,
         minn=minn,
-        # Before version 12, character n-grams were not used whatever the file says.
-        maxn=maxn if version == _VERSION else 0,
+        maxn=maxn,
         word_ngrams=word_ngrams,
         loss=loss,
     )
@@ -258,7 +273,7 @@ def _fill_slots(words, starts, slots):
 def _tree(counts: np.ndarray) -> np.ndarray:
     """The Huffman tree of the labels, most frequent first (`HierarchicalSoftmaxLoss::buildTree`)."""
     n = len(counts)
-    weights = [*map(int, counts), *[10**15] * (n - 1)]
+    weights = [*map(int, counts), *[_NO_COUNT] * (n - 1)]
     children = np.full((2 * n - 1, 2), -1, np.int32)
     leaf, node = n - 1, n
     # Invariant: the leaves above `leaf` and the nodes below `node` have a parent.

@@ -43,8 +43,8 @@ class Memory(NamedTuple):
 
     Attributes:
         entries: Open addressing by fastText's hash, a row (a second hash of 64 bits, place) an entry. A place is where
-            the token's row numbers begin, shifted by 32, plus 1 + their number; 1 is a label, which is no word; 0 is an
-            empty entry.
+            the token's row numbers begin, shifted by 32, plus 2 + their number, or plus 1 for a label (which is no
+            word); 0 is an empty entry.
         rows: Row numbers of one token after the other.
         n: How many tokens and rows are in use.
     """
@@ -66,7 +66,8 @@ def predict(
     """The number of each text's likeliest label (-1 for none) and its probability, float32.
 
     A text without label is empty, holds only ASCII spaces and punctuation, or has no token that the model knows of.
-    Probabilities can pass 1 by some 1e-4, since fastText takes the logarithm of p + 1e-5.
+    Probabilities can pass 1 by some 1e-4, since fastText takes the logarithm of p + 1e-5. Where a model's outputs are
+    quantized with norms, the last bits may differ from fastText's, which multiplies by the norm at the end.
 
     Args:
         data: UTF-8 bytes of all texts.
@@ -87,7 +88,7 @@ def _predict_rows(data, offsets, newline, model, memory):
     for text in range(n):
         longest = max(longest, offsets[text + 1] - offsets[text])
     line = np.empty(longest * max(1, len(newline)) + len(_EOS), np.uint8)
-    hashes = np.empty(longest // 2 + 2 if model.word_ngrams > 1 else 0, np.int32)
+    hashes = np.empty(len(line) // 2 + 2 if model.word_ngrams > 1 else 0, np.int32)
     padded = np.empty(len(line) + 2, np.uint8)
     hidden = np.empty(model.rows.shape[1], np.float32)
     for text in range(n):
@@ -159,7 +160,7 @@ def _add_line(line, size, hashes, model, memory, padded, hidden):
             place = entries[slot, 1]
         if place == 0:
             place = _find(line, start, at, digest, other, model, memory, padded, hidden)
-        added = np.int64(place & np.uint64(0xFFFFFFFF)) - 1
+        added = np.int64(place & np.uint64(0xFFFFFFFF)) - 2
         if at - start <= _MAX_TOKEN_BYTES:
             first = np.int64(place >> np.uint64(32))
             for index in range(first, first + added):
@@ -183,7 +184,7 @@ def _find(line, start, stop, digest, other, model, memory, padded, hidden):
         entries[:] = 0
         n[:] = 0
     found = _find_rows(line, start, stop, digest, model, remembered, n[1] if is_kept else -1, padded, hidden)
-    place = np.uint64(n[1]) << np.uint64(32) | np.uint64(found + 1)
+    place = np.uint64(n[1]) << np.uint64(32) | np.uint64(found + 2)
     if is_kept:
         slot = np.int64(digest) & (len(entries) - 1)
         while entries[slot, 1] != 0:

@@ -15,6 +15,7 @@ _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
 _MEDIA_TYPE = re.compile(rb"[ \t\"']*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)")
 _CHARSET = re.compile(rb"charset[ \t]*=[ \t]*[\"']?[ \t]*([^\s\"';,]+)", re.IGNORECASE)
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
+_FOLD = re.compile(rb"\r?\n[ \t]+")
 _UNKNOWN_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
 
 # Bytes that no text has (WHATWG MIME Sniffing, section 3, "binary data byte").
@@ -58,13 +59,14 @@ class Head(NamedTuple):
 
 
 def read_fields(head: bytes) -> dict[bytes, bytes]:
-    """Header fields by lower-case name; of a field given twice the last.
+    """Header fields by lower-case name, lines that continue one joined to it; of a field given twice the last.
 
-    >>> read_fields(b"HTTP/1.1 200 OK\\r\\nContent-Type: text/html\\r\\n")
+    >>> read_fields(b"HTTP/1.1 200 OK\\r\\nContent-Type:\\r\\n text/html\\r\\n")
     {b'http/1.1 200 ok': b'', b'content-type': b'text/html'}
     >>> read_fields(b"")
     {}
     """
+    head = _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
     return {
         name.strip().lower(): value.strip() for name, _, value in [line.partition(b":") for line in head.splitlines()]
     }

@@ -14,7 +14,7 @@ LONGEST_LINE = 9000
 """No record's first line is longer."""
 
 _WARC_END, _ARC_END = b"\r\n\r\n", b"\n"
-_WARC_LINE = rb"WARC/[01]\.\d{1,2}\r?\n"
+_WARC_LINE = rb"WARC/[01]\.\d{1,2}[ \t]*\r?\n"
 # "URL IP date type length" (version 1), five more fields before the length in version 2. A URL may hold spaces.
 _ARC_LINE = (
     rb"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}:[^\n]{0,8192}) (?P<ip>[^ \n]+) (?P<date>\d{14}) (?P<type>[^ \n]*) "

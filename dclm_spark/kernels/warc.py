@@ -15,7 +15,7 @@ from dclm_spark.kernels.careful import CarefulReader
 from dclm_spark.kernels.frames import GZIP
 from dclm_spark.kernels.http import MAX_HEAD_BYTES
 from dclm_spark.kernels.outcomes import NOT_AN_ARCHIVE, Fault, Page, Skip, Wanted
-from dclm_spark.kernels.records import header_of
+from dclm_spark.kernels.records import header_of, is_record
 
 Outcome = Page | Fault | Skip
 
@@ -47,7 +47,9 @@ def read_archive(
     offset: int | None = 0
     while offset is not None:
         # Invariant: every record before `offset` has been given, none at or after it.
-        offset = yield from _read_sound(stream, offset, wanted)
+        begin = offset
+        offset = yield from _read_sound(stream, begin, wanted)
+        careful.is_archive |= offset > begin
         careful.jump(offset)
         offset = yield from _read_careful(careful)
     if not careful.is_archive:
@@ -66,26 +68,30 @@ def _read_careful(careful: CarefulReader) -> Generator[Outcome, None, int | None
 def _read_sound(stream: BinaryIO, offset: int, wanted: Wanted) -> Generator[Outcome, None, int]:
     """The records from `offset` on as long as all is well; returns the offset of the first that is not given.
 
-    A record is given when the next one has begun where it ends. So the file's last record is never given: fastwarc
-    takes a file that was cut for one that ends.
+    A record is given when the member that it begins has proved to hold it and nothing else: the member's own account of
+    its size, its last four bytes (RFC 1952, section 2.3.1), is that of the record. They are known when the next member
+    has begun, so the file's last record is never given.
     """
     # Of gzip alone does fastwarc tell where a member begins whatever the sizes of the reads.
     stream.seek(offset)
     if stream.read(len(GZIP)) != GZIP:
         return offset
     stream.seek(offset)
-    members = GzipReader(stream)
+    recent = _Recent(stream, offset)
+    members = GzipReader(recent)
     last: Outcome | None = None
+    n_bytes = 0  # of the last record
     try:
         for record in ArchiveIterator(members, parse_http=False, max_header_len=MAX_HEAD_BYTES):
             begin = members.frame_start_position()
             if last is not None:
-                if begin == offset:  # two records in one member
+                if begin == offset or int.from_bytes(recent.before(begin), "little") != n_bytes & 0xFFFFFFFF:
                     return offset
                 yield last
-                offset = record.stream_pos
-            if begin != offset:  # a header in two members
+                offset = begin
+            elif begin != offset:  # a header in two members
                 return offset
+            n_bytes = _size(record)
             last = _outcome(record, begin, wanted)
             if last is None or members.frame_start_position() != begin:
                 return offset
@@ -94,11 +100,43 @@ def _read_sound(stream: BinaryIO, offset: int, wanted: Wanted) -> Generator[Outc
     return offset
 
 
+class _Recent:
+    """A stream as fastwarc reads it, which remembers its two last pieces: a member's end lies in them."""
+
+    def __init__(self, stream: BinaryIO, position: int) -> None:
+        self._stream = stream
+        self._end = position
+        self._bytes = self._piece = b""
+
+    def read(self, n: int = -1) -> bytes:
+        before = self._piece
+        self._piece = self._stream.read(n)
+        self._bytes = before + self._piece
+        self._end += len(self._piece)
+        return self._piece
+
+    def tell(self) -> int:
+        return self._end
+
+    def before(self, position: int) -> bytes:
+        """The four bytes before a position; fewer where they are not remembered."""
+        at = position - 4 - (self._end - len(self._bytes))
+        return self._bytes[at : at + 4] if at >= 0 else b""
+
+
+def _size(record: WarcRecord) -> int:
+    """The bytes of a record as they are written by the book: lines that end with CRLF, a space after each colon."""
+    lines = [record.headers.status_line_bytes, *(name + b": " + value for name, value in record.headers.items_bytes())]
+    return sum(len(line) + 2 for line in lines) + 2 + record.content_length + 4
+
+
 def _outcome(record: WarcRecord, begin: int, wanted: Wanted) -> Outcome | None:
     """What a record is that begins a member; None where it is not wholly in order, or too large to hold."""
     fields = {name.lower(): value for name, value in record.headers.items_bytes()}
     header = header_of(fields, 0)
     if header.problem is not None or header.n_body_bytes != record.content_length or not wanted.may_hold(header):
+        return None
+    if not is_record(record.headers.status_line_bytes + b"\r\n"):
         return None
     body = record.reader.read()
     return wanted.judge(header, begin, body, 0, len(body)) if len(body) == header.n_body_bytes else None

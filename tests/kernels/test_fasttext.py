@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import string
+import struct
 import subprocess
 import sys
 import threading
@@ -170,12 +171,12 @@ def test_a_full_memory_changes_nothing(monkeypatch, n_tokens, n_rows):
     expected = identify(*texts)
     monkeypatch.setattr(fasttext_predict, "_MEMORY_TOKENS", n_tokens)
     monkeypatch.setattr(fasttext_predict, "_MEMORY_ROWS", n_rows)
-    fasttext.load_model.cache_clear()
+    fasttext._load.cache_clear()
     assert identify(*texts) == expected
-    fasttext.load_model.cache_clear()
+    fasttext._load.cache_clear()
 
 
-@pytest.mark.parametrize("newline", ["", " ", "  ", "-", "\u2003"])
+@pytest.mark.parametrize("newline", ["", " ", "  ", "-", "\u2003", " b ", ". "])
 def test_what_a_newline_becomes(newline):
     texts = ["one\ntwo\n\nthree " + ENGLISH, "\n1\n", GERMAN + "\n"]
     expected = identify(*(text.replace("\n", newline) for text in texts))
@@ -246,6 +247,55 @@ def test_clipped_model_is_noticed(tmp_path, n_bytes):
         (tmp_path / "clipped.ftz").write_bytes(whole.read_bytes()[:n_bytes])
     (problem,) = check_model(str(tmp_path / "clipped.ftz"))
     assert "clipped" in problem and "clipped.ftz" in problem
+
+
+HEAD = {"n_entries": 64, "n_words": 68, "n_labels": 72, "bucket": 40, "maxn": 48, "n_pruned": 84}  # bytes into a file
+
+
+@pytest.mark.parametrize("number", [-(1 << 31), -2, 0, 1, 1 << 20, (1 << 31) - 1])
+@pytest.mark.parametrize("field", HEAD)
+def test_a_damaged_head_is_noticed_before_anything_is_read_by_it(tmp_path, field, number):
+    with model_file(BUNDLED_MODEL) as whole:
+        data = bytearray(whole.read_bytes())
+    struct.pack_into("<i", data, HEAD[field], number)
+    (tmp_path / "model.ftz").write_bytes(data)
+    problems = check_model(str(tmp_path / "model.ftz"))
+    assert problems or field == "maxn"  # any length of n-grams makes sense
+
+
+def test_damaged_pruned_rows_are_noticed(tmp_path):
+    with model_file(BUNDLED_MODEL) as whole:
+        data = bytearray(whole.read_bytes())
+    model = fasttext._load(BUNDLED_MODEL, None).model
+    n_entries = len(model.starts) - 1
+    at = 92 + len(model.words) + 10 * n_entries  # of the first pair (bucket, row)
+    struct.pack_into("<i", data, at + 4, 1 << 30)
+    (tmp_path / "model.ftz").write_bytes(data)
+    assert "beyond its own account" in check_model(str(tmp_path / "model.ftz"))[0]
+
+
+def test_a_model_that_the_library_reads_in_another_way_is_refused(trained, monkeypatch):
+    monkeypatch.setattr(fasttext, "_MAX_DIFFERENCE", -1.0)
+    (problem,) = check_model(str(trained / "model.bin"))
+    assert "where fastText gives" in problem
+
+
+def test_a_model_that_was_replaced_is_read_again(trained, tmp_path):
+    path = tmp_path / "model.bin"
+    shutil.copy(trained / "model.bin", path)
+    before = fasttext.load_model(str(path))
+    assert fasttext.load_model(str(path)) is before
+    shutil.copy(trained / "model.ftz", tmp_path / "next")
+    (tmp_path / "next").replace(path)
+    assert fasttext.load_model(str(path)) is not before
+
+
+def test_threads_share_a_model():
+    texts = random_texts(120)
+    expected = identify(*texts)
+    fasttext._load.cache_clear()
+    with ThreadPoolExecutor(4) as pool:
+        assert all(found == expected for found in pool.map(lambda _: identify(*texts), range(8)))
 
 
 def test_other_files_are_no_models(tmp_path, trained):

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import itertools
 import random
 import zlib
 from collections import Counter
@@ -13,7 +14,8 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from dclm_spark.kernels.outcomes import KINDS, Fault, Page, Skip
+from dclm_spark.kernels.careful import CarefulReader
+from dclm_spark.kernels.outcomes import KINDS, Fault, Page, Skip, Wanted
 from dclm_spark.kernels.warc import read_archive
 
 HTML = ("text/html", "application/xhtml+xml")
@@ -145,6 +147,65 @@ def test_damage_costs_one_fault_and_no_other_record(name, seed):
     assert expected <= set(urls), (how, n, at)
     assert len(urls) == len(set(urls))
     assert sum(isinstance(r, Fault) for r in records) <= 1, records
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_members_may_be_cut_anywhere(seed):
+    """Members of no record, half a record or several: all records are there, as the careful reader finds them."""
+    rng = random.Random(seed)
+    records = [warc(i, response(body(i)), kind=rng.choice([b"response", b"request"])) for i in range(6)]
+    if rng.random() < 0.3:
+        records = [rng.choice([b"", b"\r\n", b"\r\n\r\n"]) + record for record in records]
+    data = b"".join(records)
+    ends = [sum(map(len, records[: i + 1])) for i in range(len(records))]
+    cuts = {end + rng.choice([0, 0, 0, -2, 2, -4, 10, 12, 60, 200, -100]) for end in ends if rng.random() < 0.8}
+    bounds = [0, *sorted(cut for cut in cuts if 0 < cut < len(data)), len(data)]
+    members = b"".join(gzip.compress(data[start:end]) for start, end in itertools.pairwise(bounds))
+    found = read(members)
+    assert not [record for record in found if isinstance(record, Fault)]
+    assert len(found) == len(records)
+    assert found == read_carefully(members)
+
+
+def read_carefully(data: bytes) -> list:
+    careful = CarefulReader(io.BytesIO(data), Wanted(1 << 20, frozenset(HTML), frozenset({200})))
+    found = []
+    while careful.is_more():
+        found.append(careful.next())
+    return found
+
+
+@pytest.mark.parametrize("seed", range(200))
+@pytest.mark.parametrize("name", ["plain", "gz", "zst"])
+def test_odd_headers_cost_no_other_record(name, seed):
+    """Records with headers that cannot be read, garbage between them, long bodies: each sound one is found, once."""
+    rng = random.Random(seed)
+    pieces, expected = [], []
+    for i in range(8):
+        what = rng.choice(["sound", "sound", "long", "no type", "garbage", "cut header"])
+        record = warc(i, response(body(i) * (6 if what == "long" else 1)))
+        if what in ("sound", "long"):
+            expected.append(f"http://e.example/{i}")
+        elif what == "no type":
+            record = record.replace(b"WARC-Type", b"WARC-Tpye")
+        elif what == "garbage":
+            record = rng.randbytes(rng.choice([10, 5_000, 20_000])).replace(b"WARC", b"....") + b"\r\n"
+        else:
+            record = record[: record.index(b"WARC-Date")]
+        pieces.append(record)
+    found = read(b"".join(COMPRESS[name](piece) for piece in pieces))
+    assert [record.url for record in found if isinstance(record, Page)] == expected
+
+
+def test_a_bad_end_after_sound_records_is_no_other_file():
+    (fault,) = [r for r in read(b"".join(FILES["gz"]) + gzip.compress(b"junk\r\n")) if isinstance(r, Fault)]
+    assert fault.kind == "bad_header"
+
+
+def test_a_folded_line_belongs_to_its_field():
+    folded = page(1).replace(b"<urn:uuid:1>", b"\r\n <urn:uuid:1>")
+    for data in (folded, gzip.compress(folded) + gzip.compress(page(2))):
+        assert read(data)[0].record_id == "<urn:uuid:1>"
 
 
 DAMAGE = {
