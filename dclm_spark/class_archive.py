@@ -14,7 +14,8 @@ from pathlib import Path
 
 from dclm_spark.jvm import cache_folder
 
-_KEPT = 4  # archives, of some 160 MB each: several environments may take turns
+_KEPT = 4  # archives, of some 200 MB each: several environments may take turns
+_SECONDS = 300  # that a rehearsal may take; it takes 40
 _REHEARSAL = """
 import sys
 from dclm_spark.cli import main
@@ -23,8 +24,7 @@ from pyspark import SparkContext
 SparkContext.getOrCreate().stop()
 java = SparkContext._gateway.proc
 java.stdin.close()  # ends the JVM, which then writes the archive
-java.wait()
-sys.exit(status)
+sys.exit(status or java.wait())
 """
 _BODY = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html><body><main><p>"
@@ -49,10 +49,14 @@ def archive_options(java: str) -> list[str]:
     archive = cache_folder() / f"classes-{_identity(java)}.jsa"
     if " " in str(archive):  # options are parted by spaces
         return []
-    if not archive.exists():
-        print("dclm_spark: first start here: laying out Java's classes, once, for half a minute", file=sys.stderr)
-        _make(archive)
-    return [f"-XX:SharedArchiveFile={archive}"] if archive.stat().st_size else []
+    try:
+        if not archive.exists():
+            print("dclm_spark: first start here: laying out Java's classes, once, in about 40 seconds", file=sys.stderr)
+            _make(archive)
+        os.utime(archive)  # the last to be cleared away
+        return [f"-XX:SharedArchiveFile={archive}"] if archive.stat().st_size else []
+    except OSError:  # a cache that cannot be written, or is cleared away by another process
+        return []
 
 
 def _is_rehearsal() -> bool:
@@ -70,22 +74,31 @@ def _identity(java: str) -> str:
 
 def _make(archive: Path) -> None:
     """Makes the archive, or an empty file where that fails, so that it is not tried at every start."""
+    archive.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=archive.parent, prefix="rehearsal-") as name:
         folder = Path(name)
         (folder / "page.warc").write_bytes(_PAGE)
         made = folder / "made.jsa"
-        arguments = ["run", "--input", str(folder / "page.warc"), "--dump", "rehearsal", "--quiet"]
-        arguments += ["--warehouse", str(folder / "lake"), "--master", "local[1]"]
-        arguments += ["--conf", f"spark.driver.extraJavaOptions=-XX:ArchiveClassesAtExit={made}"]
-        unwanted = ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
-        environment = {key: value for key, value in os.environ.items() if key not in unwanted}
-        environment["DCLM_SPARK_REHEARSAL"] = "1"
-        subprocess.run(
-            [sys.executable, "-c", _REHEARSAL, *arguments], env=environment, capture_output=True, check=False
-        )
-        if not made.exists():
+        if not _rehearse(folder, made):
+            made.unlink(missing_ok=True)
             made.touch()
         made.replace(archive)  # whole or absent: a JVM that maps half an archive crashes
     archives = sorted(archive.parent.glob("classes-*.jsa"), key=lambda path: path.stat().st_mtime_ns)
     for old in archives[:-_KEPT]:
         old.unlink(missing_ok=True)
+
+
+def _rehearse(folder: Path, made: Path) -> bool:
+    """Whether a chain over the page in a folder has run to its end, and its JVM has left the archive."""
+    arguments = ["run", "--input", str(folder / "page.warc"), "--dump", "rehearsal", "--quiet"]
+    arguments += ["--warehouse", str(folder / "lake"), "--master", "local[1]"]
+    arguments += ["--conf", f"spark.driver.extraJavaOptions=-XX:ArchiveClassesAtExit={made}"]
+    unwanted = ("PYSPARK_GATEWAY_PORT", "PYSPARK_SUBMIT_ARGS", "SPARK_REMOTE", "SPARK_CONNECT_MODE_ENABLED")
+    environment = {key: value for key, value in os.environ.items() if key not in unwanted}
+    environment["DCLM_SPARK_REHEARSAL"] = "1"
+    command = [sys.executable, "-c", _REHEARSAL, *arguments]
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0 and made.exists()

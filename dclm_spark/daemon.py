@@ -6,27 +6,25 @@ that was imported from it: 0.14 s of CPU a task. Without the zips there is nothi
 """
 
 import sys
-from importlib.util import find_spec
+from importlib.machinery import PathFinder
+from pathlib import Path
 
 
-def drop_spark_zips(path: list[str]) -> list[str]:
-    """The import path without the archives that Spark adds, as long as pyspark is installed elsewhere on it.
+def without_spark_zips(path: list[str]) -> list[str]:
+    """The import path without the archives that lie inside the pyspark that is installed on it; all else stays.
 
-    >>> drop_spark_zips(["/work", "/spark/python/lib/pyspark.zip", "/spark/jars/spark-core_2.13-4.1.4.jar"])
-    ['/work']
+    A Spark elsewhere (`SPARK_HOME`) keeps its zips: its version may be another.
     """
-    return [
-        entry
-        for entry in path
-        if not (entry.endswith((".zip", ".jar")) and entry.rpartition("/")[2].startswith(("pyspark", "py4j", "spark-")))
-    ]
+    plain = [entry for entry in path if not entry.endswith((".zip", ".jar"))]
+    installed = PathFinder.find_spec("pyspark", plain)
+    if installed is None or PathFinder.find_spec("py4j", plain) is None:
+        return path
+    home = Path(installed.origin).parent
+    return [entry for entry in path if entry in plain or home not in Path(entry).parents]
 
 
 if __name__ == "__main__":
-    before = sys.path[:]
-    sys.path[:] = drop_spark_zips(before)
-    if find_spec("pyspark") is None or find_spec("py4j") is None:
-        sys.path[:] = before
+    sys.path[:] = without_spark_zips(sys.path)
     from pyspark.daemon import manager
 
     manager()

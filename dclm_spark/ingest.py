@@ -139,16 +139,13 @@ def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool) ->
         warehouse.delete("documents", dump=run.dump)
         warehouse.delete("files", dump=run.dump)
         warehouse.delete("quarantine", dump=run.dump, stage=STAGE)
-    _store(warehouse, plan, run, is_first=is_first)
+    _store(warehouse, plan, run)
 
 
-def _store(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool = False) -> None:
+def _store(warehouse: Warehouse, plan: Plan, run: Run) -> None:
     rows = [(run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
     frame = frame_of(warehouse.spark, rows, schemas.PLANS)
-    if is_first:
-        warehouse.append(frame, "plans", lineage=run.lineage)
-    else:
-        warehouse.overwrite(frame, "plans", lineage=run.lineage, dump=run.dump)
+    warehouse.overwrite(frame, "plans", lineage=run.lineage, dump=run.dump)
 
 
 def read_batches(

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -86,16 +87,27 @@ def planned_for_python(spark: "SparkSession") -> Iterator[None]:
     JVM's CPU time; rows of long texts were compressed for a cache that is read once or twice, and sorted by a partition
     that they all share.
     """
-    before = {key: spark.conf.get(key) for key in _PYTHON_SETTINGS if spark.conf.isModifiable(key)}
-    for key in before:
-        spark.conf.set(key, _PYTHON_SETTINGS[key])
+    with _planning:
+        n, before = _planned.get(id(spark), (0, {}))
+        if n == 0:
+            before = {key: spark.conf.get(key) for key in _PYTHON_SETTINGS if spark.conf.isModifiable(key)}
+            for key in before:
+                spark.conf.set(key, _PYTHON_SETTINGS[key])
+        _planned[id(spark)] = (n + 1, before)
     try:
         yield
     finally:
-        for key, value in before.items():
-            spark.conf.set(key, value)
+        with _planning:
+            n, before = _planned.pop(id(spark))
+            if n > 1:  # another thread of this session goes on
+                _planned[id(spark)] = (n - 1, before)
+            else:
+                for key, value in before.items():
+                    spark.conf.set(key, value)
 
 
+_planning = threading.Lock()
+_planned: dict[int, tuple[int, dict[str, str]]] = {}  # by session: how many are inside, and its own settings
 _PYTHON_SETTINGS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",

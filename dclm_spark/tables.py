@@ -1,5 +1,6 @@
 """The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
 
+import contextlib
 import fcntl
 import json
 import os
@@ -7,7 +8,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -64,12 +64,15 @@ def check_dump(dump: str) -> list[str]:
 def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") -> "DataFrame":
     """A few rows of the driver's as a DataFrame of one partition.
 
-    By way of pandas they go to the JVM as Arrow; a plain list would go through a Python task of its own.
+    By way of pandas they go to the JVM as Arrow; a plain list goes through a Python task of its own, and serves where a
+    platform has no pandas.
     """
-    import pandas as pd  # Spark's own dependency; takes a while to import, and few callers get this far
+    rows = list(rows)
+    with contextlib.suppress(ImportError):
+        import pandas as pd
 
-    in_pandas = pd.DataFrame(list(rows), columns=schema.names, dtype=object)
-    return spark.createDataFrame(in_pandas, schemas.spark_schema(schema)).coalesce(1)
+        rows = pd.DataFrame(rows, columns=schema.names, dtype=object)
+    return spark.createDataFrame(rows, schemas.spark_schema(schema)).coalesce(1)
 
 
 class Warehouse:
@@ -167,7 +170,7 @@ class Warehouse:
                     raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
                 time.sleep(0.1)
 
-    @contextmanager
+    @contextlib.contextmanager
     def _sole_maker(self) -> Iterator[None]:
         """Held by one process of this machine at a time, where the warehouse is a folder of this machine.
 
@@ -180,7 +183,8 @@ class Warehouse:
         self._local.mkdir(parents=True, exist_ok=True)
         folder = os.open(self._local, os.O_RDONLY)
         try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            with contextlib.suppress(OSError):  # a network disk without locks
+                fcntl.flock(folder, fcntl.LOCK_EX)
             yield
         finally:
             os.close(folder)  # lets go of the lock
@@ -262,7 +266,9 @@ class Warehouse:
 
 def _shares_this_disk(spark: "SparkSession") -> bool:
     """True if a plain path means the same file here and in Spark: on a cluster it may lie in HDFS or DBFS."""
-    return spark.conf.get("spark.master", "").startswith("local") and "DATABRICKS_RUNTIME_VERSION" not in os.environ
+    is_remote = ".connect." in type(spark).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
+    is_local = spark.conf.get("spark.master", "").startswith("local") and not is_remote
+    return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
 def _matches(where: Mapping[str, str]) -> "Column":
