@@ -55,4 +55,4 @@ def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
     and finds its path in a literal, without a join. The literal is one value, however many paths there are.
     """
     listed = F.from_json(F.lit(json.dumps(list(paths))), "ARRAY<STRING>")
-    return spark.range(0, len(paths), 1, len(paths)).select(listed[F.col("id")].alias("path"))
+    return spark.range(0, len(paths), 1, len(paths)).select(F.get(listed, F.col("id")).alias("path"))
