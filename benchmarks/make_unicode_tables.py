@@ -4,8 +4,9 @@
     python -m benchmarks.make_unicode_tables
 
 Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
-spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, and the two properties that the final
-sigma asks for, are those of the Python that runs this (3.11, so Unicode 14.0): neither package has them.
+spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, the two properties that the final sigma
+asks for, and the few capitals that are no letters (Ⅳ, Ⓐ), are those of the Python that runs this (3.11, so Unicode
+14.0): neither package has them.
 """
 
 import sys
@@ -62,6 +63,9 @@ def flags(char: str) -> int:
         | unicode.IS_CASED * is_cased
         | unicode.IS_CASE_IGNORABLE * is_passed_over
         | unicode.IS_FASTTEXT_SEPARATOR * (char in " \n\r\t\v\f\0")
+        | unicode.IS_UPPER * (category == "Lu" or char.isupper())
+        | unicode.IS_DIGIT * (unicodedata2.digit(char, None) is not None)
+        | unicode.IS_DECIMAL * (unicodedata2.decimal(char, None) is not None)
     )
 
 

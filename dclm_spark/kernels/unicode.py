@@ -31,6 +31,10 @@ IS_CASED = 0x200
 IS_CASE_IGNORABLE = 0x400
 # Where fastText ends a token (`Dictionary::readWord`): space, tab to carriage return, NUL; no other white space.
 IS_FASTTEXT_SEPARATOR = 0x800
+# What str.isupper, isdigit (decimals, and superscripts and the like) and isdecimal (the \d of `re`) say.
+IS_UPPER = 0x1000
+IS_DIGIT = 0x2000
+IS_DECIMAL = 0x4000
 
 REPLACEMENT = 0xFFFD
 _TABLES_FILE = "unicode_16.npz"
