@@ -39,7 +39,6 @@ QUALITY = pa.struct(
     [
         pa.field("n_words", pa.int32()),  # fastText tokens that begin with a letter or digit: the length rule's words
         pa.field("n_words_split", pa.int32()),  # runs between white space
-        pa.field("n_words_uax29", pa.int32()),  # UAX #29 segments that begin with a letter or digit
         pa.field("n_chars", pa.int64()),  # code points
         pa.field("n_lines", pa.int32()),  # lines that are not blank
         pa.field("mean_word_chars", pa.float64()),  # of the white-space words
@@ -51,7 +50,35 @@ QUALITY = pa.struct(
     ]
 )
 
-SIGNAL_GROUPS: dict[str, pa.StructType] = {"urls": URLS, "language": LANGUAGE, "quality": QUALITY}
+REPETITION = pa.struct(
+    [
+        pa.field("n_words", pa.int32()),  # UAX #29 segments that begin with a letter or digit: what n-grams are made of
+        pa.field("frac_duplicate_lines", pa.float64()),
+        pa.field("frac_duplicate_paragraphs", pa.float64()),
+        pa.field("frac_chars_in_duplicate_lines", pa.float64()),
+        pa.field("frac_chars_in_duplicate_paragraphs", pa.float64()),
+        # Of the words' characters; may pass 1, since occurrences overlap.
+        *(pa.field(f"frac_chars_in_top_{n}gram", pa.float64()) for n in (2, 3, 4)),
+        *(pa.field(f"frac_chars_in_duplicate_{n}grams", pa.float64()) for n in (5, 6, 7, 8, 9, 10)),
+    ]
+)
+
+# Null throughout where the recipe corrects no lines.
+LINES = pa.struct(
+    [
+        pa.field("n_lines_removed", pa.int32()),
+        pa.field("n_lines_cut", pa.int32()),  # lines that lost a phrase and stayed
+        pa.field("frac_words_removed", pa.float64()),  # of `quality.n_words`; 1 for a text without words
+    ]
+)
+
+SIGNAL_GROUPS: dict[str, pa.StructType] = {
+    "urls": URLS,
+    "language": LANGUAGE,
+    "quality": QUALITY,
+    "repetition": REPETITION,
+    "lines": LINES,
+}
 
 # -- tables -----------------------------------------------------------------------------------------------------------
 

@@ -21,13 +21,13 @@ from dclm_spark.kernels.unicode import (
     decode,
     utf8_buffers,
 )
-from dclm_spark.kernels.words import count_fasttext, count_uax29
+from dclm_spark.kernels.words import count_fasttext
 
 QUALITY_TYPE = schemas.QUALITY
 
 # What one row of counts holds.
-_WORDS, _WORDS_SPLIT, _WORDS_UAX29, _CHARS, _LINES, _WORD_CHARS, _SYMBOLS = range(7)
-_BULLET_LINES, _ELLIPSIS_LINES, _WORDS_WITHOUT_LETTER, _STOP_WORDS, _N_COUNTS = range(7, 12)
+_WORDS, _WORDS_SPLIT, _CHARS, _LINES, _WORD_CHARS, _SYMBOLS = range(6)
+_BULLET_LINES, _ELLIPSIS_LINES, _WORDS_WITHOUT_LETTER, _STOP_WORDS, _N_COUNTS = range(6, 11)
 
 _NEWLINE, _SPACE, _FULL_STOP, _ELLIPSIS, _HASH = map(ord, "\n .…#")
 _BULLETS = tuple(map(ord, "●•*-"))
@@ -40,7 +40,6 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
 
     - `n_words`: fastText tokens that start with a letter or number, the words of DCLM's page length
     - `n_words_split`: words between white space (`str.split`), the words of all ratios below
-    - `n_words_uax29`: UAX #29 words, those of the repetition signals
     - `n_chars`: code points
     - `n_lines`: lines, split at "\\n", that are not blank
     - `mean_word_chars`: mean code points a word; 0.0 without words
@@ -68,7 +67,6 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
     columns = [
         counts[:, _WORDS],
         n_words,
-        counts[:, _WORDS_UAX29],
         counts[:, _CHARS],
         n_lines,
         _ratio(counts[:, _WORD_CHARS], n_words, of_none=0.0),
@@ -102,7 +100,6 @@ def _measure_rows(text, offsets, tables, stop_words):
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
         counts[row, _CHARS] = n_chars
         counts[row, _WORDS] = count_fasttext(flags, n_chars)
-        counts[row, _WORDS_UAX29] = count_uax29(flags, n_chars)
         counts[row, _SYMBOLS] = _count_symbols(points, n_chars)
         _count_words(points, flags, n_chars, tables, stop_words, lowered, counts[row])
         _count_lines(points, flags, n_chars, counts[row])

@@ -124,8 +124,8 @@ def next_word_end(flags, start, stop):
 def fill_word_bounds(flags, n_chars, starts, ends):
     """Writes where the UAX #29 words of a text start and end, and returns how many there are.
 
-    Only segments whose first character is a letter or number are words. `starts` and `ends` need room for `n_chars`
-    numbers.
+    Only segments whose first character is a letter or number are words. `starts` and `ends` need room for one
+    number more than two thirds of the text's bytes: a word of one byte never stands directly before another.
     """
     n_words = 0
     at = 0
@@ -246,6 +246,6 @@ def words_uax29(text: str) -> list[str]:
 def _word_bounds(text, offsets, tables):
     points, flags = char_room(offsets)
     n_chars = decode(text, offsets[0], offsets[1], tables, points, flags)
-    starts, ends = np.empty(n_chars, dtype=np.int64), np.empty(n_chars, dtype=np.int64)
+    starts, ends = np.empty(n_chars, dtype=np.int32), np.empty(n_chars, dtype=np.int32)
     n_words = fill_word_bounds(flags, n_chars, starts, ends)
     return starts[:n_words], ends[:n_words]
