@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.recipes import Bound
+from dclm_spark.rules import Bound
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -74,15 +74,24 @@ def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
     if origin is UnionType:
         if given is None:
             return None
-        return _build(next(option for option in inner if option is not type(None)), given, where, problems)
+        options = [option for option in inner if option is not type(None)]
+        return _build(_best_fit(options, given), given, where, problems)
     expected, word = _JSON_TYPES[origin or kind]
-    if not isinstance(given, expected) or isinstance(given, bool):
+    if not isinstance(given, expected) or (isinstance(given, bool) and kind is not bool):
         problems.append(f"{where} is {json.dumps(given)}; expected {word}")
     return given
 
 
+def _best_fit(options: list[Any], given: Any) -> Any:
+    """Of several types the one with the most of the given fields; an object need not name its type."""
+    if len(options) == 1 or not isinstance(given, dict):
+        return options[0]
+    return max(options, key=lambda option: len(given.keys() & {f.name for f in dataclasses.fields(option)}))
+
+
 _JSON_TYPES: dict[Any, tuple[Any, str]] = {
     str: (str, "a text"),
+    bool: (bool, "true or false"),
     int: (int, "a whole number"),
     float: ((int, float), "a number"),
     tuple: (list, "a list"),

@@ -8,68 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dclm_spark import schemas
+from dclm_spark.rules import Bound, LineBound, LinePhrase, LineRule
 
 MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A rule: a page stays while the signal lies within; a null signal (not measured) breaks no bound.
-
-    Args:
-        signal: `group.name` of a number in `annotated`; it is also the reason a page is removed for.
-        at_least: Smallest value kept.
-        above: Values must be larger than this.
-        at_most: Largest value kept.
-        below: Values must be smaller than this.
-
-    >>> Bound("quality.n_words", at_least=50, at_most=100_000).breaks(49)
-    True
-    >>> Bound("quality.n_words", at_least=50).breaks(None)
-    False
-    >>> str(Bound("language.p_target", above=0.65))
-    '> 0.65'
-    """
-
-    signal: str
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
-
-    def breaks(self, value: float | None) -> bool:
-        """True if a page with this value of the signal is removed."""
-        if value is None:
-            return False
-        return (
-            (self.at_least is not None and value < self.at_least)
-            or (self.above is not None and value <= self.above)
-            or (self.at_most is not None and value > self.at_most)
-            or (self.below is not None and value >= self.below)
-        )
-
-    def __str__(self) -> str:
-        words = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
-        return " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
-
-    def problems(self) -> list[str]:
-        """What is wrong with this bound, one sentence each; empty if nothing is."""
-        lows = [limit for limit in (self.at_least, self.above) if limit is not None]
-        highs = [limit for limit in (self.at_most, self.below) if limit is not None]
-        found = []
-        if self.signal not in set(schemas.signals()):
-            found.append(f"bound on an unknown signal {self.signal!r}; known are: {', '.join(schemas.signals())}")
-        if not lows and not highs:
-            found.append(f"the bound on {self.signal} limits nothing; give at_least, above, at_most or below")
-        if any(limit != limit for limit in lows + highs):
-            found.append(f"the bound on {self.signal} has a limit that is not a number")
-        if lows and highs:
-            low, high = max(lows), min(highs)
-            is_open = (self.above is not None and self.above == low) or (self.below is not None and self.below == high)
-            if low > high or (low == high and is_open):
-                found.append(f"the bounds on {self.signal} cross ({self}): no page could pass")
-        return found
 
 
 @dataclass(frozen=True)
@@ -109,6 +50,7 @@ class Annotation:
         strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
         hard_words: Banned in a URL as a word of its own.
         soft_words: Banned in a URL where two distinct ones meet.
+        line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
     """
 
     url_removal: str = "fixed"
@@ -120,6 +62,7 @@ class Annotation:
     strict_words: tuple[str, ...] | None = None
     hard_words: tuple[str, ...] | None = None
     soft_words: tuple[str, ...] | None = None
+    line_rules: tuple[LineRule, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -147,7 +90,7 @@ class Recipe:
 
     def problems(self) -> list[str]:
         """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""
-        found = [problem for bound in self.bounds for problem in bound.problems()]
+        found = [problem for rule in (*self.bounds, *self.annotation.line_rules) for problem in rule.problems()]
         extraction, annotation = self.extraction, self.annotation
         if extraction.charset not in ("detect", "utf-8"):
             found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
@@ -180,17 +123,46 @@ _DCLM_BOUNDS = (
     Bound("quality.frac_ellipsis_lines", at_most=0.3),
     Bound("quality.frac_words_without_letter", at_most=0.2),
     Bound("quality.n_stop_words", at_least=2),
+    Bound("repetition.frac_duplicate_lines", at_most=0.30),
+    Bound("repetition.frac_duplicate_paragraphs", at_most=0.30),
+    Bound("repetition.frac_chars_in_duplicate_lines", at_most=0.20),
+    Bound("repetition.frac_chars_in_duplicate_paragraphs", at_most=0.20),
+    *(
+        Bound(f"repetition.frac_chars_in_top_{size}gram", at_most=share)
+        for size, share in ((2, 0.20), (3, 0.18), (4, 0.16))
+    ),
+    *(
+        Bound(f"repetition.frac_chars_in_duplicate_{size}grams", at_most=share)
+        for size, share in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
+    ),
+    Bound("lines.frac_words_removed", at_most=0.05),
 )
 
-DCLM_BASELINE = Recipe("dclm_baseline", bounds=_DCLM_BOUNDS)
-"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text."""
+
+def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
+    return (
+        LineBound("frac_upper_chars", at_most=0.5),
+        LineBound("frac_digit_chars", at_most=0.999999),  # a line of digits only
+        LineBound("is_counter", at_most=0),
+        LineBound("n_words", at_least=2),
+        LinePhrase("items in cart", max_words=10),
+        LinePhrase("Read more...", location="end", max_words=10, dots_match_any=is_faithful),
+        LinePhrase("Sign-in", location="start", max_words=10),
+    )
+
+
+DCLM_BASELINE = Recipe(
+    "dclm_baseline", annotation=Annotation(line_rules=_line_rules(is_faithful=False)), bounds=_DCLM_BOUNDS
+)
+"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text, and the
+dots of "Read more..." are dots."""
 
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
     # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
     # and passes over in silence what fails; here those pages are in quarantine, hence the wider limit.
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
-    annotation=Annotation(url_removal="faithful"),
+    annotation=Annotation(url_removal="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,
     max_fault_share=0.5,
 )

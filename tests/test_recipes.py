@@ -7,7 +7,8 @@ import pytest
 from dclm_spark import recipes
 from dclm_spark.errors import RecipeError
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
-from dclm_spark.recipes import DCLM_BASELINE, Bound, Extraction, Recipe
+from dclm_spark.recipes import DCLM_BASELINE, Extraction, Recipe
+from dclm_spark.rules import Bound
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from dclm_spark.kernels.unicode import (
     code_point_at,
     flags_of,
     start_of_char_before,
+    string_array,
     utf8_buffers,
 )
 
@@ -88,15 +89,7 @@ def correct_text(text: pa.Array, *, url_removal: str, max_newlines: int | None) 
     new_offsets = _correct_rows(corrected, offsets, cuts_urls, cuts_addresses, limit, char_tables(), _tld_set())
     if new_offsets[-1] == offsets[-1]:
         return text
-    return _string_array(text, corrected[: new_offsets[-1]], new_offsets)
-
-
-def _string_array(like: pa.Array, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
-    """A string array of the same type, and with the same nulls, over other bytes."""
-    offset_type = np.int64 if pa.types.is_large_string(like.type) else np.int32
-    is_valid = np.packbits(like.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
-    buffers = [pa.py_buffer(is_valid), pa.py_buffer(offsets.astype(offset_type)), pa.py_buffer(data)]
-    return pa.Array.from_buffers(like.type, len(like), buffers)
+    return string_array(text, corrected[: new_offsets[-1]], new_offsets)
 
 
 def _top_level_domains() -> tuple[str, ...]:

@@ -5,7 +5,9 @@ import pyarrow as pa
 from dclm_spark import schemas
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.fasttext import identify_language
+from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.quality import measure_quality
+from dclm_spark.kernels.repetition import measure_repetition
 from dclm_spark.kernels.urls import measure_urls
 from dclm_spark.recipes import Annotation
 
@@ -13,12 +15,13 @@ from dclm_spark.recipes import Annotation
 def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.RecordBatch:
     """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
 
-    The order of work is DCLM's: the text is corrected first, all document signals are of the corrected text.
+    The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected.
     """
     url = documents.column("url")
     text = correct_text(
         documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
     )
+    text_of_lines, lines = correct_lines(text, rules=annotation.line_rules)
     columns = {
         "doc_id": documents.column("doc_id"),
         "dump": documents.column("dump"),
@@ -30,6 +33,8 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.Reco
             text, model=annotation.language_model, languages=annotation.languages, newline=annotation.newline
         ),
         "quality": measure_quality(text, stop_words=annotation.stop_words),
-        "text": text,
+        "repetition": measure_repetition(text),
+        "lines": lines,
+        "text": text_of_lines,
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)

@@ -89,6 +89,14 @@ def utf8_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data, offsets
 
 
+def string_array(like: pa.Array, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
+    """A string array of the same type, and with the same nulls, over other bytes."""
+    offset_type = np.int64 if pa.types.is_large_string(like.type) else np.int32
+    is_valid = np.packbits(like.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
+    buffers = [pa.py_buffer(is_valid), pa.py_buffer(offsets.astype(offset_type)), pa.py_buffer(data)]
+    return pa.Array.from_buffers(like.type, len(like), buffers)
+
+
 @helper
 def code_point_at(text, at, stop):
     """The code point that starts at byte `at`, and the byte after it; a byte that is no UTF-8 is U+FFFD, one byte long.
@@ -139,6 +147,34 @@ def decode(text, start, stop, tables, points, flags):
 
 
 @helper
+def encode(points, n_chars, data, start):
+    """Writes the UTF-8 of the first code points to data[start:]; returns `data`, a larger copy if need be, and the end.
+
+    A character takes no more bytes than it was decoded from, but U+FFFD, which a single byte may become.
+    """
+    n_bytes = 0
+    for at in range(n_chars):
+        n_bytes += 1 + (points[at] >= 0x80) + (points[at] >= 0x800) + (points[at] >= 0x10000)
+    if start + n_bytes > len(data):
+        larger = np.empty(2 * (start + n_bytes), dtype=np.uint8)
+        larger[:start] = data[:start]
+        data = larger
+    end = start
+    for at in range(n_chars):
+        point = points[at]
+        if point < 0x80:
+            data[end] = point
+            end += 1
+            continue
+        n_following = 1 + (point >= 0x800) + (point >= 0x10000)
+        data[end] = (0xFF << 7 - n_following) & 0xFF | point >> 6 * n_following
+        for index in range(n_following):
+            data[end + 1 + index] = 0x80 | (point >> 6 * (n_following - 1 - index) & 0x3F)
+        end += 1 + n_following
+    return data, end
+
+
+@helper
 def char_room(offsets):
     """Empty `points` and `flags` for `decode`, with room for the longest of the rows."""
     longest = 0
@@ -161,3 +197,11 @@ def start_of_char_before(text, at, first):
 def flags_of(code_point, tables):
     """The flags of one code point, for kernels that look at few of them."""
     return np.int64(tables.flags[tables.blocks[code_point >> 8], code_point & 0xFF])
+
+
+@helper
+def lower_of(code_point, blocks, lower):
+    """The simple lower case of one code point."""
+    if code_point < 0x80:
+        return code_point + 0x20 if 0x41 <= code_point <= 0x5A else code_point
+    return code_point + lower[blocks[code_point >> 8], code_point & 0xFF]

@@ -12,7 +12,7 @@ import pytest
 from dclm_spark import chain, ingest
 from dclm_spark.errors import FaultLimitError, InputError, ProblemsError, RecipeError, WarehouseError
 from dclm_spark.funnel import count_funnel
-from dclm_spark.recipes import Bound
+from dclm_spark.rules import Bound
 from dclm_spark.sources import Listing, SourceFile
 from dclm_spark.tables import Warehouse
 from tests.archives import english_pages, write_warc

@@ -64,13 +64,12 @@ def test_signals_are_what_the_rules_give(stop_words):
 
 
 def test_words_are_those_of_the_word_kernels():
-    from dclm_spark.kernels.words import count_words_fasttext, count_words_uax29
+    from dclm_spark.kernels.words import count_words_fasttext
 
     chance = random.Random(15)
     text = pa.array([made_up_text(chance) for _ in range(500)])
     measured = measure_quality(text, stop_words=STOP_WORDS)
     assert measured.field("n_words").equals(count_words_fasttext(text))
-    assert measured.field("n_words_uax29").equals(count_words_uax29(text))
 
 
 @pytest.mark.parametrize("text_type", [pa.string(), pa.large_string()])
@@ -83,7 +82,6 @@ def test_nulls_slices_and_empty_arrays(text_type):
     assert measured[0].as_py() == {
         "n_words": 3,
         "n_words_split": 4,
-        "n_words_uax29": 3,
         "n_chars": 10,
         "n_lines": 2,
         "mean_word_chars": 7 / 4,

@@ -1,4 +1,4 @@
-"""Words, quality rules and corrections as DCLM's own code gave them, on 181 real pages and 300 mutated ones."""
+"""Words, rules and corrections, each alone, as DCLM's own code gave them, on 181 real pages and 300 mutated ones."""
 
 import gzip
 import hashlib
@@ -9,8 +9,11 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark.kernels.corrections import correct_text
+from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.quality import measure_quality
+from dclm_spark.kernels.repetition import measure_repetition
 from dclm_spark.kernels.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
 
 N_RECORDED_WORDS = 400  # of each page, where it has more
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -24,6 +27,19 @@ RULES = {
     "alphabetic_word_ratio_filter": lambda quality: quality["frac_words_without_letter"] <= 0.2,
     "stop_word_filter": lambda quality: quality["n_stop_words"] >= 2,
 }
+# What DCLM calls the granularity of a repetition, and the signal that its limit is a bound on.
+REPETITIONS = {
+    "line/count": "frac_duplicate_lines",
+    "paragraph/count": "frac_duplicate_paragraphs",
+    "line/chars": "frac_chars_in_duplicate_lines",
+    "paragraph/chars": "frac_chars_in_duplicate_paragraphs",
+    **{f"{size}/chars": f"frac_chars_in_top_{size}gram" for size in (2, 3, 4)},
+    **{f"{size}/chars": f"frac_chars_in_duplicate_{size}grams" for size in range(5, 11)},
+}
+LINE_MODIFIERS = (
+    *("uppercase_ratio_line_modifier", "numeric_ratio_line_modifier", "counter_line_modifier", "line_length_modifier"),
+    *(f"substring_line_modifier:{phrase}" for phrase in ("items in cart", "Read more...", "Sign-in")),
+)
 
 
 def read(path: Path) -> list[dict]:
@@ -67,6 +83,15 @@ def test_decisions(pages, rule):
     assert decisions == {page["id"]: page["filters"][rule] for page in pages}
 
 
+@pytest.mark.parametrize("granularity", REPETITIONS)
+def test_repetition(pages, granularity):
+    signal = REPETITIONS[granularity]
+    (bound,) = (bound for bound in DCLM_BASELINE_FAITHFUL.bounds if bound.signal == f"repetition.{signal}")
+    rows = measure_repetition(pa.array([page["text"] for page in pages])).to_pylist()
+    passes = {page["id"]: not bound.breaks(row[signal]) for page, row in zip(pages, rows, strict=True)}
+    assert passes == {page["id"]: page["repetition"][granularity] for page in pages}
+
+
 @pytest.mark.parametrize(
     ("modifier", "arguments"),
     [
@@ -75,8 +100,22 @@ def test_decisions(pages, rule):
     ],
 )
 def test_corrected_text(pages, modifier, arguments):
-    corrected = correct_text(pa.array([page["text"] for page in pages]), **arguments).to_pylist()
-    for page, text in zip(pages, corrected, strict=True):
+    assert_recorded(pages, modifier, correct_text(pa.array([page["text"] for page in pages]), **arguments))
+
+
+@pytest.mark.parametrize(
+    ("modifier", "rule"), [*zip(LINE_MODIFIERS, DCLM_BASELINE_FAITHFUL.annotation.line_rules, strict=True)]
+)
+def test_corrected_lines(pages, modifier, rule):
+    corrected, _ = correct_lines(pa.array([page["text"] for page in pages]), rules=(rule,))
+    assert_recorded(pages, modifier, corrected)
+
+
+def assert_recorded(pages: list[dict], modifier: str, corrected: pa.Array) -> None:
+    for page, text in zip(pages, corrected.to_pylist(), strict=True):
         recorded = page["modifiers"][modifier]
+        if recorded is None:  # DCLM drops a page that it has cut to nothing
+            assert text == "", page["id"]
+            continue
         # The mutated pages hold the text, the others its hash.
         assert recorded in (text, hashlib.sha1(text.encode()).hexdigest()), page["id"]

@@ -15,6 +15,7 @@ TEXTS = {
     "with url": "Look at the page https://www.example.org/a/b?c=d for more of it, and have a look to the next one.",
     "newlines": "one\n\n\n\n\ntwo",
     "symbols": "# # # ... word",
+    "menu": "HOME\nContact us\nThe harbour lies west of the hill.",
 }
 
 
@@ -61,13 +62,20 @@ def test_urls(rows):
 
 def test_the_text_is_corrected_before_it_is_measured(rows):
     assert "example.org" not in rows["with url"]["text"]
-    assert rows["newlines"]["text"] == "one\n\ntwo"
-    assert rows["newlines"]["quality"]["n_chars"] == 8
+    assert rows["newlines"]["quality"]["n_chars"] == len("one\n\ntwo")
+
+
+def test_lines_are_corrected_after_the_text_is_measured(rows):
+    assert rows["menu"]["text"] == "Contact us\nThe harbour lies west of the hill."
+    assert rows["menu"]["quality"]["n_lines"] == 3
+    assert rows["menu"]["lines"] == {"n_lines_removed": 1, "n_lines_cut": 0, "frac_words_removed": 0.1}
+    assert rows["newlines"]["lines"]["frac_words_removed"] == 1
+    assert rows["newlines"]["text"] == ""
 
 
 def test_counts(rows):
     quality = rows["symbols"]["quality"]
-    assert (quality["n_words"], quality["n_words_split"], quality["n_words_uax29"]) == (1, 5, 1)
+    assert (quality["n_words"], quality["n_words_split"], rows["symbols"]["repetition"]["n_words"]) == (1, 5, 1)
     assert quality["symbols_per_word"] == 4 / 5
     assert rows["english"]["quality"]["n_words"] == len(TEXTS["english"].split())
     assert rows["empty"]["quality"]["symbols_per_word"] == float("inf")

@@ -3,7 +3,8 @@
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.recipes import DCLM_BASELINE, Bound, Recipe
+from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.rules import Bound
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {

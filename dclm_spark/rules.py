@@ -1,0 +1,136 @@
+"""Rules: a bound on a signal of a page, and the corrections of lines, as frozen data that recipes are made of."""
+
+from dataclasses import dataclass
+
+from dclm_spark import schemas
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A rule: a page stays while the signal lies within; a null signal (not measured) breaks no bound.
+
+    Args:
+        signal: `group.name` of a number in `annotated`; it is also the reason a page is removed for.
+        at_least: Smallest value kept.
+        above: Values must be larger than this.
+        at_most: Largest value kept.
+        below: Values must be smaller than this.
+
+    >>> Bound("quality.n_words", at_least=50, at_most=100_000).breaks(49)
+    True
+    >>> Bound("quality.n_words", at_least=50).breaks(None)
+    False
+    >>> str(Bound("language.p_target", above=0.65))
+    '> 0.65'
+    """
+
+    signal: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+    def breaks(self, value: float | None) -> bool:
+        """True if a page with this value of the signal is removed."""
+        if value is None:
+            return False
+        return (
+            (self.at_least is not None and value < self.at_least)
+            or (self.above is not None and value <= self.above)
+            or (self.at_most is not None and value > self.at_most)
+            or (self.below is not None and value >= self.below)
+        )
+
+    def __str__(self) -> str:
+        words = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
+        return " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
+
+    def problems(self) -> list[str]:
+        """What is wrong with this bound, one sentence each; empty if nothing is."""
+        lows = [limit for limit in (self.at_least, self.above) if limit is not None]
+        highs = [limit for limit in (self.at_most, self.below) if limit is not None]
+        found = []
+        if self.signal not in set(schemas.signals()):
+            found.append(f"bound on an unknown signal {self.signal!r}; known are: {', '.join(schemas.signals())}")
+        if not lows and not highs:
+            found.append(f"the bound on {self.signal} limits nothing; give at_least, above, at_most or below")
+        if any(limit != limit for limit in lows + highs):
+            found.append(f"the bound on {self.signal} has a limit that is not a number")
+        if lows and highs:
+            low, high = max(lows), min(highs)
+            is_open = (self.above is not None and self.above == low) or (self.below is not None and self.below == high)
+            if low > high or (low == high and is_open):
+                found.append(f"the bounds on {self.signal} cross ({self}): no page could pass")
+        return found
+
+
+LINE_MEASURES = ("frac_upper_chars", "frac_digit_chars", "is_counter", "n_words")
+
+
+@dataclass(frozen=True)
+class LineBound:
+    """A rule for lines: one whose measure lies outside goes; an empty line always stays.
+
+    Args:
+        measure: What of a line is bounded. `frac_upper_chars` and `frac_digit_chars` are shares of all its characters;
+            `is_counter` is 1 for a line that says "3 likes", "1.2K views" and the like, else 0; `n_words` counts words
+            between white space.
+        at_least: Smallest value kept.
+        at_most: Largest value kept.
+    """
+
+    measure: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def problems(self) -> list[str]:
+        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        found = []
+        if self.measure not in LINE_MEASURES:
+            found.append(f"line rule on an unknown measure {self.measure!r}; known are: {', '.join(LINE_MEASURES)}")
+        if self.at_least is None and self.at_most is None:
+            found.append(f"the line rule on {self.measure} limits nothing; give at_least or at_most")
+        elif self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
+            found.append(f"the limits of the line rule on {self.measure} cross: no line could stay")
+        return found
+
+    def __str__(self) -> str:
+        words = {">=": self.at_least, "<=": self.at_most}
+        limits = " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
+        return f"{self.measure} {limits}"
+
+
+@dataclass(frozen=True)
+class LinePhrase:
+    """A rule for lines: a phrase is cut from each line that holds it, in any case; a line left blank goes.
+
+    Args:
+        phrase: What is looked for, with one white space before it (after it, at the start of a line) where there is one.
+        location: `any`where, at the `start` or at the `end` of a line.
+        max_words: Lines of more words, between white space, stay as they are; null looks at all lines.
+        removes_line: The whole line goes instead of the phrase.
+        dots_match_any: A full stop in the phrase stands for any character, as in DCLM's `Read more...` by mistake.
+    """
+
+    phrase: str
+    location: str = "any"
+    max_words: int | None = None
+    removes_line: bool = False
+    dots_match_any: bool = False
+
+    def problems(self) -> list[str]:
+        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        found = []
+        if not self.phrase or "\n" in self.phrase:
+            found.append(f"the line phrase {self.phrase!r} is found in no line; expected characters of one line")
+        if self.location not in ("any", "start", "end"):
+            found.append(
+                f"the location of the line phrase {self.phrase!r} is {self.location!r}; expected any, start or end"
+            )
+        return found
+
+    def __str__(self) -> str:
+        return f"{self.phrase!r}"
+
+
+LineRule = LineBound | LinePhrase
