@@ -105,7 +105,7 @@ class LinePhrase:
     """A rule for lines: a phrase is cut from each line that holds it, in any case; a line left blank goes.
 
     Args:
-        phrase: What is looked for, with one white space before it (after it, at the start of a line) where there is one.
+        phrase: What is looked for, with the white space before it (at the start of a line: after it), one character.
         location: `any`where, at the `start` or at the `end` of a line.
         max_words: Lines of more words, between white space, stay as they are; null looks at all lines.
         removes_line: The whole line goes instead of the phrase.

@@ -198,10 +198,9 @@ def _apply(points, flags, starts, stops, n_lines, rules, index, tables, counted,
 
 @helper
 def _is_blank(flags, start, stop):
-    for at in range(start, stop):
-        if not flags[at] & IS_SPACE:
-            return False
-    return True
+    while start < stop and flags[start] & IS_SPACE:
+        start += 1
+    return start == stop
 
 
 @helper

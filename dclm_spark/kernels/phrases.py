@@ -47,7 +47,7 @@ def fold(point, blocks, lower):
     """The letter by which a code point is compared in any case."""
     if point == _LONG_S:
         return _SMALL_S
-    if point == _DOTTED_CAPITAL_I or point == _DOTLESS_I:
+    if point in (_DOTTED_CAPITAL_I, _DOTLESS_I):
         return _SMALL_I
     return lower_of(point, blocks, lower)
 

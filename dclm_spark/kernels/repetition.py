@@ -149,10 +149,10 @@ def _is_same(points, starts, ends, index, start, length):
     if ends[index] - starts[index] != length:
         return False
     other = starts[index]
-    for at in range(length):
-        if points[other + at] != points[start + at]:
-            return False
-    return True
+    at = 0
+    while at < length and points[other + at] == points[start + at]:
+        at += 1
+    return at == length
 
 
 @helper

@@ -10,7 +10,9 @@ from dclm_spark.stages.filtered import filter_documents
 SOUND = {
     "urls": ("example.org", "example.org", None, None, None),
     "language": ("en", 0.9, 0.9),
-    "quality": (100, 100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
+    "quality": (100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
+    "repetition": (100, *[0.0] * 13),
+    "lines": (0, 0, 0.0),
 }
 
 
@@ -40,6 +42,10 @@ CASES = [
     ({"quality__mean_word_chars": None}, None, None),
     ({"quality__symbols_per_word": float("inf")}, "quality.symbols_per_word", float("inf")),
     ({"quality__n_stop_words": 1}, "quality.n_stop_words", 1.0),
+    ({"repetition__frac_duplicate_lines": 0.31}, "repetition.frac_duplicate_lines", 0.31),
+    ({"repetition__frac_chars_in_top_4gram": 0.16}, None, None),
+    ({"repetition__frac_chars_in_duplicate_10grams": 1.2}, "repetition.frac_chars_in_duplicate_10grams", 1.2),
+    ({"lines__frac_words_removed": 0.06}, "lines.frac_words_removed", 0.06),
     ({"quality__n_stop_words": 1, "quality__n_words": 3}, "quality.n_words", 3.0),
     ({"quality__n_words": 3, "language__p_target": 0.1}, "language.p_target", 0.1),
 ]
