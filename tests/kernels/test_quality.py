@@ -91,7 +91,7 @@ def test_nulls_slices_and_empty_arrays(text_type):
         "frac_words_without_letter": 0.25,
         "n_stop_words": 2,
     }
-    assert list(measured[2].as_py().values()) == [0, 0, 0, 0, 0, 0.0, math.inf, 0.0, 0.0, 1.0, 0]
+    assert list(measured[2].as_py().values()) == [0, 0, 0, 0, 0.0, math.inf, 0.0, 0.0, 1.0, 0]
     assert len(measure_quality(text[:0], stop_words=STOP_WORDS)) == 0
 
 
