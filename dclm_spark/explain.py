@@ -6,9 +6,13 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.errors import InputError
+from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.html import decode, extract
+from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipes import Annotation, Recipe
+
+_MAX_SHOWN_LINES = 20
 
 
 def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, Any]:
@@ -30,6 +34,7 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
         "html_bytes": len(html),
         "recipe": recipe.name,
         **judge(annotated, recipe),
+        "lines": corrected_lines(text, recipe.annotation),
         "text": annotated["text"],
     }
 
@@ -67,13 +72,37 @@ def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
     }
 
 
+def corrected_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
+    """What the line rules do to a document's text, one entry a line: the rule, the line, what it becomes or null.
+
+    In the order of the rules, then of the lines. A line that two rules cut has two entries; blank ones have none.
+    """
+    # Each rule looks at one line alone, so that a line may pass for a text.
+    whole = correct_text(pa.array([text]), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines)
+    lines = whole[0].as_py().split("\n")
+    found = []
+    for rule in annotation.line_rules:
+        corrected, signals = correct_lines(pa.array(lines, pa.string()), rules=(rule,))
+        left = []
+        for line, becomes, signal in zip(lines, corrected.to_pylist(), signals.to_pylist(), strict=True):
+            if signal["n_lines_removed"]:
+                if line.strip():
+                    found.append({"rule": str(rule), "line": line, "becomes": None})
+                continue
+            if signal["n_lines_cut"]:
+                found.append({"rule": str(rule), "line": line, "becomes": becomes})
+            left.append(becomes if signal["n_lines_cut"] else line)
+        lines = left
+    return found
+
+
 def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> str:
     """An explanation as text; a null value prints as `-`, a broken rule with what became of the page."""
     lines = [str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id"))]
 
     def line(label: str, value: Any, *notes: str) -> None:
         lines.append(
-            "  " + "".join([f"{label:<36}", f"{_show(value):>18}", *(f"   {note}" for note in notes)]).rstrip()
+            "  " + "".join([f"{label:<44}", f"{_show(value):>18}", *(f"   {note}" for note in notes)]).rstrip()
         )
 
     if "warc_path" in explained:
@@ -95,6 +124,12 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         line(rule["signal"], rule["value"], f"{rule['bound']:<22}", verdict)
     for signal, value in explained["signals"].items():
         line(signal, value)
+    gone = explained.get("lines", [])
+    for entry in gone[:_MAX_SHOWN_LINES]:
+        became = "gone" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
+        lines.append(f"  line {entry['line']!r}: {became} ({entry['rule']})")
+    if len(gone) > _MAX_SHOWN_LINES:
+        lines.append(f"  and {len(gone) - _MAX_SHOWN_LINES:,} lines more that a rule took or cut; --json shows all")
     removed_by = explained["removed_by"]
     lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
     text = explained["text"]

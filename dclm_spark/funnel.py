@@ -140,7 +140,7 @@ def _format_dump(entry: dict[str, Any]) -> str:
 
     def line(label: str, n: int, of: int | None = None, note: str = "", indent: int = 2) -> None:
         share = f"{n / of:8.1%}" if of else " " * 8
-        lines.append(f"{' ' * indent}{label:<{42 - indent}}{n:>13,}{share}   {note}".rstrip())
+        lines.append(f"{' ' * indent}{label:<{48 - indent}}{n:>13,}{share}   {note}".rstrip())
 
     if "documents" in entry:
         records = entry["records"]

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark import recipe_json
 from dclm_spark.errors import WarehouseError
-from dclm_spark.explain import judge
+from dclm_spark.explain import corrected_lines, judge
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
 
@@ -52,7 +52,13 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
     _, decided = _holder("filtered", dump, places) or holder
     recipe = recipe_json.from_json(decided["recipe_json"])
     annotated = row.asDict(recursive=True)
-    return {**document, "recipe": recipe.name, **judge(annotated, recipe), "text": annotated["text"]}
+    return {
+        **document,
+        "recipe": recipe.name,
+        **judge(annotated, recipe),
+        "lines": corrected_lines(document["text"], recipe.annotation),
+        "text": annotated["text"],
+    }
 
 
 def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:

@@ -125,14 +125,14 @@ _DCLM_BOUNDS = (
     Bound("quality.n_stop_words", at_least=2),
     Bound("repetition.frac_duplicate_lines", at_most=0.30),
     Bound("repetition.frac_duplicate_paragraphs", at_most=0.30),
-    Bound("repetition.frac_chars_in_duplicate_lines", at_most=0.20),
-    Bound("repetition.frac_chars_in_duplicate_paragraphs", at_most=0.20),
+    Bound("repetition.frac_duplicate_line_chars", at_most=0.20),
+    Bound("repetition.frac_duplicate_paragraph_chars", at_most=0.20),
     *(
-        Bound(f"repetition.frac_chars_in_top_{size}gram", at_most=share)
+        Bound(f"repetition.frac_top_{size}gram_chars", at_most=share)
         for size, share in ((2, 0.20), (3, 0.18), (4, 0.16))
     ),
     *(
-        Bound(f"repetition.frac_chars_in_duplicate_{size}grams", at_most=share)
+        Bound(f"repetition.frac_duplicate_{size}gram_chars", at_most=share)
         for size, share in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
     ),
     Bound("lines.frac_words_removed", at_most=0.05),

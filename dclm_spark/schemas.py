@@ -55,11 +55,11 @@ REPETITION = pa.struct(
         pa.field("n_words", pa.int32()),  # UAX #29 segments that begin with a letter or digit: what n-grams are made of
         pa.field("frac_duplicate_lines", pa.float64()),
         pa.field("frac_duplicate_paragraphs", pa.float64()),
-        pa.field("frac_chars_in_duplicate_lines", pa.float64()),
-        pa.field("frac_chars_in_duplicate_paragraphs", pa.float64()),
+        pa.field("frac_duplicate_line_chars", pa.float64()),
+        pa.field("frac_duplicate_paragraph_chars", pa.float64()),
         # Of the words' characters; may pass 1, since occurrences overlap.
-        *(pa.field(f"frac_chars_in_top_{n}gram", pa.float64()) for n in (2, 3, 4)),
-        *(pa.field(f"frac_chars_in_duplicate_{n}grams", pa.float64()) for n in (5, 6, 7, 8, 9, 10)),
+        *(pa.field(f"frac_top_{n}gram_chars", pa.float64()) for n in (2, 3, 4)),
+        *(pa.field(f"frac_duplicate_{n}gram_chars", pa.float64()) for n in (5, 6, 7, 8, 9, 10)),
     ]
 )
 

@@ -234,16 +234,10 @@ def _read_entries(data, at, n):
 
 def _pack(data: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The words alone, one after the other, and where each starts."""
-    starts = np.concatenate([[0], np.cumsum(spans[:, 1] - spans[:, 0])])
-    words = np.empty(starts[-1], np.uint8)
-    _copy_words(data, spans, words, starts)
+    lengths = spans[:, 1] - spans[:, 0]
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    words = data[np.arange(starts[-1]) + np.repeat(spans[:, 0] - starts[:-1], lengths)]
     return words, starts
-
-
-@kernel
-def _copy_words(data, spans, words, starts):
-    for entry in range(len(spans)):
-        words[starts[entry] : starts[entry + 1]] = data[spans[entry, 0] : spans[entry, 1]]
 
 
 @helper

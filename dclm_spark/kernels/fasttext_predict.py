@@ -95,7 +95,7 @@ def _predict_rows(data, offsets, newline, model, memory):
         size = _write_line(data, offsets[text], offsets[text + 1], newline, line)
         if size < 0:
             continue
-        hidden[:] = 0
+        hidden.fill(0)
         n_rows = _add_line(line, size, hashes, model, memory, padded, hidden)
         if n_rows == 0:
             continue
@@ -181,8 +181,8 @@ def _find(line, start, stop, digest, other, model, memory, padded, hidden):
     # A token has at most so many n-grams, and a row of its own.
     room = 1 + max(0, model.maxn - model.minn + 1) * (stop - start + 2)
     if is_kept and (2 * n[0] >= len(entries) or n[1] + room > len(remembered)):
-        entries[:] = 0
-        n[:] = 0
+        entries.fill(0)
+        n.fill(0)
     found = _find_rows(line, start, stop, digest, model, remembered, n[1] if is_kept else -1, padded, hidden)
     place = np.uint64(n[1]) << np.uint64(32) | np.uint64(found + 2)
     if is_kept:

@@ -43,7 +43,8 @@ def kernel(function):
 def helper(function):
     """The function made callable from kernels, which compile it with themselves; from Python it stays plain Python.
 
-    Most functions of this package are helpers: without an entry from Python they compile faster, and need no cache.
+    Most functions of this package are helpers: without entries from Python and C they compile
+    faster, and need no cache.
 
     >>> @helper
     ... def thrice(number):
@@ -51,7 +52,7 @@ def helper(function):
     >>> kernel(lambda number: thrice(number) + 1)(2)
     7
     """
-    return register_jitable(function)
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
 
 
 @functools.cache

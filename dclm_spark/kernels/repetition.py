@@ -29,10 +29,10 @@ def measure_repetition(text: pa.Array) -> pa.StructArray:
     - `n_words`: UAX #29 segments that start with a letter or number, the words of all n-grams below
     - `frac_duplicate_lines`, `frac_duplicate_paragraphs`: share of the lines, split at "\\n", and of the paragraphs,
       split at "\\n\\n", that occur more than once; white space around them is ignored, and so are empty ones
-    - `frac_chars_in_duplicate_lines`, `frac_chars_in_duplicate_paragraphs`: the same, weighted by their characters
-    - `frac_chars_in_top_2gram` to `_4gram`: characters of the n-gram that occurs most often, times how often; the
+    - `frac_duplicate_line_chars`, `frac_duplicate_paragraph_chars`: the same, weighted by their characters
+    - `frac_top_2gram_chars` to `_4gram_chars`: characters of the n-gram that occurs most often, times how often; the
       longest of those that occur equally often. Its occurrences may overlap, so that the share may pass 1
-    - `frac_chars_in_duplicate_5grams` to `_10grams`: characters of words in any n-gram that occurs more than once, each
+    - `frac_duplicate_5gram_chars` to `_10gram_chars`: characters of words in any n-gram that occurs more than once, each
       word counted once
 
     **Every copy counts**: of ten lines of which two are alike, 0.2 are duplicates (datatrove counts the second one
@@ -41,7 +41,7 @@ def measure_repetition(text: pa.Array) -> pa.StructArray:
     such a page.
 
     >>> row = measure_repetition(pa.array(["to be\\nor not\\nto be"]))[0].as_py()
-    >>> row["frac_duplicate_lines"], row["frac_chars_in_duplicate_lines"], row["frac_chars_in_top_2gram"]
+    >>> row["frac_duplicate_lines"], row["frac_duplicate_line_chars"], row["frac_top_2gram_chars"]
     (0.6666666666666666, 0.625, 0.6153846153846154)
     >>> [row and row["frac_duplicate_lines"] for row in measure_repetition(pa.array(["", None])).to_pylist()]
     [1.0, None]

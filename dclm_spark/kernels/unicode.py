@@ -156,9 +156,7 @@ def encode(points, n_chars, data, start):
     for at in range(n_chars):
         n_bytes += 1 + (points[at] >= 0x80) + (points[at] >= 0x800) + (points[at] >= 0x10000)
     if start + n_bytes > len(data):
-        larger = np.empty(2 * (start + n_bytes), dtype=np.uint8)
-        larger[:start] = data[:start]
-        data = larger
+        data = np.append(data[:start], np.empty(start + 2 * n_bytes, dtype=np.uint8))
     end = start
     for at in range(n_chars):
         point = points[at]

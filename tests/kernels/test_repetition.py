@@ -25,15 +25,15 @@ def repetition_by_rule(text: str) -> dict:
         again = [segment for segment in segments if counts[segment] > 1]
         n_chars = sum(map(len, segments))
         found[f"frac_duplicate_{unit}"] = len(again) / len(segments) if segments else 1.0
-        found[f"frac_chars_in_duplicate_{unit}"] = sum(map(len, again)) / n_chars if segments else 1.0
+        found[f"frac_duplicate_{unit[:-1]}_chars"] = sum(map(len, again)) / n_chars if segments else 1.0
     n_chars = sum(map(len, words))
     for size in range(2, 11):
         ngrams = [tuple(words[at : at + size]) for at in range(len(words) - size + 1)]
         counts = Counter(ngrams)
         top = max(counts.values(), default=0)
-        name, share = f"frac_chars_in_duplicate_{size}grams", 0.0
+        name, share = f"frac_duplicate_{size}gram_chars", 0.0
         if size <= 4:
-            name = f"frac_chars_in_top_{size}gram"
+            name = f"frac_top_{size}gram_chars"
             if top > 1:
                 share = top * max(sum(map(len, ngram)) for ngram in counts if counts[ngram] == top) / n_chars
         elif top > 1:

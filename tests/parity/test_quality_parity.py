@@ -31,10 +31,10 @@ RULES = {
 REPETITIONS = {
     "line/count": "frac_duplicate_lines",
     "paragraph/count": "frac_duplicate_paragraphs",
-    "line/chars": "frac_chars_in_duplicate_lines",
-    "paragraph/chars": "frac_chars_in_duplicate_paragraphs",
-    **{f"{size}/chars": f"frac_chars_in_top_{size}gram" for size in (2, 3, 4)},
-    **{f"{size}/chars": f"frac_chars_in_duplicate_{size}grams" for size in range(5, 11)},
+    "line/chars": "frac_duplicate_line_chars",
+    "paragraph/chars": "frac_duplicate_paragraph_chars",
+    **{f"{size}/chars": f"frac_top_{size}gram_chars" for size in (2, 3, 4)},
+    **{f"{size}/chars": f"frac_duplicate_{size}gram_chars" for size in range(5, 11)},
 }
 LINE_MODIFIERS = (
     *("uppercase_ratio_line_modifier", "numeric_ratio_line_modifier", "counter_line_modifier", "line_length_modifier"),
