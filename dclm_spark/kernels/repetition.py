@@ -32,8 +32,8 @@ def measure_repetition(text: pa.Array) -> pa.StructArray:
     - `frac_duplicate_line_chars`, `frac_duplicate_paragraph_chars`: the same, weighted by their characters
     - `frac_top_2gram_chars` to `_4gram_chars`: characters of the n-gram that occurs most often, times how often; the
       longest of those that occur equally often. Its occurrences may overlap, so that the share may pass 1
-    - `frac_duplicate_5gram_chars` to `_10gram_chars`: characters of words in any n-gram that occurs more than once, each
-      word counted once
+    - `frac_duplicate_5gram_chars` to `_10gram_chars`: characters of words in any n-gram that occurs more than once;
+      each word counts once
 
     **Every copy counts**: of ten lines of which two are alike, 0.2 are duplicates (datatrove counts the second one
     only). Shares of characters in n-grams are of the words' characters, without what stands between them. 0.0 where
