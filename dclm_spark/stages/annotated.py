@@ -46,7 +46,7 @@ def _annotate_listed(documents: "DataFrame", lines: "DataFrame", annotation: Ann
     banned = banned.select(F.col("domain_key").alias("banned_key")).distinct()
     # Without the hint Spark takes the banned hosts to be as large as the documents, and sorts all text to join them.
     annotated = with_signals(documents, annotation=annotation, has_domain_key=True).join(
-        F.broadcast(banned), F.col("domain_key") == F.col("banned_key"), "left"
+        banned.hint("broadcast"), F.col("domain_key") == F.col("banned_key"), "left"
     )
     n_banned_domains = F.when(F.col("url").isNotNull(), F.col("banned_key").isNotNull().cast("int"))
     urls = F.col("urls").withField("n_banned_domains", n_banned_domains)
