@@ -13,6 +13,7 @@ _HOMES = {
     "DCLM_BASELINE_FAITHFUL": "recipes",
     "Annotation": "recipes",
     "Bound": "recipes",
+    "DomainList": "recipes",
     "Extraction": "recipes",
     "Recipe": "recipes",
     "Warehouse": "tables",

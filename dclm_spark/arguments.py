@@ -46,7 +46,8 @@ Makes `documents`, `quarantine` (records that failed) and `files` (what became o
 Example:
   dclm-spark annotated --dump CC-MAIN-2022-05 --warehouse lake --strict-words banned.txt
 
-Reads `documents` of the warehouse, or of --upstream. A language model or a word list is a part of the recipe.
+Reads `documents` of the warehouse, or of --upstream. A language model or a list of words or domains is a part of the
+recipe, and counts by its content.
 """,
     "filtered": """\
 Example:
@@ -187,6 +188,9 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recipe")
     group.add_argument("--recipe", default="dclm_baseline", help="a name or a JSON file (%(default)s)")
+    group.add_argument(
+        "--banned-domains", metavar="FILE", help="domains whose pages go, one a line: path or URL, plain, gzip or zstd"
+    )
     group.add_argument("--strict-words", metavar="FILE", help="words banned anywhere in a URL, one a line")
     group.add_argument("--hard-words", metavar="FILE", help="words banned in a URL as words of their own")
     group.add_argument("--soft-words", metavar="FILE", help="words of which a URL may hold one")

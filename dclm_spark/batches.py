@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels import pages
+from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipes import Annotation, Extraction
 
@@ -39,13 +40,38 @@ def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile
         yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)
 
 
-def with_signals(documents: "DataFrame", *, annotation: Annotation) -> "DataFrame":
-    """Rows of `annotated` for rows that have doc_id, dump, url and text."""
+def with_signals(documents: "DataFrame", *, annotation: Annotation, has_domain_key: bool = False) -> "DataFrame":
+    """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
+    schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            yield annotate_batch(batch, annotation)
+            columns = annotate_batch(batch, annotation).columns
+            if has_domain_key:
+                columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     # Only these columns travel to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
-    return needed.mapInArrow(measure, schemas.spark_schema(schemas.ANNOTATED))
+    return needed.mapInArrow(measure, schemas.spark_schema(schema))
+
+
+def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
+    """Rows of `kernels.domains.BANNING` for rows that have a url; a key may come more than once."""
+
+    def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield banning_domains(batch.column("url"), match=match)
+
+    return documents.select("url").mapInArrow(look_up, schemas.spark_schema(BANNING))
+
+
+def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
+    """The entries of a list, as `domain`, for rows that have a line of it as `domain`."""
+    schema = pa.schema([BANNING.field("domain")])
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([listed_domains(batch.column("domain"), match=match)], schema=schema)
+
+    return lines.select("domain").mapInArrow(read, schemas.spark_schema(schema))

@@ -3,11 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from dclm_spark import ingest, schemas
+from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import FaultLimitError, InputError, WarehouseError
 from dclm_spark.ingest import Source
 from dclm_spark.job import Job
@@ -17,7 +19,10 @@ from dclm_spark.session import planned_for_python
 from dclm_spark.sources import Listing
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
-from dclm_spark.tables import Warehouse
+from dclm_spark.tables import Warehouse, frame_of
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
 
 
 @dataclass(frozen=True)
@@ -128,12 +133,21 @@ def make_annotated(job: Job) -> Outcome:
     """`annotated` of one dump from its `documents`."""
 
     def write(run: Run, rows) -> dict[str, Any]:
-        commit = job.warehouse.replace(
-            annotate(rows, recipe=job.recipe), "annotated", lineage=run.lineage, dump=job.dump
-        )
+        annotated = annotate(rows, recipe=job.recipe, banned_domains=_banned_domains(job))
+        commit = job.warehouse.replace(annotated, "annotated", lineage=run.lineage, dump=job.dump)
         return {"n_rows_out": commit.n_rows, "output_versions": {"annotated": commit.version}}
 
     return _make(job, "annotated", ("annotated",), write)
+
+
+def _banned_domains(job: Job) -> "DataFrame | None":
+    listed = job.recipe.annotation.banned_domains
+    if listed is None:
+        return None
+    return frame_of(job.warehouse.spark, [(line,) for line in read_domain_list(listed)], _LINES)
+
+
+_LINES = pa.schema([pa.field("domain", pa.string())])
 
 
 def make_filtered(job: Job) -> Outcome:

@@ -12,6 +12,7 @@ from typing import Any
 
 from dclm_spark import recipe_json, recipes
 from dclm_spark.arguments import make_parser
+from dclm_spark.domain_lists import describe_domain_list
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, RecipeError, spark_failure
 from dclm_spark.recipes import Recipe
 
@@ -202,15 +203,16 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     else:
         known = ", ".join(recipes.RECIPES)
         raise RecipeError([f"no recipe {name!r}: neither one of {known}, nor a JSON file"])
-    lists = {
+    given: dict[str, Any] = {
         field: _words(path)
         for field in ("strict_words", "hard_words", "soft_words")
         if (path := getattr(arguments, field)) is not None
     }
-    recipe = dataclasses.replace(recipe, annotation=dataclasses.replace(recipe.annotation, **lists))
+    if arguments.banned_domains is not None:
+        given["banned_domains"] = describe_domain_list(arguments.banned_domains)
     if arguments.language_model is not None:
-        annotation = dataclasses.replace(recipe.annotation, language_model=arguments.language_model)
-        recipe = dataclasses.replace(recipe, annotation=annotation)
+        given["language_model"] = arguments.language_model
+    recipe = dataclasses.replace(recipe, annotation=dataclasses.replace(recipe.annotation, **given))
     if arguments.max_fault_share is not None:
         recipe = dataclasses.replace(recipe, max_fault_share=arguments.max_fault_share)
     return recipe

@@ -5,8 +5,10 @@ from typing import Any
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.corrections import correct_text
+from dclm_spark.kernels.domains import count_banned
 from dclm_spark.kernels.html import decode, extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
@@ -19,7 +21,8 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
     """The explanation of a page in hand: the same kernels as the tables', without Spark or a warehouse.
 
     Raises:
-        InputError: The page cannot be decoded or extracted under the recipe; in a dump it would be in quarantine.
+        InputError: The page cannot be decoded or extracted under the recipe, so that in a dump it would be in
+            quarantine; or the recipe's list of domains cannot be read.
     """
     text, charset, error = decode(html, None, charset=recipe.extraction.charset)
     if text is not None:
@@ -28,6 +31,10 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
         raise InputError([f"the page would be in quarantine: {error}"])
     row = pa.RecordBatch.from_pylist([{"doc_id": "", "dump": "", "url": url, "text": text}], schema=_MEASURED)
     annotated = annotate_batch(row, recipe.annotation).to_pylist()[0]
+    listed = recipe.annotation.banned_domains
+    if listed is not None:
+        n_banned = count_banned(url, read_domain_list(listed), match=recipe.annotation.domain_match)
+        annotated["urls"]["n_banned_domains"] = n_banned
     return {
         "url": url,
         "charset": charset,

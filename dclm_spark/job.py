@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dclm_spark.domain_lists import check_domain_list
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.ingest import Source
 from dclm_spark.kernels.fasttext import check_model
@@ -55,6 +56,7 @@ class Job:
                 *recipe.problems(),
                 *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
                 *check_model(recipe.annotation.language_model),
+                *check_domain_list(recipe.annotation.banned_domains),
             ],
             InputError: check_dump(self.dump),
             WarehouseError: self.warehouse.problems(),

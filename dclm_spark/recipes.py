@@ -36,6 +36,21 @@ class Extraction:
 
 
 @dataclass(frozen=True)
+class DomainList:
+    """A list of domains that is too long for a recipe: where it is, and what it holds.
+
+    Args:
+        path: A local path, or any URL that fsspec opens. It may change: a list counts by its content.
+        sha256: Of its text, uncompressed, as 64 hex letters. A file with another is refused.
+        n_domains: Its lines that are neither blank nor comments, for a reader of the recipe.
+    """
+
+    path: str
+    sha256: str
+    n_domains: int
+
+
+@dataclass(frozen=True)
 class Annotation:
     """How a document is corrected and measured: the part of a recipe that `annotated` takes.
 
@@ -47,6 +62,10 @@ class Annotation:
         languages: Labels of the languages wanted, as the model names them.
         newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
         stop_words: Words counted by `quality.n_stop_words`.
+        banned_domains: The list for `urls.n_banned_domains`. Null measures nothing.
+        domain_match: `fixed` bans a listed domain and all hosts below it; `faithful` takes "www" out of the URL's
+            authority and compares the rest, as DCLM's `url_substring_filter` does, so that ports and what "www" leaves
+            of "www." escape by mistake.
         strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
         hard_words: Banned in a URL as a word of its own.
         soft_words: Banned in a URL where two distinct ones meet.
@@ -59,6 +78,8 @@ class Annotation:
     languages: tuple[str, ...] = ("en",)
     newline: str = ""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    banned_domains: DomainList | None = None
+    domain_match: str = "fixed"
     strict_words: tuple[str, ...] | None = None
     hard_words: tuple[str, ...] | None = None
     soft_words: tuple[str, ...] | None = None
@@ -100,6 +121,8 @@ class Recipe:
             found.append(
                 f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"
             )
+        if annotation.domain_match not in ("fixed", "faithful"):
+            found.append(f"annotation.domain_match is {annotation.domain_match!r}; expected 'fixed' or 'faithful'")
         if annotation.max_newlines is not None and annotation.max_newlines < 1:
             found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
         if not annotation.languages:
@@ -112,6 +135,7 @@ class Recipe:
 # The rules of DCLM-Baseline (baselines/baselines_configs/dclm_baseline_refinedweb.yaml) in its order. They come from
 # RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1).
 _DCLM_BOUNDS = (
+    Bound("urls.n_banned_domains", at_most=0),
     Bound("urls.n_strict_words", at_most=0),
     Bound("urls.n_hard_words", at_most=0),
     Bound("urls.n_soft_words", at_most=1),
@@ -154,15 +178,15 @@ def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
 DCLM_BASELINE = Recipe(
     "dclm_baseline", annotation=Annotation(line_rules=_line_rules(is_faithful=False)), bounds=_DCLM_BOUNDS
 )
-"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text, and the
-dots of "Read more..." are dots."""
+"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text, a banned
+domain bans its hosts, and the dots of "Read more..." are dots."""
 
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
     # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
     # and passes over in silence what fails; here those pages are in quarantine, hence the wider limit.
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
-    annotation=Annotation(url_removal="faithful", line_rules=_line_rules(is_faithful=True)),
+    annotation=Annotation(url_removal="faithful", domain_match="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,
     max_fault_share=0.5,
 )

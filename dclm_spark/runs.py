@@ -4,7 +4,7 @@ import datetime as dt
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import Any
 
@@ -30,10 +30,11 @@ _PACKAGES = (
 
 
 def part_hash(recipe: Recipe, stage: str) -> str:
-    """The hash of what a stage takes from the recipe; a language model counts by its content, not by its name."""
+    """The hash of what a stage takes from the recipe: language model and domain list count by their content."""
     part = recipe.part(stage)
     if stage == "annotated":
-        return recipe_hash([part, model_fingerprint(recipe.annotation.language_model)])
+        listed = part.banned_domains and part.banned_domains.sha256
+        return recipe_hash([replace(part, banned_domains=None), listed, model_fingerprint(part.language_model)])
     return recipe_hash(part)
 
 

@@ -21,6 +21,7 @@ URLS = pa.struct(
     [
         pa.field("host", pa.string()),  # lower case, without port; null where the URL has none
         pa.field("registered_domain", pa.string()),  # public suffix plus one label; null for an IP address
+        pa.field("n_banned_domains", pa.int32()),  # 1 if the recipe's list bans the host, else 0; null without a list
         pa.field("n_strict_words", pa.int32()),  # distinct banned words found; null where the recipe has no such list
         pa.field("n_hard_words", pa.int32()),
         pa.field("n_soft_words", pa.int32()),

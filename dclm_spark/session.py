@@ -113,6 +113,8 @@ _PYTHON_SETTINGS = {
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.inMemoryColumnarStorage.compressed": "false",
     "spark.sql.maxConcurrentOutputFileWriters": "2",
+    # What is sent to all workers may first have to be found among a dump's URLs, which takes longer than 5 minutes.
+    "spark.sql.broadcastTimeout": "86400",
 }
 
 

@@ -35,6 +35,8 @@ def measure_urls(
     list as bundled with tldextract, plus one label; null for an IP address, a bare suffix or an unknown one. A null URL
     has nulls throughout, an empty one has no host and no words.
 
+    `n_banned_domains` is null: a list of domains is not looked up here, but joined by the stage.
+
     The counts are of distinct banned words, as DCLM's url_substring_filter finds them
     (baselines/mappers/filters/metadata_filters.py): left to right without overlap, the longest word first. DCLM's
     baseline drops a page at 1 strict, 1 hard or 2 soft ones. Null where the list is null; empty words are passed over.
@@ -66,6 +68,7 @@ def measure_urls(
             (
                 host,
                 None if host is None else registered_domain(host),
+                None,
                 None if find_strict is None else len(set(find_strict(lower.replace("-", "").replace(".", "")))),
                 None if find_hard is None else len(set(find_hard(lower))),
                 None if find_soft is None else len(set(find_soft(lower))),

@@ -253,7 +253,7 @@ def test_a_dump_name_that_is_no_plain_name_is_refused(inputs, tmp_path, dump):
 @pytest.mark.parametrize(
     "bound, said",
     [
-        (Bound("quality.n_wrods", at_least=1), "unknown signal 'quality.n_wrods'; known are: urls.n_strict_words"),
+        (Bound("quality.n_wrods", at_least=1), "unknown signal 'quality.n_wrods'; known are: urls.n_banned_domains"),
         (Bound("language.code", at_least=1), "unknown signal 'language.code'"),
         (Bound("quality.n_words", at_least=9, at_most=3), "cross (>= 9 and <= 3): no page could pass"),
         (Bound("quality.n_words", above=3, below=3), "cross (> 3 and < 3)"),

@@ -132,7 +132,7 @@ def test_lists_that_are_absent_or_empty():
 def test_null_and_empty_urls():
     null, empty = measure(None, "", strict=("a",), hard=("a",), soft=("a",))
     assert set(null.values()) == {None}
-    assert empty == {"host": None, "registered_domain": None, "n_strict_words": 0, "n_hard_words": 0, "n_soft_words": 0}
+    assert empty == dict.fromkeys(URLS.names) | {"n_strict_words": 0, "n_hard_words": 0, "n_soft_words": 0}
     assert measure() == []
 
 

@@ -54,6 +54,7 @@ def test_urls(rows):
     assert rows["empty"]["urls"] == {
         "host": "www.1.example.co.uk",
         "registered_domain": "example.co.uk",
+        "n_banned_domains": None,
         "n_strict_words": None,
         "n_hard_words": None,
         "n_soft_words": None,

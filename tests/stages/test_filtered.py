@@ -8,7 +8,7 @@ from dclm_spark.rules import Bound
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {
-    "urls": ("example.org", "example.org", None, None, None),
+    "urls": ("example.org", "example.org", None, None, None, None),
     "language": ("en", 0.9, 0.9),
     "quality": (100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
     "repetition": (100, *[0.0] * 13),
@@ -48,6 +48,8 @@ CASES = [
     ({"lines__frac_words_removed": 0.06}, "lines.frac_words_removed", 0.06),
     ({"quality__n_stop_words": 1, "quality__n_words": 3}, "quality.n_words", 3.0),
     ({"quality__n_words": 3, "language__p_target": 0.1}, "language.p_target", 0.1),
+    ({"urls__n_banned_domains": 0}, None, None),
+    ({"urls__n_banned_domains": 1, "urls__n_strict_words": 1}, "urls.n_banned_domains", 1.0),
 ]
 
 
