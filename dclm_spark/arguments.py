@@ -58,6 +58,9 @@ Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A c
     "funnel": """\
 Example:
   dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
+
+  What would a longer least length keep, and what no rule on letters? Counted from the signals; no text is read:
+  dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
 """,
     "explain": """\
 Examples:
@@ -74,6 +77,9 @@ another warehouse borrowed as --upstream is not known here, and stays for --reta
     "recipe": """\
 Example:
   dclm-spark recipe --recipe dclm_baseline > mine.json
+
+  What DCLM's code does under one of its configurations; steps that have no counterpart are named:
+  dclm-spark recipe --recipe dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
 """,
 }
 
@@ -131,6 +137,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         _session_options,
     )
     funnel.add_argument("--dump", help="only this dump")
+    funnel.add_argument(
+        "--what-if",
+        nargs="+",
+        metavar="CHANGE",
+        help="what other bounds would keep: SIGNAL=80, SIGNAL>=80 (or >, <=, <), SIGNAL=none",
+    )
     explain = command(
         "explain",
         "show one page's way through the chain: each signal beside its bound",
@@ -187,7 +199,9 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("recipe")
-    group.add_argument("--recipe", default="dclm_baseline", help="a name or a JSON file (%(default)s)")
+    group.add_argument(
+        "--recipe", default="dclm_baseline", help="a name, a JSON file or a YAML of DCLM's (%(default)s)"
+    )
     group.add_argument(
         "--banned-domains", metavar="FILE", help="domains whose pages go, one a line: path or URL, plain, gzip or zstd"
     )

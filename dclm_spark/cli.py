@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import recipe_json, recipes
+from dclm_spark import recipe_files, recipe_json
 from dclm_spark.arguments import make_parser
-from dclm_spark.domain_lists import describe_domain_list
-from dclm_spark.errors import DclmError, FaultLimitError, InputError, RecipeError, spark_failure
+from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
 from dclm_spark.recipes import Recipe
 
 EXIT_SPARK = 1
@@ -141,6 +140,12 @@ def _funnel(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.funnel import count_funnel, format_funnel
 
     upstream = _warehouse(arguments, arguments.upstream) if arguments.upstream else None
+    if arguments.what_if:
+        from dclm_spark.what_if import count_what_if, format_what_if
+
+        warehouse = _warehouse(arguments, arguments.warehouse)
+        entries = count_what_if(warehouse, arguments.what_if, dump=arguments.dump, upstream=upstream)
+        return entries, format_what_if(entries)
     entries = count_funnel(_warehouse(arguments, arguments.warehouse), dump=arguments.dump, upstream=upstream)
     return entries, format_funnel(entries)
 
@@ -195,40 +200,13 @@ def _warehouse(arguments: argparse.Namespace, location: str):
 
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
-    name = arguments.recipe
-    if name in recipes.RECIPES:
-        recipe = recipes.RECIPES[name]
-    elif Path(name).is_file():
-        recipe = recipe_json.from_json(_text(name))
-    else:
-        known = ", ".join(recipes.RECIPES)
-        raise RecipeError([f"no recipe {name!r}: neither one of {known}, nor a JSON file"])
-    given: dict[str, Any] = {
-        field: _words(path)
-        for field in ("strict_words", "hard_words", "soft_words")
-        if (path := getattr(arguments, field)) is not None
-    }
-    if arguments.banned_domains is not None:
-        given["banned_domains"] = describe_domain_list(arguments.banned_domains)
-    if arguments.language_model is not None:
-        given["language_model"] = arguments.language_model
-    recipe = dataclasses.replace(recipe, annotation=dataclasses.replace(recipe.annotation, **given))
-    if arguments.max_fault_share is not None:
-        recipe = dataclasses.replace(recipe, max_fault_share=arguments.max_fault_share)
-    return recipe
-
-
-def _words(path: str) -> tuple[str, ...]:
-    if not Path(path).is_file():
-        raise InputError([f"no word list {path}; expected a text file, one word a line"])
-    return tuple(line for line in _text(path).splitlines() if line)
-
-
-def _text(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError([f"{path} cannot be read as UTF-8 text: {error}"]) from None
+    return recipe_files.load_recipe(
+        arguments.recipe,
+        words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words")},
+        banned_domains=arguments.banned_domains,
+        language_model=arguments.language_model,
+        max_fault_share=arguments.max_fault_share,
+    )
 
 
 def _storage_options(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -3,48 +3,40 @@
 The recipe is the faithful one: what DCLM's code does under that configuration, mistakes included.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import yaml
 
+from dclm_spark.dclm_steps import STEPS, Building, Options, ReadDomains, ReadWords, Unsupported
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, Annotation, Recipe
-from dclm_spark.rules import Bound, LineBound, LinePhrase
-
-ReadWords = Callable[[str], tuple[str, ...]]
-"""The words of a list, from its path as the configuration gives it."""
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, Recipe
 
 
-class _Unsupported(Exception):
-    """A step that no recipe can express; the message says why."""
-
-
-def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords) -> Recipe:
+def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domains: ReadDomains) -> Recipe:
     """The recipe that does what DCLM's `process.py` does with a configuration.
 
     Args:
         text: The configuration.
         name: The recipe's name.
         read_words: Reads a `banlist_from_fname`.
+        read_domains: Reads one whose entries are compared with whole domains.
 
     Raises:
         RecipeError: The text is no such configuration, or has steps without a counterpart; all of them are named.
     """
     steps = _steps_of(text)
-    building = _Building(read_words)
+    building = Building(read_words, read_domains)
     problems = []
     for number, step in enumerate(steps, 1):
         function = step.get("func")
         options = {key: value for key, value in step.items() if key not in ("func", "_aggregate")}
         try:
-            if function not in _STEPS:
-                raise _Unsupported("has no counterpart here")
-            take = _Options(options)
-            _STEPS[function](building, take)
+            if function not in STEPS:
+                raise Unsupported("has no counterpart here")
+            take = Options(options)
+            STEPS[function](building, take)
             take.check()
-        except _Unsupported as reason:
+        except Unsupported as reason:
             problems.append(f"step {number}, {function}: {reason}")
     if problems:
         raise RecipeError(problems)
@@ -68,201 +60,3 @@ def _steps_of(text: str) -> list[dict[str, Any]]:
     if not isinstance(steps, list) or not all(isinstance(step, dict) and "func" in step for step in steps):
         raise RecipeError(["the recipe is no configuration of DCLM's: expected `steps`, each with a `func`"])
     return steps
-
-
-class _Options:
-    """The options of one step; what nobody asked for is named at the end."""
-
-    def __init__(self, options: Mapping[str, Any]):
-        self._left = dict(options)
-
-    def take(self, name: str, default: Any = None) -> Any:
-        return self._left.pop(name, default)
-
-    def expect(self, name: str, only: Any, default: Any = None) -> None:
-        """Takes an option of which one value is understood."""
-        value = self.take(name, only if default is None else default)
-        if value != only:
-            raise _Unsupported(f"{name} is {value!r}; only {only!r} has a counterpart here")
-
-    def check(self) -> None:
-        if self._left:
-            raise _Unsupported(f"unknown options {', '.join(sorted(self._left))}")
-
-
-class _Building:
-    """A recipe's annotation and bounds, as the steps so far have made them."""
-
-    def __init__(self, read_words: ReadWords):
-        self.annotation = Annotation(url_removal="none", max_newlines=None, languages=())
-        self.bounds: list[Bound] = []
-        self._read_words = read_words
-
-    def set(self, **changes: Any) -> None:
-        self.annotation = replace(self.annotation, **changes)
-
-    def bound(self, signal: str, **limits: float | None) -> None:
-        """A filter of the whole page, which here is measured before the lines are corrected."""
-        if self.annotation.line_rules and not signal.startswith("lines."):
-            raise _Unsupported("stands behind corrections of lines; here a page is measured before them")
-        if any(bound.signal == signal for bound in self.bounds):
-            raise _Unsupported(f"a second bound on {signal}")
-        self.bounds.append(Bound(signal, **limits))
-
-    def line_rule(self, *rules: LineBound | LinePhrase) -> None:
-        self.set(line_rules=(*self.annotation.line_rules, *rules))
-
-    def words(self, options: _Options) -> tuple[str, ...]:
-        path, words = options.take("banlist_from_fname"), options.take("banlist", ())
-        if path is not None:
-            return self._read_words(path)
-        return (words,) if isinstance(words, str) else tuple(words)
-
-
-# -- steps: each takes its options and adds to the recipe -------------------------------------------------------------
-
-
-def _nothing(building: _Building, options: _Options) -> None:
-    """What needs no step here: a document always has its URL and its text, words are always counted."""
-    for name in ("key", "old_key", "new_key"):
-        options.take(name)
-
-
-def _url_words(building: _Building, options: _Options) -> None:
-    options.expect("exact_domain_match", False, False)
-    options.expect("case_sensitive", False, False)
-    ignored, n_banned = options.take("ignore_chars", []), options.take("num_banned_substrs", 1)
-    if options.take("match_substrings", True):
-        if sorted(ignored) != ["-", "."] or n_banned != 1:
-            raise _Unsupported("words anywhere in a URL need ignore_chars ['-', '.'] and num_banned_substrs 1")
-        kind = "strict"
-    elif ignored:
-        raise _Unsupported("whole words in a URL need no ignore_chars")
-    else:
-        kind = "hard" if n_banned == 1 else "soft"
-    building.set(**{f"{kind}_words": building.words(options)})
-    building.bound(f"urls.n_{kind}_words", at_most=n_banned - 1)
-
-
-def _url_removal(building: _Building, options: _Options) -> None:
-    options.take("tlds_filepath")
-    building.set(url_removal="faithful")
-
-
-def _newlines(building: _Building, options: _Options) -> None:
-    building.set(max_newlines=options.take("max_consecutive", 2))
-
-
-def _language_model(building: _Building, options: _Options) -> None:
-    options.expect("model", "fasttext", "")
-    options.take("key_prefix")
-
-
-def _language(building: _Building, options: _Options) -> None:
-    options.take("key")
-    building.set(languages=tuple(options.take("keep_languages", ())))
-    building.bound("language.p_target", above=options.take("threshold", 0.0))
-
-
-def _page_length(building: _Building, options: _Options) -> None:
-    unit, model = options.take("length_type"), options.take("model", "fasttext")
-    no_punctuation = options.take("ignore_punctuation", False)
-    signals = {
-        ("word", "fasttext", True): "quality.n_words",
-        ("word", "uniseg", True): "repetition.n_words",
-        ("word", "split", False): "quality.n_words_split",
-        ("char", "fasttext", False): "quality.n_chars",
-        ("line", "fasttext", False): "quality.n_lines",
-    }
-    if (unit, model, no_punctuation) not in signals:
-        raise _Unsupported(f"length_type {unit!r} with model {model!r} and ignore_punctuation {no_punctuation}")
-    at_least, at_most = options.take("min_length", 1), options.take("max_length")
-    building.bound(signals[unit, model, no_punctuation], at_least=at_least, at_most=at_most)
-
-
-def _limit(signal: str, option: str, default: float) -> Callable[[_Building, _Options], None]:
-    """A filter with one option, the largest value that it keeps."""
-
-    def step(building: _Building, options: _Options) -> None:
-        building.bound(signal, at_most=options.take(option, default))
-
-    return step
-
-
-def _word_length(building: _Building, options: _Options) -> None:
-    at_least, at_most = options.take("min_length", 0), options.take("max_length")
-    building.bound("quality.mean_word_chars", at_least=at_least, at_most=at_most)
-
-
-def _stop_words(building: _Building, options: _Options) -> None:
-    options.expect("count_unique", False, False)
-    building.bound("quality.n_stop_words", at_least=options.take("min_stop_word", 2))
-
-
-def _repetition(building: _Building, options: _Options) -> None:
-    skips_paragraphs = options.take("skip_paragraph", False)
-    for bound in DCLM_BASELINE_FAITHFUL.bounds:
-        if bound.signal.startswith("repetition.") and not (skips_paragraphs and "paragraph" in bound.signal):
-            building.bound(bound.signal, at_most=bound.at_most)
-
-
-def _line_share(measure: str, default: float) -> Callable[[_Building, _Options], None]:
-    def step(building: _Building, options: _Options) -> None:
-        building.line_rule(LineBound(measure, at_most=options.take("max_ratio", default)))
-
-    return step
-
-
-def _counter_lines(building: _Building, options: _Options) -> None:
-    building.line_rule(LineBound("is_counter", at_most=0))
-
-
-def _line_words(building: _Building, options: _Options) -> None:
-    at_least, at_most = options.take("min_length", 0), options.take("max_length")
-    building.line_rule(LineBound("n_words", at_least=at_least, at_most=at_most))
-
-
-def _line_phrases(building: _Building, options: _Options) -> None:
-    options.expect("case_sensitive", False, False)
-    location = {"any": "any", "prefix": "start", "suffix": "end"}[options.take("location", "any")]
-    removes_line = not options.take("remove_substring_only", False)
-    max_words = options.take("max_length")
-    phrases = building.words(options)
-    # The phrases of one step are alternatives of one expression; one after the other, a cut could make another match.
-    if len(phrases) != 1 and not removes_line:
-        raise _Unsupported("more than one phrase to cut")
-    for phrase in phrases:
-        if set(phrase) & set(r"\^$*+?{}[]|()"):
-            raise _Unsupported(f"{phrase!r} is a regular expression; of those only the full stop has a counterpart")
-        building.line_rule(LinePhrase(phrase, location, max_words, removes_line, dots_match_any=True))
-
-
-def _words_removed(building: _Building, options: _Options) -> None:
-    options.take("prev_word_count_key")
-    building.bound("lines.frac_words_removed", at_most=options.take("max_removed_ratio", 0.05))
-
-
-_STEPS: dict[str, Callable[[_Building, _Options], None]] = {
-    "move_url_modifier": _nothing,
-    "key_name_modifier": _nothing,
-    "word_counter_enricher": _nothing,
-    "url_substring_filter": _url_words,
-    "url_removal_modifier": _url_removal,
-    "newline_removal_modifier": _newlines,
-    "detect_lang_whole_page_enricher": _language_model,
-    "language_filter": _language,
-    "page_length_filter": _page_length,
-    "word_length_filter": _word_length,
-    "symbol_ratio_filter": _limit("quality.symbols_per_word", "max_symbol_to_word_ratio", 0.1),
-    "bullet_count_filter": _limit("quality.frac_bullet_lines", "max_bullet_start_ratio", 0.9),
-    "ellipsis_count_filter": _limit("quality.frac_ellipsis_lines", "max_ellipsis_end_ratio", 0.3),
-    "alphabetic_word_ratio_filter": _limit("quality.frac_words_without_letter", "max_ratio", 0.2),
-    "stop_word_filter": _stop_words,
-    "massive_web_repetition_filters": _repetition,
-    "uppercase_ratio_line_modifier": _line_share("frac_upper_chars", 0.5),
-    "numeric_ratio_line_modifier": _line_share("frac_digit_chars", 1.0),
-    "counter_line_modifier": _counter_lines,
-    "line_length_modifier": _line_words,
-    "substring_line_modifier": _line_phrases,
-    "word_removal_ratio_filter": _words_removed,
-}

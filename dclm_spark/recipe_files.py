@@ -1,0 +1,84 @@
+"""What the command line means by a recipe: a name or a file, and the lists and the model that options put into it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from dclm_spark import recipe_json, recipes
+from dclm_spark.dclm_yaml import recipe_from_yaml
+from dclm_spark.domain_lists import describe_domain_list
+from dclm_spark.errors import InputError, RecipeError
+from dclm_spark.recipes import Recipe
+
+
+def load_recipe(
+    name: str,
+    *,
+    words: Mapping[str, str | None] | None = None,
+    banned_domains: str | None = None,
+    language_model: str | None = None,
+    max_fault_share: float | None = None,
+) -> Recipe:
+    """A recipe with what is given put in the place of its own.
+
+    Args:
+        name: One of `recipes.RECIPES`, a JSON file, or one of DCLM's YAML configurations (`.yaml`, `.yml`).
+        words: Field of `Annotation` -> path of a text file, one word a line.
+        banned_domains: Path or URL of a list of domains.
+        language_model: Path or URL of a fastText model.
+        max_fault_share: Largest share of faults.
+
+    Raises:
+        RecipeError: There is no such recipe, or its file describes none.
+        InputError: A file cannot be read.
+    """
+    recipe = _named(name)
+    given: dict[str, Any] = {field: read_words(path) for field, path in (words or {}).items() if path is not None}
+    if banned_domains is not None:
+        given["banned_domains"] = describe_domain_list(banned_domains)
+    if language_model is not None:
+        given["language_model"] = language_model
+    recipe = replace(recipe, annotation=replace(recipe.annotation, **given))
+    return recipe if max_fault_share is None else replace(recipe, max_fault_share=max_fault_share)
+
+
+def _named(name: str) -> Recipe:
+    if name in recipes.RECIPES:
+        return recipes.RECIPES[name]
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join(recipes.RECIPES)
+        raise RecipeError([f"no recipe {name!r}: neither one of {known}, nor a file (JSON, or YAML of DCLM's)"])
+    if path.suffix not in (".yaml", ".yml"):
+        return recipe_json.from_json(_text(name))
+    return recipe_from_yaml(
+        _text(name),
+        name=path.stem,
+        read_words=lambda listed: read_words(_beside(path, listed)),
+        read_domains=lambda listed: describe_domain_list(_beside(path, listed)),
+    )
+
+
+def _beside(path: Path, listed: str) -> str:
+    """Where a file is that a configuration names: DCLM's names start at the top of its checkout."""
+    folders = (Path(), *path.resolve().parents)
+    return next((str(folder / listed) for folder in folders if (folder / listed).is_file()), listed)
+
+
+def read_words(path: str) -> tuple[str, ...]:
+    """The words of a text file, one a line; empty lines are none.
+
+    Raises:
+        InputError: It cannot be read.
+    """
+    if not Path(path).is_file():
+        raise InputError([f"no word list {path}; expected a text file, one word a line"])
+    return tuple(line for line in _text(path).splitlines() if line)
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError([f"{path} cannot be read as UTF-8 text: {error}"]) from None

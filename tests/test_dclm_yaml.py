@@ -1,0 +1,109 @@
+"""DCLM's configurations as recipes: the baseline is the faithful recipe, and what has no counterpart is named."""
+
+from dataclasses import replace
+
+import pytest
+
+from dclm_spark.errors import InputError, RecipeError
+from dclm_spark.recipe_files import load_recipe
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
+
+# The steps of baselines_configs/dclm_baseline_refinedweb.yaml.
+BASELINE = """
+- source: cc
+  steps:
+    - {func: move_url_modifier}
+    - {func: url_substring_filter, banlist_from_fname: lists/domains.txt, exact_domain_match: True, ignore_chars: [www]}
+    - {func: url_substring_filter, banlist_from_fname: lists/strict.txt, ignore_chars: ['-', '.']}
+    - {func: url_substring_filter, banlist: [hard, harder], match_substrings: False}
+    - {func: url_substring_filter, banlist_from_fname: lists/soft.txt, num_banned_substrs: 2, match_substrings: False}
+    - {func: url_removal_modifier}
+    - {func: newline_removal_modifier, max_consecutive: 2}
+    - {func: detect_lang_whole_page_enricher, model: fasttext, key_prefix: language_id_whole_page}
+    - {func: language_filter, key: language_id_whole_page_fasttext, keep_languages: [en], threshold: 0.65}
+    - {func: page_length_filter, length_type: word, min_length: 50, max_length: 100000, ignore_punctuation: True}
+    - {func: word_length_filter, min_length: 3, max_length: 10}
+    - {func: symbol_ratio_filter, max_symbol_to_word_ratio: 0.1}
+    - {func: bullet_count_filter, max_bullet_start_ratio: 0.9}
+    - {func: ellipsis_count_filter, max_ellipsis_end_ratio: 0.3}
+    - {func: alphabetic_word_ratio_filter, max_ratio: 0.2}
+    - {func: stop_word_filter, count_unique: False, min_stop_word: 2}
+    - {func: massive_web_repetition_filters}
+    - {func: word_counter_enricher, key: previous_word_count}
+    - {func: uppercase_ratio_line_modifier, max_ratio: 0.5}
+    - {func: numeric_ratio_line_modifier, max_ratio: 0.999999}
+    - {func: counter_line_modifier}
+    - {func: line_length_modifier, min_length: 2}
+    - {func: substring_line_modifier, max_length: 10, banlist: items in cart, remove_substring_only: True}
+    - func: substring_line_modifier
+      max_length: 10
+      banlist: Read more...
+      location: suffix
+      remove_substring_only: True
+    - {func: substring_line_modifier, max_length: 10, banlist: Sign-in, location: prefix, remove_substring_only: True}
+    - {func: word_removal_ratio_filter, prev_word_count_key: previous_word_count, max_removed_ratio: 0.05}
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A folder that looks like DCLM's: lists are named from its top, configurations lie below."""
+    lists, configs = tmp_path / "lists", tmp_path / "baselines" / "configs"
+    lists.mkdir()
+    configs.mkdir(parents=True)
+    (lists / "domains.txt").write_text("example.com\nexample.org\n")
+    (lists / "strict.txt").write_text("strict\n\nstricter\n")
+    (lists / "soft.txt").write_text("soft\n")
+
+    def write(text: str):
+        path = configs / "mine.yaml"
+        path.write_text(text)
+        return str(path)
+
+    return write
+
+
+def test_dclms_baseline_is_the_faithful_recipe(checkout):
+    recipe = load_recipe(checkout(BASELINE))
+    listed = recipe.annotation.banned_domains
+    assert (recipe.name, listed.n_domains) == ("mine", 2)
+    assert not recipe.problems()
+    lists = {"strict_words": ("strict", "stricter"), "hard_words": ("hard", "harder"), "soft_words": ("soft",)}
+    annotation = replace(DCLM_BASELINE_FAITHFUL.annotation, banned_domains=listed, **lists)
+    assert recipe == replace(DCLM_BASELINE_FAITHFUL, name="mine", annotation=annotation)
+
+
+def test_every_step_without_a_counterpart_is_named(checkout):
+    steps = [
+        ("citation_removal_modifier", "no counterpart"),
+        ("symbol_ratio_filter, max_ratio: 0.1", "unknown options max_ratio"),
+        ("page_length_filter, length_type: sentence", "'sentence'"),
+        ("stop_word_filter, count_unique: True", "count_unique is True"),
+        ("url_substring_filter, banlist: [x]", "ignore_chars"),
+        ("substring_line_modifier, banlist: ['a|b']", "regular expression"),
+        ("substring_line_modifier, banlist: [a, b], remove_substring_only: True", "more than one phrase"),
+        ("substring_line_modifier, banlist: javascript", None),
+        ("bullet_count_filter", "behind corrections of lines"),
+    ]
+    lines = "\n".join(f"    - {{func: {step}}}" for step, _ in steps)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(checkout(f"- source: cc\n  steps:\n{lines}\n"))
+    expected = [(number, step, said) for number, (step, said) in enumerate(steps, 1) if said]
+    assert len(error.value.problems) == len(expected)
+    for problem, (number, step, said) in zip(error.value.problems, expected, strict=True):
+        assert problem.startswith(f"step {number}, {step.split(',')[0]}: ") and said in problem
+
+
+@pytest.mark.parametrize(
+    "text", ["", "a: [", "- source: cc", "- {source: a, steps: []}\n- {source: b, steps: []}", "x"]
+)
+def test_what_is_no_configuration(checkout, text):
+    with pytest.raises(RecipeError):
+        load_recipe(checkout(text))
+
+
+def test_a_missing_list_is_named(checkout):
+    step = "{func: url_substring_filter, banlist_from_fname: no.txt, match_substrings: False}"
+    text = f"- source: cc\n  steps:\n    - {step}"
+    with pytest.raises(InputError, match="no word list no.txt"):
+        load_recipe(checkout(text))
