@@ -155,7 +155,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         _warehouse_options,
         _session_options,
     )
-    export.add_argument("table", metavar="TABLE", help="documents, annotated or filtered")
+    export.add_argument("table", metavar="TABLE", help="a table that holds texts, such as filtered")
     export.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder: a path or a URL")
     export.add_argument("--dump", help="only this dump")
     export.add_argument("--format", default="jsonl.zst", help="jsonl.zst, jsonl.gz or jsonl (%(default)s)")

@@ -14,7 +14,7 @@ from dclm_spark.kernels.pools import FORMATS
 from dclm_spark.progress import Progress
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse, check_dump
-from dclm_spark.targets import create_file, file_sizes, make_target
+from dclm_spark.targets import create_file, file_sizes, make_target, remove_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -63,6 +63,8 @@ def export_table(
         storage_options: Of the remote file system, in fsspec's words; never recorded.
         is_quiet: No progress.
 
+    What fails on the way leaves the folder empty.
+
     Raises:
         InputError: There is no such table or form, or the folder is not empty.
         WarehouseError: A table is not finished, or is out of date.
@@ -88,21 +90,32 @@ def export_table(
     if stale:
         raise WarehouseError(stale)
     folder = make_target(to, storage_options=options)
-    done = []
-    for name in dumps:
-        n_rows = runs[name, table][1]["n_rows_out"]
-        size = n_files or min(max(math.ceil(n_rows / FILE_ROWS), 1), MAX_FILES)
-        with Progress(warehouse.spark, f"export {table} {name}", quiet=is_quiet):
-            files = write_pool(
-                in_files(_texts(runs, name, table), size),
-                form=form,
-                prefix=f"{folder}/{table}-{name}",
-                create_file=partial(create_file, storage_options=options),
-            ).collect()
-        _check(files, folder, options, n_rows=n_rows, what=f"{table} of {name}")
-        totals = {f"n_{key}": sum(file[f"n_{key}"] for file in files) for key in ("rows", "bytes")}
-        done.append({"dump": name, "table": table, "folder": folder, "n_files": len(files), **totals})
-    return done
+    try:
+        done = []
+        for name in dumps:
+            with Progress(warehouse.spark, f"export {table} {name}", quiet=is_quiet):
+                done.append(_export_dump(runs, name, table, folder, form=form, n_files=n_files, options=options))
+        return done
+    except BaseException:
+        # Nobody takes a part for the whole, and the same command finds the folder empty again.
+        remove_files(folder, f"{table}-", storage_options=options)
+        raise
+
+
+def _export_dump(
+    runs: Runs, dump: str, table: str, folder: str, *, form: str, n_files: int | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    n_rows = runs[dump, table][1]["n_rows_out"]
+    size = n_files or min(max(math.ceil(n_rows / FILE_ROWS), 1), MAX_FILES)
+    files = write_pool(
+        in_files(_texts(runs, dump, table), size),
+        form=form,
+        prefix=f"{folder}/{table}-{dump}",
+        create_file=partial(create_file, storage_options=options),
+    ).collect()
+    _check(files, folder, options, n_rows=n_rows, what=f"{table} of {dump}")
+    totals = {f"n_{key}": sum(file[f"n_{key}"] for file in files) for key in ("rows", "bytes")}
+    return {"dump": dump, "table": table, "folder": folder, "n_files": len(files), **totals}
 
 
 def in_files(rows: "DataFrame", n_files: int) -> "DataFrame":

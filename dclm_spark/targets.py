@@ -61,6 +61,15 @@ def create_file(address: str, *, storage_options: Mapping[str, Any]) -> Iterator
         raise
 
 
+def remove_files(address: str, begin: str, *, storage_options: Mapping[str, Any]) -> None:
+    """Removes the files of a folder whose names begin so, as far as that can be done: of work that has failed."""
+    with suppress(Exception):  # the failure is what is to be told
+        store, path = store_of(address, storage_options)
+        for name in file_sizes(address, storage_options=storage_options):
+            if name.startswith(begin):
+                store.rm_file(f"{path}/{name}")
+
+
 def file_sizes(address: str, *, storage_options: Mapping[str, Any]) -> dict[str, int]:
     """The files of a folder as it is seen from here, by name: their bytes."""
     store, path = store_of(address, storage_options)
