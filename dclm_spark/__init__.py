@@ -18,6 +18,7 @@ _HOMES = {
     "Recipe": "recipes",
     "Warehouse": "tables",
     "annotate": "stages.annotated",
+    "export_table": "export",
     "extract_documents": "stages.documents",
     "filter_documents": "stages.filtered",
     "get_session": "session",

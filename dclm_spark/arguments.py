@@ -67,6 +67,14 @@ Examples:
   dclm-spark explain --warehouse lake https://example.org/page
   dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
 """,
+    "export": """\
+Examples:
+  dclm-spark export --warehouse lake --dump CC-MAIN-2022-05 --to pool filtered
+  dclm-spark export documents --warehouse s3a://bucket/lake --to s3://bucket/pool --format jsonl.gz --files 100
+
+Lines have `url`, `text` and `metadata`, as DCLM's code reads them; what came from a pool keeps its other fields. The
+same rows and number of files give the same bytes.
+""",
     "maintain": """\
 Example:
   dclm-spark maintain --warehouse lake --retain-hours 168
@@ -154,6 +162,19 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     explain.add_argument("--upstream", help="the warehouse that lends the tables which --warehouse does not hold")
     explain.add_argument("--html", help="an html file: a page in hand, no warehouse needed")
     explain.add_argument("--url", help="the URL of the page in --html")
+    export = command(
+        "export",
+        "write a table's texts as files that DCLM's own code reads, one JSON object a line",
+        _warehouse_options,
+        _session_options,
+    )
+    export.add_argument("table", metavar="TABLE", help="a table that holds texts, such as filtered")
+    export.add_argument("--to", required=True, metavar="FOLDER", help="a new or empty folder: a path or a URL")
+    export.add_argument("--dump", help="only this dump")
+    export.add_argument("--format", default="jsonl.zst", help="jsonl.zst, jsonl.gz or jsonl (%(default)s)")
+    export.add_argument("--files", type=_whole(1), help="files a dump (one of every 50,000 documents)")
+    export.add_argument("--quiet", action="store_true", help="show no progress")
+    _storage_options(export)
     maintain = command(
         "maintain",
         "compact small files and delete those that no pinned version needs",
@@ -186,15 +207,20 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         default=[],
         metavar="WHAT",
-        help="WARC, ARC or WET files: paths, globs, folders, http(s):// or s3:// URLs, or lists of them (*.paths.gz)",
+        help="WARC, ARC or WET files, or DCLM's pools (*.jsonl.zst, *.jsonl.gz, *.jsonl): paths, globs, folders, "
+        "http(s):// or s3:// URLs, or lists of them (*.paths.gz)",
     )
     group.add_argument("--base-url", help="what a list's relative entries are joined to, such as s3://commoncrawl/")
-    group.add_argument("--anonymous", action="store_true", help="read S3 without credentials")
-    group.add_argument("--storage-option", action="append", default=[], metavar="KEY=VALUE", help="passed to fsspec")
+    _storage_options(group)
     group.add_argument(
         "--batch-files", type=_whole(1), help="files to a commit (16 a core on a laptop, 1000 on a cluster)"
     )
     group.add_argument("--restart", action="store_true", help="replace what the dump holds, begin anew")
+
+
+def _storage_options(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--anonymous", action="store_true", help="reach S3 without credentials")
+    group.add_argument("--storage-option", action="append", default=[], metavar="KEY=VALUE", help="passed to fsspec")
 
 
 def _recipe_options(parser: argparse.ArgumentParser) -> None:

@@ -1,12 +1,15 @@
 """The only user of `mapInArrow`: one pass over the rows, many kernels."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
 
 from dclm_spark import schemas
-from dclm_spark.kernels import pages
+from dclm_spark.kernels import pages, pools
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipes import Annotation, Extraction
@@ -16,6 +19,12 @@ if TYPE_CHECKING:
 
 OpenFile = Callable[[str], BinaryIO]
 """Opens a path for reading; runs in the worker, so it must be importable or a `functools.partial` of what is."""
+
+CreateFile = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens a path for writing; runs in the worker, as `OpenFile` does."""
+
+WRITTEN = pa.schema([("name", pa.string()), ("n_rows", pa.int64()), ("n_bytes", pa.int64())])
+"""One row is a file that was written."""
 
 
 def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_file: OpenFile) -> "DataFrame":
@@ -75,3 +84,30 @@ def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
             yield pa.RecordBatch.from_arrays([listed_domains(batch.column("domain"), match=match)], schema=schema)
 
     return lines.select("domain").mapInArrow(read, schemas.spark_schema(schema))
+
+
+def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: CreateFile) -> "DataFrame":
+    """Rows of `WRITTEN`: each file is written by the task that holds its rows, when the DataFrame is evaluated.
+
+    Args:
+        rows: Rows with `file`, doc_id, dump, url, text, fetched_at, warc_record_id and metadata: those of a file one
+            after the other, in one partition.
+        form: One of `kernels.pools.FORMATS`.
+        prefix: What a file's address begins with; its number and the format's ending follow.
+        create_file: Opens an address in the worker.
+    """
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number, lines in groupby(pools.numbered_lines(batches), key=itemgetter(0)):
+            address = f"{prefix}-{number:05d}.{form}"
+            n_rows = 0
+            with create_file(address) as stream:
+                with pools.compress(stream, form) as out:
+                    for _, line in lines:
+                        out.write(line)
+                        n_rows += 1
+                n_bytes = stream.tell()
+            row = {"name": address.rpartition("/")[2], "n_rows": n_rows, "n_bytes": n_bytes}
+            yield pa.RecordBatch.from_pylist([row], schema=WRITTEN)
+
+    return rows.mapInArrow(write, schemas.spark_schema(WRITTEN))

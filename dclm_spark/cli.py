@@ -171,6 +171,23 @@ def _explain(arguments: argparse.Namespace) -> tuple[Any, str]:
     return found, "\n\n".join(map(format_explanation, found))
 
 
+def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from dclm_spark.export import export_table, format_export
+
+    done = export_table(
+        _warehouse(arguments, arguments.warehouse),
+        arguments.table,
+        to=arguments.to,
+        dump=arguments.dump,
+        upstream=_warehouse(arguments, arguments.upstream) if arguments.upstream else None,
+        form=arguments.format,
+        n_files=arguments.files,
+        storage_options=_storage_options(arguments),
+        is_quiet=arguments.quiet,
+    )
+    return done, format_export(done)
+
+
 def _maintain(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.maintain import maintain
 
@@ -229,6 +246,7 @@ _COMMANDS = {
     "filtered": _stage,
     "funnel": _funnel,
     "explain": _explain,
+    "export": _export,
     "maintain": _maintain,
     "recipe": _show_recipe,
 }

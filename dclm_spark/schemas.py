@@ -85,7 +85,8 @@ SIGNAL_GROUPS: dict[str, pa.StructType] = {
 
 DOCUMENTS = pa.schema(
     [
-        _required("doc_id", pa.string()),  # 128-bit xxh3 of file base name, offset and record id, as 32 hex letters
+        # 128-bit xxh3 of file base name, offset and record id, or of a pool's id or URL and text: 32 hex letters
+        _required("doc_id", pa.string()),
         _required("dump", pa.string()),
         pa.field("url", pa.string()),
         pa.field("fetched_at", UTC_TIMESTAMP),
@@ -94,9 +95,10 @@ DOCUMENTS = pa.schema(
         pa.field("charset", pa.string()),  # the one the page was decoded with
         pa.field("html_bytes", pa.int64()),  # of the page as it was stored, before decoding
         _required("warc_path", pa.string()),  # the file as the input named it
-        _required("warc_offset", pa.int64()),
+        _required("warc_offset", pa.int64()),  # of a pool's line: its byte in the decompressed file
         pa.field("warc_record_id", pa.string()),
-        _required("text", pa.string()),  # the extractor's; "" is a document
+        _required("text", pa.string()),  # the extractor's, or the pool's; "" is a document
+        pa.field("metadata", pa.string()),  # the other fields of a pool's line, one JSON object; null for archives
     ]
 )
 
@@ -132,7 +134,7 @@ QUARANTINE = pa.schema(
         pa.field("warc_offset", pa.int64()),
         pa.field("warc_record_id", pa.string()),
         pa.field("url", pa.string()),
-        _required("kind", pa.string()),  # one of kernels.warc's kinds, `charset` or `extraction`
+        _required("kind", pa.string()),  # of kernels.outcomes, kernels.pools or kernels.pages
         _required("message", pa.string()),
     ]
 )

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote
 
 from dclm_spark.errors import InputError
+from dclm_spark.kernels.pools import POOL, STATISTICS
 from dclm_spark.remote import RemoteFile, is_missing, is_web, scheme_of, store_of
 
 ARCHIVE = re.compile(r"\.(warc|arc|wet|wat)(\.(gz|zst|lz4))?$", re.IGNORECASE)
@@ -23,7 +24,7 @@ _LOCAL = ("/", "file:", "local:")  # how an entry of a list begins that names a 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One archive to read.
+    """One archive or pool to read.
 
     Args:
         path: A local absolute path, or a URL whose scheme fsspec knows (`s3a://` has become `s3://`).
@@ -55,11 +56,12 @@ class _Findings:
 
 
 def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: Mapping[str, Any]) -> Listing:
-    """The archives that the inputs name, each once.
+    """The archives and pools that the inputs name, each once.
 
-    An input is an archive (its name is taken as it is, whatever its suffix), a pattern with `*`, `?` or `[`, a folder
-    (searched to its last level, links to folders left alone; only archive suffixes count), or a list of paths, one a
-    line, plain or gzip, as Common Crawl's `warc.paths.gz` (named `*.paths`, `*.txt`, or so with `.gz`). All of them
+    An input is a file (its name is taken as it is: a pool where it ends in `.jsonl`, or so with `.gz`, `.zst` or
+    `.zstd`, else an archive), a pattern with `*`, `?` or `[`, a folder (searched to its last level, links to folders
+    left alone; it gives the archives in it, by their suffixes, or its pools if there are none), or a list of paths, one
+    a line, plain or gzip, as Common Crawl's `warc.paths.gz` (named `*.paths`, `*.txt`, or so with `.gz`). All of them
     may be local, `file:`, `http(s)://` (no patterns and folders), `s3://`, `s3a://` or any URL that fsspec opens.
 
     A relative path in a list is joined to `base_url`. Without one: if the list lies below a folder `crawl-data` and the
@@ -83,7 +85,7 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
             _look_up(name, found, base_url, storage_options)
         # A file system may raise anything; the user is to see all that is wrong at once.
         except Exception as error:
-            found.problems.append(f"{name!r} cannot be read: {_words(error)}")
+            found.problems.append(f"{name!r} cannot be read: {words_of(error)}")
     if not inputs:
         found.problems.append("no input was named; name a file, a folder, a pattern or a list of paths")
     found.problems += _repetitions(found.files)
@@ -110,7 +112,7 @@ def open_source(path: str, *, storage_options: Mapping[str, Any]) -> BinaryIO:
 
 def _look_up(name: str, found: _Findings, base_url: str | None, options: Mapping[str, Any]) -> None:
     """Adds what one input names."""
-    address = _address(name)
+    address = address_of(name)
     store, path = store_of(address, options)
     store.invalidate_cache()
     try:
@@ -136,20 +138,30 @@ def _look_up(name: str, found: _Findings, base_url: str | None, options: Mapping
 
 
 def _search(place: str, store: Any, path: str, found: _Findings) -> None:
-    """Adds the archives below a folder, and the other files as skipped."""
+    """Adds the archives below a folder, or the pools of one without archives, and the other files as skipped."""
     entries = {
         _like(store, place, below): info.get("size")
         for below, info in store.find(path, detail=True).items()
         if not below.endswith("/")  # an empty object that stands for a folder
     }
-    archives = [SourceFile(below, size) for below, size in sorted(entries.items()) if ARCHIVE.search(below)]
-    if not archives:
+    archives, pools = ({below for below in entries if is_one(below)} for is_one in (ARCHIVE.search, _is_pool))
+    taken = archives or pools
+    if not taken:
         found.problems.append(
-            f"the folder {place!r} holds no archive, but {len(entries)} other files; "
-            "expected names that end in .warc, .arc, .wet or .wat, or these with .gz, .zst or .lz4"
+            f"the folder {place!r} holds no archive or pool, but {len(entries)} other files; expected names that end "
+            "in .warc, .arc, .wet or .wat, or so with .gz, .zst or .lz4; or in .jsonl, or so with .gz, .zst or .zstd"
         )
-    found.files += archives
-    found.skipped += sorted(below for below in entries if not ARCHIVE.search(below))
+    found.files += [SourceFile(below, entries[below]) for below in sorted(taken)]
+    found.skipped += sorted(entries.keys() - taken)
+
+
+def _is_pool(name: str) -> bool:
+    """Whether a search of a folder without archives takes a file.
+
+    >>> _is_pool("a/b.jsonl.zst"), _is_pool("stats/b_stats.jsonl"), _is_pool("a/b.warc.gz")
+    (True, False, False)
+    """
+    return bool(POOL.search(name) and not STATISTICS.search(name))
 
 
 def _read_list(place: str, content: bytes, found: _Findings, base_url: str | None, options: Mapping[str, Any]) -> None:
@@ -163,7 +175,7 @@ def _read_list(place: str, content: bytes, found: _Findings, base_url: str | Non
         # A list from elsewhere has no business with the files of this machine.
         found.problems.append(f"the list {place!r} is remote, but names local files")
         return
-    addresses = [_address(_joined(entry, place, base_url)) for entry in entries]
+    addresses = [address_of(_joined(entry, place, base_url)) for entry in entries]
     # One file of each scheme shows whether the package that reads them is there.
     for address in {scheme_of(address): address for address in addresses}.values():
         store_of(address, options)
@@ -198,10 +210,10 @@ def _joined(entry: str, list_place: str, base_url: str | None) -> str:
     return f"{base_url.rstrip('/')}/{entry}"
 
 
-def _address(name: str) -> str:
+def address_of(name: str) -> str:
     """The one way in which a file is written: a local absolute path, or a URL.
 
-    >>> _address("s3a://bucket/a.warc.gz"), _address("HTTP://host/a.warc"), _address("file:///data/a%20b.warc")
+    >>> address_of("s3a://bucket/a.warc.gz"), address_of("HTTP://host/a.warc"), address_of("file:///data/a%20b.warc")
     ('s3://bucket/a.warc.gz', 'http://host/a.warc', '/data/a b.warc')
     """
     if name.startswith("file:/"):
@@ -246,7 +258,7 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
     return ", ".join(names[:limit]) + more
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """An error of a file system, and what to do about the usual ones."""
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):

@@ -16,6 +16,7 @@ GZIP, ZSTD, LZ4 = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 READ_BYTES = 1 << 18  # what is asked of the file at once
 _INPUT_BYTES = 1 << 15  # what is handed to inflate at once: most members whole, and little to hand back
 _OUTPUT_BYTES = 1 << 20  # the most that one step of a decompressor may give: a bomb comes in steps
+_STEP_BYTES = 1 << 12  # what fastwarc's decoders are asked for at once: that much they lose where their bytes end early
 HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged one to read its header
 _LONGEST_MAGIC = 7
 
@@ -172,11 +173,21 @@ def read_lz4(raw: RawBytes) -> Iterator[bytes]:
 
 def _read_frame(name: str, reader: Callable, pieces: Iterator[bytes]) -> Iterator[bytes]:
     frame = _Frame(pieces)
+    steps: list[bytes] = []
     try:
         opened = reader(frame)
-        while piece := opened.read(_OUTPUT_BYTES):
-            yield piece
-    except OSError as error:
+        while step := opened.read(_STEP_BYTES):
+            steps.append(step)
+            if len(steps) * _STEP_BYTES >= _OUTPUT_BYTES:
+                yield b"".join(steps)
+                steps.clear()
+        if steps:
+            yield b"".join(steps)
+    except (Damaged, OSError) as error:
+        if steps:
+            yield b"".join(steps)
+        if isinstance(error, Damaged):
+            raise
         # fastwarc says OSError for a broken frame; what the file itself raised is not the frame's fault.
         if frame.error is not None:
             raise frame.error from None

@@ -26,6 +26,8 @@ BAD_ENCODING = "bad_encoding"
 """Fault kind: the payload is not in the content or transfer coding that its header claims."""
 TOO_LARGE = "too_large"
 """Fault kind: the page is larger than the limit."""
+CHARSET = "charset"
+"""Fault kind: the page's bytes are no text in the charset that the recipe decodes, or a pool's line none in UTF-8."""
 
 KINDS = (NOT_AN_ARCHIVE, TRUNCATED, UNREADABLE, BAD_HEADER, BAD_HTTP, BAD_ENCODING, TOO_LARGE)
 

@@ -1,4 +1,4 @@
-"""An open archive file -> batches of documents, faults and, last, the file's own tally."""
+"""An open archive or pool -> batches of documents, faults and, last, the file's own tally."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,14 +9,13 @@ from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
 from dclm_spark.kernels.html import decode, extract
-from dclm_spark.kernels.outcomes import Fault, Page, Skip
+from dclm_spark.kernels.outcomes import CHARSET, Fault, Page, Skip
+from dclm_spark.kernels.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.warc import read_archive
 from dclm_spark.recipes import Extraction
 
 STAGE = "documents"
 
-CHARSET = "charset"
-"""Fault kind: the page's bytes are no text in the charset that the recipe decodes."""
 EXTRACTION = "extraction"
 """Fault kind: the extractor failed on the page."""
 MISSING = "missing"
@@ -37,7 +36,7 @@ BATCH_ROWS = 2_000
 
 
 def document_id(path: str, page: Page) -> str:
-    """A document's id: the 128-bit xxh3 hash, as 32 hex letters, of file base name, offset and WARC-Record-ID.
+    """The id of an archive's document: the 128-bit xxh3 hash, as 32 hex letters, of file name, offset, WARC-Record-ID.
 
     The file's folder is left out, so that the same file in another bucket gives the same ids. A record without an id
     (ARC) is known by its URL and date instead.
@@ -48,11 +47,11 @@ def document_id(path: str, page: Page) -> str:
 
 
 def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction) -> Iterator[pa.RecordBatch]:
-    """The records of one archive file as batches of `SCHEMA`; each record is one row or one count of the last row.
+    """The records of one file as batches of `SCHEMA`; each record is one row or one count of the last row.
 
     Args:
         stream: The open file, seekable.
-        path: The file as the input named it.
+        path: The file as the input named it; its name says whether it is a pool or an archive.
         dump: The dump it belongs to.
         extraction: The recipe's part.
 
@@ -61,7 +60,7 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     rows = _Rows()
     counts = Counter()
     skips = Counter()
-    for record in _records(stream, extraction):
+    for record in _records(stream, path, extraction):
         if isinstance(record, Skip):
             skips[record.reason] += 1
             continue
@@ -83,8 +82,11 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     yield rows.take()
 
 
-def _records(stream: BinaryIO, extraction: Extraction) -> Iterator[Page | Fault | Skip]:
+def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Page | Line | Fault | Skip]:
     try:
+        if is_pool(path):
+            yield from read_pool(stream, path=path, max_line_bytes=extraction.max_page_bytes)
+            return
         yield from read_archive(
             stream,
             max_page_bytes=extraction.max_page_bytes,
@@ -110,9 +112,11 @@ def unreadable_file(path: str, dump: str, kind: str, message: str) -> pa.RecordB
     return rows.take()
 
 
-def _row(record: Page | Fault, path: str, dump: str, extraction: Extraction) -> dict[str, Any]:
+def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extraction) -> dict[str, Any]:
     if isinstance(record, Fault):
         return _fault_row(record, path, dump)
+    if isinstance(record, Line):
+        return _line_row(record, path, dump)
 
     def fault(kind: str, message: str) -> dict[str, Any]:
         return _fault_row(Fault(record.offset, record.record_id, record.url, kind, message), path, dump)
@@ -142,6 +146,20 @@ def _row(record: Page | Fault, path: str, dump: str, extraction: Extraction) -> 
     }
 
 
+def _line_row(line: Line, path: str, dump: str) -> dict[str, Any]:
+    return {
+        "doc_id": line.doc_id,
+        "dump": dump,
+        "url": line.url,
+        "fetched_at": line.fetched_at,
+        "warc_path": path,
+        "warc_offset": line.offset,
+        "warc_record_id": line.record_id,
+        "text": line.text,
+        "metadata": line.metadata,
+    }
+
+
 def _fault_row(fault: Fault, path: str, dump: str) -> dict[str, Any]:
     return {
         "dump": dump,
@@ -164,7 +182,7 @@ class _Rows:
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        self._chars += len(row.get("text") or "")
+        self._chars += len(row.get("text") or "") + len(row.get("metadata") or "")
 
     def is_full(self) -> bool:
         return self._chars >= BATCH_BYTES or len(self._rows) >= BATCH_ROWS

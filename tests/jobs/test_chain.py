@@ -273,7 +273,7 @@ def test_an_input_that_names_no_files_is_refused(inputs, tmp_path):
     for named, said in [
         ((), "no input was named"),
         ((tmp_path / "absent.warc.gz",), "absent.warc.gz' does not exist"),
-        ((tmp_path / "notes",), "holds no archive, but 1 other files"),
+        ((tmp_path / "notes",), "holds no archive or pool, but 1 other files"),
         ((tmp_path / "list.txt",), "list.txt' is empty"),
         ((inputs, inputs / "file-0.warc.gz"), "file-0.warc.gz"),
     ]:

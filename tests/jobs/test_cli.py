@@ -24,7 +24,7 @@ from tests.chains import DUMP, LARGE, RECIPE, SHORT, STRICTER, write_dump
 from tests.tables import content, read, version
 
 KEPT = "http://long.org/0"
-COMMANDS = ("run", "documents", "annotated", "filtered", "funnel", "explain", "maintain", "recipe")
+COMMANDS = ("run", "documents", "annotated", "filtered", "funnel", "explain", "export", "maintain", "recipe")
 
 
 class Said(NamedTuple):

@@ -100,7 +100,7 @@ def test_all_problems_at_once(folder):
     )  # fmt: skip
     for problem, said in zip(
         found,
-        ["does not exist", "matches no file", "holds no archive, but 1 other", "is empty", "BadGzipFile",
+        ["does not exist", "matches no file", "holds no archive or pool, but 1 other", "is empty", "BadGzipFile",
          "Protocol not known: nope", f"more than once, each may be read once: {folder}/a.warc (2 times)"],
         strict=True,
     ):  # fmt: skip

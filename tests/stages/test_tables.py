@@ -29,7 +29,7 @@ def place(request, spark, tmp_path):
 def documents(spark, dump: str, *ids: str):
     """A row of `documents` each id."""
     rows = [
-        (id_, dump, f"http://{id_}", FETCHED_AT, 200, "text/html", "utf-8", 9, "a.warc", 0, None, f"Text {id_}.")
+        (id_, dump, f"http://{id_}", FETCHED_AT, 200, "text/html", "utf-8", 9, "a.warc", 0, None, f"Text {id_}.", None)
         for id_ in ids
     ]
     return spark.createDataFrame(rows, schemas.spark_schema(schemas.DOCUMENTS))
