@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 BLOCK = re.compile(r"<!-- ([^>\n]*) -->\n+```(\w+)\n(.*?)```", re.DOTALL)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
-REASONS = {"needs a bucket", "needs a cluster", "needs a page"}
+REASONS = {"needs a bucket", "needs a cluster", "needs a page", "needs a checkout of DCLM"}
 
 
 @pytest.fixture(scope="module")
