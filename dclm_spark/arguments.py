@@ -84,10 +84,11 @@ another warehouse borrowed as --upstream is not known here, and stays for --reta
 """,
     "recipe": """\
 Example:
-  dclm-spark recipe --recipe dclm_baseline > mine.json
+  dclm-spark recipe --hard-words banned.txt show dclm_baseline > mine.json
+  dclm-spark recipe diff dclm_baseline mine.json
 
   What DCLM's code does under one of its configurations; steps that have no counterpart are named:
-  dclm-spark recipe --recipe dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
+  dclm-spark recipe show dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
 """,
 }
 
@@ -184,8 +185,9 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     maintain.add_argument(
         "--retain-hours", type=_whole(0), default=168, help="keep all versions younger than this (%(default)s)"
     )
-    recipe = command("recipe", "print a recipe as JSON: the file to start one's own from", _recipe_options)
-    recipe.set_defaults(json=False)
+    recipe = command("recipe", "print a recipe as JSON, or say where two differ", _recipe_options)
+    recipe.add_argument("action", nargs="?", choices=("show", "diff"), default="show", help="what to do (%(default)s)")
+    recipe.add_argument("names", nargs="*", metavar="RECIPE", help="one to show, two to compare")
     return parser
 
 

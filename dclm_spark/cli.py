@@ -201,7 +201,19 @@ def _maintain(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _show_recipe(arguments: argparse.Namespace) -> tuple[Any, str]:
-    loaded = json.loads(recipe_json.canonical_json(_recipe(arguments)))
+    names = arguments.names or [arguments.recipe]
+    expected = 1 if arguments.action == "show" else 2
+    if len(names) != expected:
+        raise InputError(
+            [f"recipe {arguments.action} takes {expected} of them, found {len(names)}: {', '.join(names)}"]
+        )
+    found = [_recipe(arguments, name) for name in names]
+    if arguments.action == "diff":
+        rows = recipe_json.differences(*found)
+        answer = [dict(zip(("field", "one", "other"), row, strict=True)) for row in rows]
+        lines = [f"{field}: {json.dumps(one)} -> {json.dumps(other)}" for field, one, other in rows]
+        return answer, "\n".join(lines) or "the same"
+    loaded = json.loads(recipe_json.canonical_json(found[0]))
     return loaded, json.dumps(loaded, indent=2, ensure_ascii=False)
 
 
@@ -216,9 +228,9 @@ def _warehouse(arguments: argparse.Namespace, location: str):
     return Warehouse(get_session(master=arguments.master, remote=arguments.remote, config=config), location)
 
 
-def _recipe(arguments: argparse.Namespace) -> Recipe:
+def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
     return recipe_files.load_recipe(
-        arguments.recipe,
+        name or arguments.recipe,
         words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words")},
         banned_domains=arguments.banned_domains,
         language_model=arguments.language_model,

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
@@ -25,6 +25,38 @@ def canonical_json(value: Any) -> str:
         return int(item) if isinstance(item, float) and item.is_integer() else item
 
     return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
+
+
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
+    """Where two recipes differ: the field, its value in the one and in the other, null where it has none.
+
+    A bound is found by its signal, so that one more is one difference; their order is one of its own.
+
+    >>> from dclm_spark.recipes import DCLM_BASELINE, Bound
+    >>> longer = dataclasses.replace(DCLM_BASELINE, bounds=(Bound("quality.n_words", at_least=80),))
+    >>> differences(DCLM_BASELINE, longer)[-2:]
+    [('bounds.quality.n_words.at_least', 50, 80), ('bounds.quality.n_words.at_most', 100000, None)]
+    """
+    left, right = (dict(_leaves(json.loads(canonical_json(recipe)))) for recipe in (one, other))
+    return [
+        (name, left.get(name), right.get(name))
+        for name in sorted(left.keys() | right.keys())
+        if left.get(name) != right.get(name)
+    ]
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """The plain values of a recipe's JSON, each with its path."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and "signal" in value[0]:
+        yield f"{name} (order)", [entry["signal"] for entry in value]
+        value = {entry["signal"]: {key: limit for key, limit in entry.items() if key != "signal"} for entry in value}
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        value = {str(number): entry for number, entry in enumerate(value, 1)}
+    if not isinstance(value, dict):
+        yield name, value
+        return
+    for key, entry in value.items():
+        yield from _leaves(entry, f"{name}.{key}" if name else key)
 
 
 def recipe_hash(value: Any) -> str:

@@ -10,8 +10,16 @@ from warcio.warcwriter import WARCWriter
 ENGLISH = (
     "The harbour of the old town lies to the west of the hills, and the road that leads to it has been there for "
     "longer than anybody can remember. People have come with their boats to sell what they have caught, to mend the "
-    "nets, and to talk of the weather that will be coming in from the sea in the days ahead of them. "
+    "nets, and to talk of the weather that will be coming in from the sea in the days ahead of them. Nobody keeps a "
+    "count of the sails, yet every child could tell you which belong to whom, how many hands a crew should number, "
+    "where each keel was laid and what became of those that never returned. On market days a bell rings at noon; the "
+    "baker closes his shutters, two clerks carry out a table, and whoever owes money for salt or rope is expected to "
+    "settle before evening. Strangers find this custom odd. They ask why such debts are not written down, and receive "
+    "an answer that seems to please everyone but themselves: paper gets wet, while neighbours stay. In winter most of "
+    "these quays lie empty, snow covers both cranes, and only one lamp burns late, since its owner, an old pilot with "
+    "bad knees, reads aloud from his journals to anyone who brings firewood. "
 )
+"""Prose in which no five words come again in the same order."""
 
 
 def html(body: str, *, title: str = "A page") -> bytes:

@@ -214,6 +214,7 @@ def test_explain_a_page_in_hand(place):
     assert said.out.splitlines()[0] == KEPT and "  kept by recipe dclm_baseline" in said.out
     page.write_bytes(html("<p>The harbour of the old town lies to the west of the hills.</p>"))
     (answer,) = json.loads(dclm("explain", "--html", page, "--json").out)
+    assert answer["lines"] == []
     assert (answer["removed_by"], answer["url"], answer["html_bytes"]) == (
         "quality.n_words",
         None,
@@ -265,6 +266,43 @@ def test_recipe_prints_what_recipe_reads(place):
     (place / "words.txt").write_text("casino\npoker\n")
     said = json.loads(dclm("recipe", "--hard-words", place / "words.txt", "--max-fault-share", 0.2, "--json").out)
     assert (said["annotation"]["hard_words"], said["max_fault_share"]) == (["casino", "poker"], 0.2)
+
+
+def test_recipes_are_shown_and_compared(place):
+    tested, stricter = (str(place / f"{recipe.name}.json") for recipe in (RECIPE, STRICTER))
+    assert dclm("recipe", "show", tested).out == dclm("recipe", "--recipe", tested).out
+    said = dclm("recipe", "diff", tested, stricter).out.splitlines()
+    assert said == ["bounds.quality.n_words.at_least: 50 -> 115", 'name: "tested" -> "stricter"']
+    assert dclm("recipe", "diff", tested, tested).out == "the same\n"
+    for wrong in (("diff", tested), ("show", tested, stricter)):
+        assert dclm("recipe", *wrong).status == 2
+
+
+def test_what_another_bound_would_keep(lake, place, tmp_path):
+    (entry,) = json.loads(dclm("funnel", "--warehouse", lake, "--what-if", "quality.n_words=115", "--json").out)
+    assert entry["filtered"] == {"now": 8, "what_if": 5, "lost": 3, "gained": 0}
+    by_signal = {rule["signal"]: (rule["now"], rule["what_if"]) for rule in entry["removed"]}
+    assert by_signal["quality.n_words"] == (1, 4)
+    # It is what the recipe with that bound keeps.
+    ablation = tmp_path / "ablation"
+    dclm("run", *what(place, ablation, recipe="stricter"), "--upstream", lake)
+    assert len(read(ablation, "filtered")) == 5
+    changes = ("quality.n_words=none", "language.p_target>=0", "urls.n_strict_words<=3", "quality.n_lines<=0")
+    words = dclm("funnel", "--warehouse", lake, "--dump", DUMP, "--what-if", *changes).out
+    assert "no bound" in words and words.splitlines()[-1].split()[:3] == ["filtered", "8", "0"]
+
+
+def test_a_change_that_is_none_is_named(lake):
+    changes = (
+        "n_words=3",
+        "quality.n_words=many",
+        "quality.n_syllables=3",
+        "quality.n_lines=3",
+        "quality.n_words>=1e9",
+    )
+    said = dclm("funnel", "--warehouse", lake, "--what-if", *changes)
+    assert said.status == 2 and len(said.err.splitlines()) == len(changes)
+    assert dclm("funnel", "--warehouse", lake, "--dump", "other", "--what-if", "quality.n_words=3").status == 2
 
 
 # -- what can go wrong ------------------------------------------------------------------------------------------------
