@@ -11,12 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.kernels.counters import counted_set, is_counter
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.phrases import Phrases, encode_phrases, is_phrase_at
-from dclm_spark.kernels.terms import TermSet, contains, term_set
 from dclm_spark.kernels.unicode import (
-    IS_ALNUM,
-    IS_DECIMAL,
     IS_DIGIT,
     IS_SPACE,
     IS_UPPER,
@@ -24,7 +22,6 @@ from dclm_spark.kernels.unicode import (
     char_tables,
     decode,
     encode,
-    lower_of,
     string_array,
     utf8_buffers,
 )
@@ -39,13 +36,7 @@ _LOCATIONS = {"any": _ANY, "start": _START, "end": _END}
 
 _REMOVED, _CUT, _WORDS_BEFORE, _WORDS_AFTER, _N_COUNTS = range(5)
 
-_NEWLINE, _UNDERSCORE, _COMMA, _FULL_STOP = map(ord, "\n_,.")
-_MULTIPLIERS = tuple(map(ord, "kKmMbB\u212a"))  # the last is the Kelvin sign: its lower case is a k
-# What counter_line_modifier counts.
-_COUNTED = (
-    *("likes", "shares", "comments", "retweets", "reposts", "quotes", "bookmarks", "upvotes", "downvotes"),
-    *("downloads", "views", "followers"),
-)
+_NEWLINE = ord("\n")
 
 
 class _Rules(NamedTuple):
@@ -81,7 +72,7 @@ def correct_lines(text: pa.Array, *, rules: tuple[LineRule, ...]) -> tuple[pa.Ar
     if not rules:
         return text, pa.nulls(len(text), LINES_TYPE)
     data, offsets = utf8_buffers(text)
-    corrected, new_offsets, counts = _correct_rows(data, offsets, char_tables(), _encode_rules(rules), _counted_set())
+    corrected, new_offsets, counts = _correct_rows(data, offsets, char_tables(), _encode_rules(rules), counted_set())
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     before, after = counts[:, _WORDS_BEFORE], counts[:, _WORDS_AFTER]
     share = np.divide(before - after, before, out=np.ones(len(text)), where=before != 0)
@@ -108,11 +99,6 @@ def _encode_rules(rules: tuple[LineRule, ...]) -> _Rules:
     types = (np.int64, np.float64, np.float64, np.int64, np.bool_)
     columns = (np.array(column, dtype=type_) for column, type_ in zip(zip(*rows, strict=True), types, strict=True))
     return _Rules(*columns, encode_phrases(phrases))
-
-
-@functools.cache
-def _counted_set() -> TermSet:
-    return term_set(_COUNTED)
 
 
 @kernel
@@ -229,50 +215,12 @@ def _measure(points, flags, start, stop, kind, tables, counted):
     if kind == _WORDS:
         return float(count_split(flags[start:stop], stop - start))
     if kind == _COUNTER:
-        return 1.0 if _is_counter(points, flags, start, stop, tables, counted) else 0.0
+        return 1.0 if is_counter(points, flags, start, stop, tables, counted) else 0.0
     wanted = IS_UPPER if kind == _UPPER else IS_DIGIT
     n_found = 0
     for at in range(start, stop):
         n_found += flags[at] & wanted != 0
     return n_found / (stop - start)
-
-
-@helper
-def _is_counter(points, flags, start, stop, tables, counted):
-    r"""Whether the line in lower case is of DCLM's form ^\W*\d[,.\d]*[kmb]?\s+(likes|views|...)\W*$."""
-    at = _skip_non_word(points, flags, start, stop)
-    if at == stop or not flags[at] & IS_DECIMAL:
-        return False
-    while at < stop and (flags[at] & IS_DECIMAL or points[at] in (_COMMA, _FULL_STOP)):
-        at += 1
-    if at < stop and points[at] in _MULTIPLIERS:
-        at += 1
-    gap = at
-    while at < stop and flags[at] & IS_SPACE:
-        at += 1
-    word = at
-    lowered = np.empty(counted.longest, dtype=np.int32)
-    while at < stop and _is_word(points, flags, at):
-        if at - word == len(lowered):
-            return False
-        lowered[at - word] = lower_of(points[at], tables.blocks, tables.lower)
-        at += 1
-    if word == gap or not contains(counted.slots, counted.points, counted.starts, lowered, at - word):
-        return False
-    return _skip_non_word(points, flags, at, stop) == stop
-
-
-@helper
-def _is_word(points, flags, at):
-    r"""Whether `re`'s \w matches the character."""
-    return flags[at] & IS_ALNUM != 0 or points[at] == _UNDERSCORE
-
-
-@helper
-def _skip_non_word(points, flags, at, stop):
-    while at < stop and not _is_word(points, flags, at):
-        at += 1
-    return at
 
 
 @helper
