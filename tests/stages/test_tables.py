@@ -145,11 +145,12 @@ def test_a_later_signal_joins_its_group(place):
     make_older(place, "annotated", {"quality": schemas.spark_type(pa.struct(fewer))})
 
     def annotated(dump: str, quality: tuple, type_: str):
-        row = (f"doc-{dump}", dump, None, None, None, quality, "Text.")
+        given = {"doc_id": f"doc-{dump}", "dump": dump, "quality": quality, "text": "Text."}
+        row = tuple(given.get(name) for name in schemas.ANNOTATED.names)
         types = {field.name: schemas.spark_type(field.type) for field in schemas.ANNOTATED} | {"quality": type_}
         return place.spark.createDataFrame([row], ", ".join(f"{name} {kind}" for name, kind in types.items()))
 
-    values = tuple(float(i) if pa.types.is_floating(field.type) else i for i, field in enumerate(fewer))
+    values = tuple(4.0 if pa.types.is_floating(field.type) else 4 for field in fewer)
     annotated("A", values, schemas.spark_type(pa.struct(fewer))).writeTo(place.name("annotated")).append()
     place.prepare("annotated")
     place.replace(
