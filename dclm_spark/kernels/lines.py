@@ -23,6 +23,7 @@ from dclm_spark.kernels.unicode import (
     decode,
     encode,
     string_array,
+    strip,
     utf8_buffers,
 )
 from dclm_spark.kernels.words import count_fasttext, count_split
@@ -202,10 +203,9 @@ def _strip(flags, starts, stops, n_lines):
     for line in range(first, n_lines):
         starts[line - first], stops[line - first] = starts[line], stops[line]
     n_lines -= first
-    while flags[starts[0]] & IS_SPACE:
-        starts[0] += 1
-    while flags[stops[n_lines - 1] - 1] & IS_SPACE:
-        stops[n_lines - 1] -= 1
+    last = n_lines - 1
+    starts[0], _ = strip(flags, starts[0], stops[0])
+    _, stops[last] = strip(flags, starts[last], stops[last])
     return n_lines
 
 

@@ -19,6 +19,7 @@ from dclm_spark.kernels.unicode import (
     char_room,
     char_tables,
     decode,
+    strip,
     utf8_buffers,
 )
 from dclm_spark.kernels.words import count_fasttext
@@ -147,11 +148,7 @@ def _count_lines(points, flags, n_chars, counts):
         stop = start
         while stop < n_chars and points[stop] != _NEWLINE:
             stop += 1
-        first, end = start, stop
-        while first < end and flags[first] & IS_SPACE:
-            first += 1
-        while end > first and flags[end - 1] & IS_SPACE:
-            end -= 1
+        first, end = strip(flags, start, stop)
         if first < end:
             counts[_LINES] += 1
             counts[_BULLET_LINES] += points[first] in _BULLETS

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.unicode import IS_SPACE, char_room, char_tables, decode, utf8_buffers
+from dclm_spark.kernels.unicode import char_room, char_tables, decode, strip, utf8_buffers
 from dclm_spark.kernels.words import fill_word_bounds
 
 REPETITION_TYPE = schemas.REPETITION
@@ -91,11 +91,7 @@ def _fill_segments(points, flags, n_chars, n_newlines, starts, ends):
         while stop < n_chars and run < n_newlines:
             run = run + 1 if points[stop] == _NEWLINE else 0
             stop += 1
-        first, end = start, stop
-        while first < end and flags[first] & IS_SPACE:
-            first += 1
-        while end > first and flags[end - 1] & IS_SPACE:
-            end -= 1
+        first, end = strip(flags, start, stop)
         if first < end:
             starts[n_segments] = first
             ends[n_segments] = end

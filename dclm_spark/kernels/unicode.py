@@ -182,6 +182,16 @@ def char_room(offsets):
 
 
 @helper
+def strip(flags, start, stop):
+    """Where the characters from `start` to `stop` begin and end without the white space around them, as str.strip."""
+    while start < stop and flags[start] & IS_SPACE:
+        start += 1
+    while stop > start and flags[stop - 1] & IS_SPACE:
+        stop -= 1
+    return start, stop
+
+
+@helper
 def start_of_char_before(text, at, first):
     """The byte at which the character that ends just before byte `at` starts; `first` is the text's first byte."""
     at -= 1

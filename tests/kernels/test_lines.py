@@ -191,16 +191,10 @@ def test_rules_that_say_nothing_are_named():
 
 @pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", " ", "1 ", "items in cart", "3 likes\n", "日", "HOME\nx y\n"])
 def test_time_is_linear(unit):
-    def seconds(text: str) -> float:
-        batch = pa.array([text])
-        times = []
-        for _ in range(3):
-            began = time.perf_counter()
-            correct_lines(batch, rules=FIXED)
-            times.append(time.perf_counter() - began)
-        return min(times)
-
-    seconds(unit)
-    small = unit * (20_000 // len(unit))
-    # Ten times as much as linear: what this guards against is quadratic, ten thousand times.
-    assert seconds(small * 100) < 1000 * max(seconds(small), 1e-4)
+    for n_chars in (100, 3_000_000):  # the first compiles
+        text = pa.array([unit * (n_chars // len(unit))])
+        began = time.process_time()
+        correct_lines(text, rules=FIXED)
+        seconds = time.process_time() - began
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert seconds < 5
