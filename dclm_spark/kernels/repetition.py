@@ -50,7 +50,7 @@ def measure_repetition(text: pa.Array) -> pa.StructArray:
     results = _measure_rows(data, offsets, char_tables())
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     arrays = [
-        pa.array(column.astype(field.type.to_pandas_dtype()), mask=is_null)
+        pa.array(column, mask=is_null).cast(field.type)
         for field, column in zip(REPETITION_TYPE, results.T, strict=True)
     ]
     return pa.StructArray.from_arrays(arrays, fields=list(REPETITION_TYPE), mask=pa.array(is_null))
