@@ -51,6 +51,36 @@ class DomainList:
 
 
 @dataclass(frozen=True)
+class C4Lines:
+    """C4's rules of lines (Raffel et al. 2020, section 2.2), as datatrove's `C4QualityFilter` has them.
+
+    Args:
+        cleans_text: The lines go from the text; else they are only counted.
+        max_word_chars: A line with a longer word goes; null looks at no word.
+        removes_citations: `[1]`, `[edit]` and `[citation needed]` are cut from lines.
+        needs_end_mark: A line that ends in none of `.?!"'`, or in an ellipsis, goes.
+        min_words: A line of fewer words, between white space, goes.
+        code_phrases: A line that says one of these, in any case, goes before curly brackets are looked for.
+        policy_phrases: The same, after they are.
+    """
+
+    cleans_text: bool = False
+    max_word_chars: int | None = 1000
+    removes_citations: bool = True
+    needs_end_mark: bool = True
+    min_words: int = 3
+    code_phrases: tuple[str, ...] = ("javascript",)
+    policy_phrases: tuple[str, ...] = (
+        "terms of use",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+    )
+
+
+@dataclass(frozen=True)
 class Annotation:
     """How a document is corrected and measured: the part of a recipe that `annotated` takes.
 
@@ -70,6 +100,13 @@ class Annotation:
         hard_words: Banned in a URL as a word of its own.
         soft_words: Banned in a URL where two distinct ones meet.
         line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
+        tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (those of spaCy's English tokenizer, which
+            datatrove counts), or `uax29` (UAX #29 segments that are not white space; in scripts without spaces each
+            character is one).
+        reading: How those three groups are measured: `faithful` to datatrove's code, mistakes included, or `fixed`.
+        c4: Rules of lines for `c4`.
+        bad_words: Words and phrases for `c4.n_bad_words`. Null measures nothing.
+        short_line_chars: The longest line that is short to `fineweb.frac_short_lines`.
     """
 
     url_removal: str = "fixed"
@@ -84,6 +121,11 @@ class Annotation:
     hard_words: tuple[str, ...] | None = None
     soft_words: tuple[str, ...] | None = None
     line_rules: tuple[LineRule, ...] = ()
+    tokens: str = "spacy_en"
+    reading: str = "fixed"
+    c4: C4Lines = C4Lines()
+    bad_words: tuple[str, ...] | None = None
+    short_line_chars: int = 30
 
 
 @dataclass(frozen=True)
@@ -123,6 +165,10 @@ class Recipe:
             )
         if annotation.domain_match not in ("fixed", "faithful"):
             found.append(f"annotation.domain_match is {annotation.domain_match!r}; expected 'fixed' or 'faithful'")
+        if annotation.tokens not in ("spacy_en", "uax29"):
+            found.append(f"annotation.tokens is {annotation.tokens!r}; expected 'spacy_en' or 'uax29'")
+        if annotation.reading not in ("fixed", "faithful"):
+            found.append(f"annotation.reading is {annotation.reading!r}; expected 'fixed' or 'faithful'")
         if annotation.max_newlines is not None and annotation.max_newlines < 1:
             found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
         if not annotation.languages:

@@ -64,6 +64,45 @@ REPETITION = pa.struct(
     ]
 )
 
+# Gopher's rules as datatrove reads them. Tokens are those of `annotation.tokens`, punctuation marks among them.
+GOPHER = pa.struct(
+    [
+        pa.field("n_tokens", pa.int32()),
+        pa.field("n_words", pa.int32()),  # tokens that are more than punctuation
+        pa.field("mean_word_chars", pa.float64()),  # null without words
+        pa.field("hashes_per_token", pa.float64()),  # this and all shares below: null where there is nothing to share
+        pa.field("ellipses_per_token", pa.float64()),
+        pa.field("frac_bullet_lines", pa.float64()),
+        pa.field("frac_ellipsis_lines", pa.float64()),
+        pa.field("frac_tokens_with_letter", pa.float64()),
+        pa.field("n_stop_words", pa.int32()),  # distinct words, not occurrences
+        *(field for field in REPETITION if field.name.startswith("frac_")),  # only the second and later copies count
+    ]
+)
+
+# C4's rules as datatrove reads them: lines that go, and what the others hold.
+C4 = pa.struct(
+    [
+        pa.field("n_lines_removed", pa.int32()),
+        pa.field("n_sentences", pa.int32()),  # of the lines that stay
+        pa.field("n_lorem_ipsum", pa.int32()),  # lines that say it, of those that no rule before has removed
+        pa.field("n_curly_brackets", pa.int32()),  # lines with "{", of those that no rule before has removed
+        pa.field("n_bad_words", pa.int32()),  # of the whole text; null where the recipe has no such list
+        pa.field("n_long_lines", pa.int32()),  # of 200 characters or more, in the whole text
+    ]
+)
+
+# FineWeb's rules, measured on the text as `annotated` holds it.
+FINEWEB = pa.struct(
+    [
+        pa.field("n_lines", pa.int32()),  # lines that are not blank
+        pa.field("frac_punctuated_lines", pa.float64()),  # this and the next two: null without lines
+        pa.field("frac_short_lines", pa.float64()),
+        pa.field("frac_duplicate_line_chars", pa.float64()),
+        pa.field("newlines_per_token", pa.float64()),  # null without tokens
+    ]
+)
+
 # Null throughout where the recipe corrects no lines.
 LINES = pa.struct(
     [
@@ -79,6 +118,9 @@ SIGNAL_GROUPS: dict[str, pa.StructType] = {
     "quality": QUALITY,
     "repetition": REPETITION,
     "lines": LINES,
+    "gopher": GOPHER,
+    "c4": C4,
+    "fineweb": FINEWEB,
 }
 
 # -- tables -----------------------------------------------------------------------------------------------------------

@@ -35,6 +35,9 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.Reco
         "quality": measure_quality(text, stop_words=annotation.stop_words),
         "repetition": measure_repetition(text),
         "lines": lines,
+        "gopher": pa.nulls(len(text), schemas.GOPHER),
+        "c4": pa.nulls(len(text), schemas.C4),
+        "fineweb": pa.nulls(len(text), schemas.FINEWEB),
         "text": text_of_lines,
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)
