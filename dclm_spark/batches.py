@@ -1,6 +1,6 @@
 """The only user of `mapInArrow`: one pass over the rows, many kernels."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import itemgetter
@@ -49,13 +49,15 @@ def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile
         yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)
 
 
-def with_signals(documents: "DataFrame", *, annotation: Annotation, has_domain_key: bool = False) -> "DataFrame":
+def with_signals(
+    documents: "DataFrame", *, annotation: Annotation, groups: Sequence[str], has_domain_key: bool = False
+) -> "DataFrame":
     """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
     schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = annotate_batch(batch, annotation).columns
+            columns = annotate_batch(batch, annotation, groups).columns
             if has_domain_key:
                 columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
             yield pa.RecordBatch.from_arrays(columns, schema=schema)

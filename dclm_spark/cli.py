@@ -235,6 +235,7 @@ def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
         banned_domains=arguments.banned_domains,
         language_model=arguments.language_model,
         max_fault_share=arguments.max_fault_share,
+        all_signals=arguments.all_signals,
     )
 
 

@@ -19,6 +19,7 @@ def load_recipe(
     banned_domains: str | None = None,
     language_model: str | None = None,
     max_fault_share: float | None = None,
+    all_signals: bool = False,
 ) -> Recipe:
     """A recipe with what is given put in the place of its own.
 
@@ -28,6 +29,7 @@ def load_recipe(
         banned_domains: Path or URL of a list of domains.
         language_model: Path or URL of a fastText model.
         max_fault_share: Largest share of faults.
+        all_signals: Measure every signal group; else as the recipe says.
 
     Raises:
         RecipeError: There is no such recipe, or its file describes none.
@@ -39,7 +41,11 @@ def load_recipe(
         given["banned_domains"] = describe_domain_list(banned_domains)
     if language_model is not None:
         given["language_model"] = language_model
-    recipe = replace(recipe, annotation=replace(recipe.annotation, **given))
+    recipe = replace(
+        recipe,
+        annotation=replace(recipe.annotation, **given),
+        all_signals=all_signals or recipe.all_signals,
+    )
     return recipe if max_fault_share is None else replace(recipe, max_fault_share=max_fault_share)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dclm_spark import schemas
 from dclm_spark.rules import Bound, LineBound, LinePhrase, LineRule
 
 MIB = 1 << 20
@@ -91,7 +92,8 @@ class Annotation:
         language_model: `lid.176.ftz` (bundled), or a path or URL of any fastText language model.
         languages: Labels of the languages wanted, as the model names them.
         newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
-        stop_words: Words counted by `quality.n_stop_words`.
+        stop_words: Words counted by `n_stop_words` of `quality` and `gopher`.
+        stop_words_of: Language label -> the words counted in their place in pages of that language.
         banned_domains: The list for `urls.n_banned_domains`. Null measures nothing.
         domain_match: `fixed` bans a listed domain and all hosts below it; `faithful` takes "www" out of the URL's
             authority and compares the rest, as DCLM's `url_substring_filter` does, so that ports and what "www" leaves
@@ -115,6 +117,7 @@ class Annotation:
     languages: tuple[str, ...] = ("en",)
     newline: str = ""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    stop_words_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     banned_domains: DomainList | None = None
     domain_match: str = "fixed"
     strict_words: tuple[str, ...] | None = None
@@ -137,6 +140,7 @@ class Recipe:
         extraction: The part of `documents`.
         annotation: The part of `annotated`.
         bounds: The part of `filtered`: rules in the order in which a page meets them.
+        all_signals: Every signal group is measured; else those that bounds speak of, and `urls`.
         max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
             part of any stage: it changes no row.
     """
@@ -145,11 +149,23 @@ class Recipe:
     extraction: Extraction = Extraction()
     annotation: Annotation = Annotation()
     bounds: tuple[Bound, ...] = ()
+    all_signals: bool = False
     max_fault_share: float = 0.05
 
     def part(self, stage: str) -> Any:
         """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
         return {"documents": self.extraction, "annotated": self.annotation, "filtered": self.bounds}[stage]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The signal groups that `annotated` measures, in the order of its schema; the others are null there."""
+        if self.all_signals:
+            return tuple(schemas.SIGNAL_GROUPS)
+        # `filtered` carries the host of each page; a bound of one language asks for the page's.
+        needed = {"urls", *(bound.group for bound in self.bounds)}
+        if self.annotation.stop_words_of or any(bound.language for bound in self.bounds):
+            needed.add("language")
+        return tuple(group for group in schemas.SIGNAL_GROUPS if group in needed)
 
     def problems(self) -> list[str]:
         """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""

@@ -26,7 +26,7 @@ def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) 
         "url",
         F.col("urls.host").alias("host"),
         F.col("language.code").alias("language"),
-        F.col("quality.n_words").alias("n_words"),
+        F.coalesce("quality.n_words", "gopher.n_words", "repetition.n_words").alias("n_words"),
         "text",
         removed_by(recipe.bounds).alias("removed_by"),
         removed_value(recipe.bounds).alias("value"),
