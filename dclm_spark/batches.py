@@ -12,7 +12,7 @@ from dclm_spark import schemas
 from dclm_spark.kernels import pages, pools
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import Annotation, Extraction
+from dclm_spark.recipe import Annotation, Extraction
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -13,7 +13,7 @@ from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import FaultLimitError, InputError, WarehouseError
 from dclm_spark.ingest import Source
 from dclm_spark.job import Job
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, is_made_by, part_hash
 from dclm_spark.session import planned_for_python
 from dclm_spark.sources import Listing

@@ -13,7 +13,7 @@ from typing import Any
 from dclm_spark import recipe_files, recipe_json
 from dclm_spark.arguments import make_parser
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 EXIT_SPARK = 1
 EXIT_USAGE = 2

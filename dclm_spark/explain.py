@@ -12,7 +12,7 @@ from dclm_spark.kernels.domains import count_banned
 from dclm_spark.kernels.html import decode, extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import Annotation, Recipe
+from dclm_spark.recipe import Annotation, Recipe
 
 _MAX_SHOWN_LINES = 20
 

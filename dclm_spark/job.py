@@ -10,7 +10,7 @@ from dclm_spark.ingest import Source
 from dclm_spark.kernels.fasttext import check_model
 from dclm_spark.kernels.html import check_extractor
 from dclm_spark.progress import Progress
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, is_made_by, last_runs, part_hash
 from dclm_spark.sources import Listing, list_files
 from dclm_spark.tables import Warehouse, check_dump

@@ -9,7 +9,7 @@ from dclm_spark import recipe_json, recipes
 from dclm_spark.dclm_yaml import recipe_from_yaml
 from dclm_spark.domain_lists import describe_domain_list
 from dclm_spark.errors import InputError, RecipeError
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 
 def load_recipe(

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 
 def canonical_json(value: Any) -> str:
@@ -32,7 +32,8 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
 
     A bound is found by its signal and language, so that one more is one difference; their order is one of its own.
 
-    >>> from dclm_spark.recipes import DCLM_BASELINE, Bound
+    >>> from dclm_spark.rules import Bound
+    >>> from dclm_spark.recipes import DCLM_BASELINE
     >>> longer = dataclasses.replace(DCLM_BASELINE, bounds=(Bound("quality.n_words", at_least=80),))
     >>> [found for found in differences(DCLM_BASELINE, longer) if "n_words." in found[0]]
     [('bounds.quality.n_words.at_least', 50, 80), ('bounds.quality.n_words.at_most', 100000, None)]

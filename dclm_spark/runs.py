@@ -10,8 +10,8 @@ from typing import Any
 
 from dclm_spark import schemas
 from dclm_spark.kernels.fasttext import model_fingerprint
+from dclm_spark.recipe import Recipe
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
-from dclm_spark.recipes import Recipe
 from dclm_spark.tables import Warehouse, frame_of
 
 # What decides a row's bytes; their versions are recorded with each run.

@@ -6,8 +6,9 @@ import pytest
 
 from dclm_spark import recipes, schemas
 from dclm_spark.errors import RecipeError
+from dclm_spark.recipe import Extraction, Recipe
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
-from dclm_spark.recipes import DCLM_BASELINE, Extraction, Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
 from dclm_spark.runs import is_made_by, part_hash
 
@@ -44,6 +45,14 @@ def test_open_and_closed_limits(bound, breaking, kept):
     assert bound.breaks(breaking)
     assert not bound.breaks(kept)
     assert not bound.breaks(None)
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_each_recipe_has_its_twin(name):
+    recipe = recipes.RECIPES[name]
+    twin = recipes.RECIPES[name.removesuffix("_faithful") if name.endswith("_faithful") else f"{name}_faithful"]
+    # The twins differ in how things are read, never in the rules and their limits.
+    assert twin.bounds == recipe.bounds and twin != dataclasses.replace(recipe, name=twin.name)
 
 
 def test_a_recipe_measures_what_its_bounds_need():

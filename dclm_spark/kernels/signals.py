@@ -6,12 +6,13 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels.corrections import correct_text
+from dclm_spark.kernels.domains import count_excluded
 from dclm_spark.kernels.fasttext import identify_language
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.quality import measure_quality
 from dclm_spark.kernels.repetition import measure_repetition
 from dclm_spark.kernels.urls import measure_urls
-from dclm_spark.recipes import Annotation
+from dclm_spark.recipe import Annotation
 
 
 def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Sequence[str]) -> pa.RecordBatch:
@@ -35,7 +36,11 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
     }
     if "urls" in groups:
         columns["urls"] = measure_urls(
-            url, strict=annotation.strict_words, hard=annotation.hard_words, soft=annotation.soft_words
+            url,
+            strict=annotation.strict_words,
+            hard=annotation.hard_words,
+            soft=annotation.soft_words,
+            n_excluded_domains=count_excluded(url, annotation.excluded_domains, match=annotation.domain_match),
         )
     if "language" in groups:
         columns["language"] = identify_language(

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.batches import with_banning_domains, with_listed_domains, with_signals
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

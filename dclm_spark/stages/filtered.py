@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark.columns import removed_by, removed_detail, removed_value
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -83,6 +83,7 @@ def test_urls(rows):
         "n_strict_words": None,
         "n_hard_words": None,
         "n_soft_words": None,
+        "n_excluded_domains": 0,
     }
 
 

@@ -3,12 +3,13 @@
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {
-    "urls": ("example.org", "example.org", None, None, None, None),
+    "urls": ("example.org", "example.org", None, None, None, None, 0),
     "language": ("en", 0.9, 0.9),
     "quality": (100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
     "repetition": (100, *[0.0] * 13),
