@@ -1,5 +1,6 @@
 """The only user of `mapInArrow`: one pass over the rows, many kernels."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
@@ -12,6 +13,7 @@ from dclm_spark import schemas
 from dclm_spark.kernels import pages, pools
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.kernels.words import words_uax29
 from dclm_spark.recipe import Annotation, Extraction
 
 if TYPE_CHECKING:
@@ -65,6 +67,30 @@ def with_signals(
     # Only these columns travel to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
     return needed.mapInArrow(measure, schemas.spark_schema(schema))
+
+
+def with_word_counts(texts: "DataFrame") -> "DataFrame":
+    """Rows of `language`, `word` and `n` for rows of language and text: the words of some texts, in lower case.
+
+    A word comes once for each batch of texts that holds it. Words are those of UAX #29.
+    """
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            counted: Counter[tuple[str, str]] = Counter()
+            for language, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                counted.update((language, word) for word in words_uax29(text.lower()))
+            rows = [(language, word, n) for (language, word), n in counted.items()]
+            columns = zip(*rows, strict=True) if rows else ((), (), ())
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column, field.type) for column, field in zip(columns, _WORD_COUNTS, strict=True)],
+                schema=_WORD_COUNTS,
+            )
+
+    return texts.select("language", "text").mapInArrow(count, schemas.spark_schema(_WORD_COUNTS))
+
+
+_WORD_COUNTS = pa.schema([("language", pa.string()), ("word", pa.string()), ("n", pa.int64())])
 
 
 def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":

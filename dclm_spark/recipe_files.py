@@ -18,6 +18,7 @@ def load_recipe(
     words: Mapping[str, str | None] | None = None,
     banned_domains: str | None = None,
     language_model: str | None = None,
+    extractor: str | None = None,
     max_fault_share: float | None = None,
     all_signals: bool = False,
 ) -> Recipe:
@@ -28,6 +29,7 @@ def load_recipe(
         words: Field of `Annotation` -> path of a text file, one word a line.
         banned_domains: Path or URL of a list of domains.
         language_model: Path or URL of a fastText model.
+        extractor: `resiliparse` or `trafilatura`, with the options of the package's recipes.
         max_fault_share: Largest share of faults.
         all_signals: Measure every signal group; else as the recipe says.
 
@@ -41,6 +43,10 @@ def load_recipe(
         given["banned_domains"] = describe_domain_list(banned_domains)
     if language_model is not None:
         given["language_model"] = language_model
+    if extractor is not None:
+        options = {chosen.extraction.extractor: chosen.extraction.options for chosen in recipes.RECIPES.values()}
+        extraction = replace(recipe.extraction, extractor=extractor, options=options.get(extractor, {}))
+        recipe = replace(recipe, extraction=extraction)
     recipe = replace(
         recipe,
         annotation=replace(recipe.annotation, **given),

@@ -175,10 +175,33 @@ FINEWEB_FAITHFUL = Recipe(
 )
 """The same as datatrove's filters decide."""
 
+# FineWeb-2 (Penedo et al. 2025; fineweb-2-pipeline.py) takes no rule of C4's, no paragraphs, since trafilatura keeps
+# none, and no short lines. Its limits are one set a language, which `dclm-spark thresholds` derives; here FineWeb's.
+_FINEWEB2_BOUNDS = (
+    *_URLS,
+    Bound("language.p_target", above=0.65),
+    *_repetition("gopher", ("lines", 0.30)),
+    Bound("fineweb.n_lines", at_least=1),
+    Bound("fineweb.frac_punctuated_lines", at_least=0.12),
+    Bound("fineweb.frac_duplicate_line_chars", at_most=0.1),
+    Bound("fineweb.newlines_per_token", at_most=0.3),
+    *_GOPHER_QUALITY,
+)
+
+FINEWEB2 = Recipe(
+    "fineweb2", extraction=_FINEWEB_EXTRACTION, annotation=replace(_FIXED, tokens="uax29"), bounds=_FINEWEB2_BOUNDS
+)
+"""FineWeb-2's rules, for any language once `dclm-spark thresholds` has derived its limits and stop words. Tokens are
+those of UAX #29 in every language, where FineWeb-2 has a tokenizer for each."""
+
+FINEWEB2_FAITHFUL = replace(FINEWEB2, name="fineweb2_faithful", annotation=replace(_FAITHFUL, tokens="uax29"))
+"""The same with datatrove's mistakes."""
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         *(DCLM_BASELINE, DCLM_BASELINE_FAITHFUL, REFINEDWEB, REFINEDWEB_FAITHFUL),
-        *(GOPHER, GOPHER_FAITHFUL, C4, C4_FAITHFUL, FINEWEB, FINEWEB_FAITHFUL),
+        *(GOPHER, GOPHER_FAITHFUL, C4, C4_FAITHFUL),
+        *(FINEWEB, FINEWEB_FAITHFUL, FINEWEB2, FINEWEB2_FAITHFUL),
     )
 }
