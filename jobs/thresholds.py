@@ -1,4 +1,4 @@
-"""spark-submit jobs/thresholds.py: writes a table as a pool, with the options of `dclm-spark thresholds`."""
+"""spark-submit jobs/thresholds.py: derives limits for other languages, with the options of `dclm-spark thresholds`."""
 
 import sys
 
