@@ -16,6 +16,7 @@ _HOMES = {
     "DomainList": "recipes",
     "Extraction": "recipes",
     "LineBound": "rules",
+    "LinePattern": "rules",
     "LinePhrase": "rules",
     "Recipe": "recipes",
     "Warehouse": "tables",
