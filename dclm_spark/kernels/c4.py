@@ -17,6 +17,7 @@ from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.quality import lower_word
 from dclm_spark.kernels.sentences import count_uax29_sentences
 from dclm_spark.kernels.spacy_tables import spacy_tables
+from dclm_spark.kernels.spacy_words import count_sentences
 from dclm_spark.kernels.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.unicode import (
     CR,
@@ -53,6 +54,7 @@ class _Rules(NamedTuple):
     """C4Lines in numbers."""
 
     is_faithful: bool
+    is_spacy: bool
     cleans_text: bool
     max_word_chars: int
     removes_citations: bool
@@ -111,7 +113,7 @@ def clean_c4(
         offsets,
         char_tables(),
         spacy_tables(),
-        _encode_rules(rules, reading),
+        _encode_rules(rules, tokens, reading),
         _phrases(rules),
         bad_words_trie(() if bad_words is None else tuple(bad_words), reading=reading),
     )
@@ -123,10 +125,11 @@ def clean_c4(
     return (string_array(text, cleaned, new_offsets) if rules.cleans_text else text), signals
 
 
-def _encode_rules(rules: C4Lines, reading: str) -> _Rules:
+def _encode_rules(rules: C4Lines, tokens: str, reading: str) -> _Rules:
     max_word_chars = np.iinfo(np.int64).max if rules.max_word_chars is None else rules.max_word_chars
     return _Rules(
         reading == "faithful",
+        tokens == "spacy_en",
         rules.cleans_text,
         max_word_chars,
         rules.removes_citations,
@@ -156,6 +159,7 @@ def _clean_rows(text, offsets, tables, sentence_tables, rules, phrases, bad_word
     points, flags = char_room(offsets)
     # Of two bytes at least is the one character whose lower case is two characters.
     lowered = np.empty(len(points), dtype=np.int32)
+    starts, ends = np.empty(len(points), dtype=np.int32), np.empty(len(points), dtype=np.int32)
     for row in range(n_rows):
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
         count = counts[row]
@@ -163,7 +167,8 @@ def _clean_rows(text, offsets, tables, sentence_tables, rules, phrases, bad_word
         if len(bad_words.marks) > 1:
             n_lowered = lower_word(points, flags, 0, n_chars, tables.blocks, tables.lower, lowered)
             count[_BAD_WORDS] = count_bad_words(lowered, n_lowered, bad_words, tables)
-        n_chars = _clean(points, flags, n_chars, lowered, tables, sentence_tables, rules, phrases, count)
+        room = lowered, starts, ends
+        n_chars = _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count)
         if rules.cleans_text:
             start, stop = strip(flags, 0, n_chars)
             cleaned, new_offsets[row + 1] = encode(points[start:stop], stop - start, cleaned, new_offsets[row])
@@ -181,8 +186,9 @@ def _count_long_lines(points, n_chars):
 
 
 @helper
-def _clean(points, flags, n_chars, lowered, tables, sentence_tables, rules, phrases, count):
+def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count):
     """Moves the lines that stay together, a newline between two, and returns how many characters they have."""
+    lowered, starts, ends = room
     is_first = True
     next_start = target = 0
     while next_start < n_chars:
@@ -198,9 +204,12 @@ def _clean(points, flags, n_chars, lowered, tables, sentence_tables, rules, phra
         if start < 0:
             count[_REMOVED] += not was_blank
             continue
-        n_sentences = count_uax29_sentences(points, flags, start, stop, sentence_tables.blocks, sentence_tables.classes)
-        # Where there is no token, datatrove divides the line into itself.
-        count[_SENTENCES] += max(n_sentences, 1) if rules.is_faithful else n_sentences
+        if rules.is_spacy:
+            n_sentences = count_sentences(points, flags, start, stop, sentence_tables, starts, ends)
+        else:
+            n_sentences = count_uax29_sentences(points, flags, start, stop, sentence_tables)
+        # In nothing there is one sentence to datatrove.
+        count[_SENTENCES] += n_sentences if start < stop else rules.is_faithful
         if not is_first:
             points[target], flags[target] = _NEWLINE, tables.flags[0, _NEWLINE]
             target += 1

@@ -11,8 +11,9 @@ from dclm_spark.kernels.words import next_word_end
 
 
 @helper
-def count_uax29_sentences(points, flags, start, stop, blocks, classes):
+def count_uax29_sentences(points, flags, start, stop, tables):
     """The number of sentences between `start` and `stop`, UAX #29 segments as tokens; 0 where all is white space."""
+    blocks, classes = tables.blocks, tables.classes
     n_sentences = 0
     has_ended = True
     at = start
