@@ -43,20 +43,24 @@ def _is_unspaced(entry: str) -> bool:
 @helper
 def count_bad_words(lowered, n_chars, trie, tables):
     """How many stand in the first `n_chars` code points, which are in lower case; the longest counts, none overlap."""
-    keys, children, marks, may_start = trie
+    # Named once: taking an array out of a tuple costs more than reading the array.
+    keys, children, marks, starts = trie
+    blocks, flags_of_blocks = tables.blocks, tables.flags
     n_found = at = 0
     while at < n_chars:
+        wanted = starts[lowered[at] & 0xFF]
+        if wanted & _BORDERED and _is_word(lowered, at - 1, n_chars, blocks, flags_of_blocks):
+            wanted ^= _BORDERED
         end = at
-        if may_start[lowered[at] & 0xFF]:
-            is_open = not _is_word(lowered, at - 1, n_chars, tables)
+        if wanted:
             node, read = ROOT, at
             while read < n_chars:
                 node = child_of(node, lowered[read], keys, children)
                 if node < 0:
                     break
                 read += 1
-                mark = marks[node]
-                if mark & _ANYWHERE or (mark and is_open and not _is_word(lowered, read, n_chars, tables)):
+                mark = marks[node] & wanted
+                if mark & _ANYWHERE or (mark and not _is_word(lowered, read, n_chars, blocks, flags_of_blocks)):
                     end = read
         n_found += end > at
         at = max(at + 1, end)
@@ -64,8 +68,9 @@ def count_bad_words(lowered, n_chars, trie, tables):
 
 
 @helper
-def _is_word(lowered, at, n_chars, tables):
+def _is_word(lowered, at, n_chars, blocks, flags_of_blocks):
     r"""Whether there is a character at this place that `re`'s \w matches."""
     if at < 0 or at >= n_chars:
         return False
-    return lowered[at] == _UNDERSCORE or flags_of(lowered[at], tables) & IS_ALNUM != 0
+    point = lowered[at]
+    return point == _UNDERSCORE or flags_of_blocks[blocks[point >> 8], point & 0xFF] & IS_ALNUM != 0

@@ -4,24 +4,19 @@ Source: Raffel et al. 2020 (C4), section 2.2, and Xue et al. 2021 (mC4), section
 `pipeline/filters/c4_filters.py`.
 """
 
-import functools
-from typing import NamedTuple
-
 import numpy as np
 import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels.bad_words import bad_words_trie, count_bad_words
-from dclm_spark.kernels.citations import cut_citations
+from dclm_spark.kernels.c4_lines import HAS_CURLY_BRACKET, SAYS_LOREM_IPSUM, encode_rules, judge_line, phrases_of
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.quality import lower_word
 from dclm_spark.kernels.sentences import count_uax29_sentences
 from dclm_spark.kernels.spacy_tables import spacy_tables
 from dclm_spark.kernels.spacy_words import count_sentences
-from dclm_spark.kernels.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.unicode import (
     CR,
-    IS_SPACE,
     LF,
     WORD_BREAK,
     char_room,
@@ -40,26 +35,9 @@ _REMOVED, _SENTENCES, _LOREM_IPSUM, _CURLY_BRACKETS, _BAD_WORDS, _LONG_LINES, _N
 
 LONG_LINE_CHARS = 200  # mC4 keeps pages with three such lines
 
-# What a phrase in a line is for.
-_SAYS_LOREM_IPSUM, _IS_CODE, _HAS_CURLY_BRACKET, _IS_POLICY = 1, 2, 4, 8
-
-_NEWLINE, _FULL_STOP = map(ord, "\n.")
+_NEWLINE = ord("\n")
 # What str.splitlines takes for the end of a line besides the newlines of UAX #29.
 _FILE_SEPARATOR, _RECORD_SEPARATOR = 0x1C, 0x1E
-_END_MARKS = tuple(map(ord, ".?!\"'"))
-_CLOSING_QUOTES = tuple(map(ord, "\u201d\u2019"))
-
-
-class _Rules(NamedTuple):
-    """C4Lines in numbers."""
-
-    is_faithful: bool
-    is_spacy: bool
-    cleans_text: bool
-    max_word_chars: int
-    removes_citations: bool
-    needs_end_mark: bool
-    min_words: int
 
 
 def clean_c4(
@@ -113,8 +91,8 @@ def clean_c4(
         offsets,
         char_tables(),
         spacy_tables(),
-        _encode_rules(rules, tokens, reading),
-        _phrases(rules),
+        encode_rules(rules, tokens, reading),
+        phrases_of(rules),
         bad_words_trie(() if bad_words is None else tuple(bad_words), reading=reading),
     )
     is_null = text.is_null().to_numpy(zero_copy_only=False)
@@ -123,31 +101,6 @@ def clean_c4(
         arrays[_BAD_WORDS] = pa.nulls(len(text), C4_TYPE[_BAD_WORDS].type)
     signals = pa.StructArray.from_arrays(arrays, fields=list(C4_TYPE), mask=pa.array(is_null))
     return (string_array(text, cleaned, new_offsets) if rules.cleans_text else text), signals
-
-
-def _encode_rules(rules: C4Lines, tokens: str, reading: str) -> _Rules:
-    max_word_chars = np.iinfo(np.int64).max if rules.max_word_chars is None else rules.max_word_chars
-    return _Rules(
-        reading == "faithful",
-        tokens == "spacy_en",
-        rules.cleans_text,
-        max_word_chars,
-        rules.removes_citations,
-        rules.needs_end_mark,
-        rules.min_words,
-    )
-
-
-@functools.lru_cache(maxsize=8)
-def _phrases(rules: C4Lines) -> Trie:
-    return make_trie(
-        [
-            ("lorem ipsum", _SAYS_LOREM_IPSUM),
-            *((phrase.lower(), _IS_CODE) for phrase in rules.code_phrases),
-            ("{", _HAS_CURLY_BRACKET),
-            *((phrase.lower(), _IS_POLICY) for phrase in rules.policy_phrases),
-        ]
-    )
 
 
 @kernel
@@ -200,7 +153,9 @@ def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases
         next_start = stop + 1 + is_pair
         start, stop = strip(flags, start, stop)
         was_blank = start == stop
-        start, stop = _judge(points, flags, start, stop, lowered, tables, rules, phrases, count)
+        start, stop, says = judge_line(points, flags, start, stop, lowered, tables, rules, phrases)
+        count[_LOREM_IPSUM] += says & SAYS_LOREM_IPSUM != 0
+        count[_CURLY_BRACKETS] += says & HAS_CURLY_BRACKET != 0
         if start < 0:
             count[_REMOVED] += not was_blank
             continue
@@ -223,50 +178,3 @@ def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases
 @helper
 def _ends_line(point, flag):
     return flag & WORD_BREAK >= CR or _FILE_SEPARATOR <= point <= _RECORD_SEPARATOR
-
-
-@helper
-def _judge(points, flags, start, stop, lowered, tables, rules, phrases, count):
-    """Where one line starts and stops without its citations; -1, -1 if it goes. White space around it is gone."""
-    gone = -1, -1
-    n_words, longest = _measure_words(flags, start, stop)
-    if longest > rules.max_word_chars:
-        return gone
-    if rules.removes_citations:
-        new_stop = cut_citations(points, flags, start, stop)
-        if not rules.is_faithful and new_stop != stop:
-            start, new_stop = strip(flags, start, new_stop)
-            n_words, longest = _measure_words(flags, start, new_stop)
-        stop = new_stop
-    if (
-        rules.needs_end_mark and not _has_end_mark(points, start, stop, rules.is_faithful)
-    ) or n_words < rules.min_words:
-        return gone
-    n_lowered = lower_word(points, flags, start, stop, tables.blocks, tables.lower, lowered)
-    says = marks_within(lowered, n_lowered, phrases)
-    count[_LOREM_IPSUM] += says & _SAYS_LOREM_IPSUM != 0
-    if says & _IS_CODE:
-        return gone
-    count[_CURLY_BRACKETS] += says & _HAS_CURLY_BRACKET != 0
-    return gone if says & _IS_POLICY else (start, stop)
-
-
-@helper
-def _measure_words(flags, start, stop):
-    """How many words stand between white space, and how long the longest is."""
-    n_words = longest = n_chars = 0
-    for at in range(start, stop):
-        n_chars = 0 if flags[at] & IS_SPACE else n_chars + 1
-        n_words += n_chars == 1
-        longest = max(longest, n_chars)
-    return n_words, longest
-
-
-@helper
-def _has_end_mark(points, start, stop, is_faithful):
-    if start == stop:
-        return False
-    last = points[stop - 1]
-    if last == _FULL_STOP:
-        return not (stop - 3 >= start and points[stop - 2] == points[stop - 3] == _FULL_STOP)
-    return last in _END_MARKS or (not is_faithful and last in _CLOSING_QUOTES)

@@ -3,6 +3,7 @@
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.kernels.c4 import clean_c4
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.fasttext import identify_language
 from dclm_spark.kernels.lines import correct_lines
@@ -16,12 +17,20 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.Reco
     """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
 
     The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected.
+    C4's rules come last, on what that leaves.
     """
     url = documents.column("url")
     text = correct_text(
         documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
     )
     text_of_lines, lines = correct_lines(text, rules=annotation.line_rules)
+    text_of_c4, c4 = clean_c4(
+        text_of_lines,
+        rules=annotation.c4,
+        tokens=annotation.tokens,
+        reading=annotation.reading,
+        bad_words=annotation.bad_words,
+    )
     columns = {
         "doc_id": documents.column("doc_id"),
         "dump": documents.column("dump"),
@@ -36,8 +45,8 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.Reco
         "repetition": measure_repetition(text),
         "lines": lines,
         "gopher": pa.nulls(len(text), schemas.GOPHER),
-        "c4": pa.nulls(len(text), schemas.C4),
+        "c4": c4,
         "fineweb": pa.nulls(len(text), schemas.FINEWEB),
-        "text": text_of_lines,
+        "text": text_of_c4,
     }
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)

@@ -16,14 +16,14 @@ class Trie(NamedTuple):
     """Nodes are numbers from ROOT; the edges between them stand in a hash table.
 
     `keys` holds the node and the code point of an edge, -1 where there is none, `children` what it leads to. `marks`
-    says of each node which phrases end there, as the bits they were given. `may_start` is whether any phrase begins
-    with a code point of this low byte.
+    says of each node which phrases end there, as the bits they were given; `starts` of each low byte which phrases
+    begin with a code point that has it.
     """
 
     keys: np.ndarray
     children: np.ndarray
     marks: np.ndarray
-    may_start: np.ndarray
+    starts: np.ndarray
 
 
 def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
@@ -43,7 +43,7 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
     """
     edges: dict[tuple[int, int], int] = {}
     marks = [0]
-    may_start = np.zeros(256, dtype=np.bool_)
+    starts = np.zeros(256, dtype=np.uint8)
     for phrase, mark in phrases:
         node = ROOT
         for point in map(ord, phrase):
@@ -53,7 +53,7 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
             node = child
         if phrase:
             marks[node] |= mark
-            may_start[ord(phrase[0]) & 0xFF] = True
+            starts[ord(phrase[0]) & 0xFF] |= mark
     n_slots = 4
     while n_slots < 2 * len(edges):
         n_slots *= 2
@@ -63,7 +63,7 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
         while keys[slot] >= 0:
             slot = (slot + 1) % n_slots
         keys[slot], children[slot] = node << _POINT_BITS | point, child
-    return Trie(keys, children, np.array(marks, dtype=np.uint8), may_start)
+    return Trie(keys, children, np.array(marks, dtype=np.uint8), starts)
 
 
 @helper
@@ -87,10 +87,10 @@ def child_of(node, point, keys, children):
 @helper
 def marks_within(points, n_points, trie):
     """The marks of all phrases that stand anywhere in the first `n_points` code points."""
-    keys, children, marks, may_start = trie
+    keys, children, marks, starts = trie
     found = 0
     for start in range(n_points):
-        if may_start[points[start] & 0xFF]:
+        if starts[points[start] & 0xFF]:
             node, at = ROOT, start
             while at < n_points:
                 node = child_of(node, points[at], keys, children)
