@@ -31,7 +31,10 @@ from dclm_spark.kernels.spacy_tables import (
     IS_SENTENCE_END,
     IS_SPECIAL,
     IS_SUFFIX,
+    KINDS,
     LONGEST_TERM,
+    PATTERN_SPLITS,
+    SPLITS,
     class_of,
     spacy_tables,
     term_at,
@@ -52,7 +55,7 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
 
     White space is no token. `starts` and `ends` need room for `stop - start` numbers, one for each character.
     """
-    blocks, classes = tables.blocks, tables.classes
+    classes, terms, slots = tables.classes, tables.terms, tables.slots
     n_tokens = 0
     at = start
     while at < stop:
@@ -62,23 +65,25 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
         first = at
         classes_inside = 0
         while at < stop and not flags[at] & IS_SPACE:
-            classes_inside |= class_of(points[at], blocks, classes)
+            classes_inside |= class_of(points[at], classes)
             at += 1
-        term = term_at(points, first, at, tables)
-        if term >= 0 and tables.kinds[term] & IS_SPECIAL:
-            n_tokens = _put_term(first, at, tables.splits[term], starts, ends, n_tokens)
+        term = term_at(points, first, at, terms, slots)
+        if term >= 0 and terms[term, KINDS] & IS_SPECIAL:
+            n_tokens = _put_term(first, at, terms[term, SPLITS], starts, ends, n_tokens)
         elif classes_inside & _MAY_SPLIT:
             may_be_url = classes_inside & IS_FULL_STOP != 0
-            n_tokens = _split(points, flags, first, at, start, may_be_url, tables, starts, ends, n_tokens)
+            n_tokens = _split(
+                points, flags, first, at, start, may_be_url, classes, terms, slots, starts, ends, n_tokens
+            )
         else:
             starts[n_tokens], ends[n_tokens] = first, at
             n_tokens += 1
-    return _join_specials(points, n_tokens, tables, starts, ends)
+    return _join_specials(points, n_tokens, classes, terms, slots, starts, ends)
 
 
 @helper
 def _put_term(start, stop, splits, starts, ends, n_tokens):
-    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many tokens there are then."""
+    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many there are then."""
     starts[n_tokens] = start
     for at in range(start + 1, stop):
         if splits >> (at - start) & 1:
@@ -90,7 +95,7 @@ def _put_term(start, stop, splits, starts, ends, n_tokens):
 
 
 @helper
-def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends, n_tokens):
+def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots, starts, ends, n_tokens):
     """Writes the tokens of the characters from `first` to `last`, no white space among them and no special case in all.
 
     `origin` is the first character of the whole text; returns how many tokens there are then.
@@ -98,14 +103,14 @@ def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends,
     start, stop = first, last
     term = -1
     while start < stop and term < 0:
-        n_prefix = prefix_length(points, start, stop, tables)
+        n_prefix = prefix_length(points, start, stop, classes)
         if n_prefix and start + n_prefix < stop:
-            term = _special_at(points, start + n_prefix, stop, tables)
+            term = _special_at(points, start + n_prefix, stop, terms, slots)
         n_suffix = 0
         if term < 0:
-            n_suffix = suffix_length(points, start + n_prefix, stop, tables)
+            n_suffix = suffix_length(points, start + n_prefix, stop, classes, terms, slots)
             if n_suffix and start < stop - n_suffix:
-                term = _special_at(points, start, stop - n_suffix, tables)
+                term = _special_at(points, start, stop - n_suffix, terms, slots)
                 # The prefix stays on a string that is a special case without its suffix.
                 n_prefix = 0 if term >= 0 else n_prefix
         if n_prefix + n_suffix == 0:
@@ -119,15 +124,15 @@ def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends,
             ends[stop - n_suffix - origin] = stop
             stop -= n_suffix
         if term < 0 and start < stop:
-            term = _special_at(points, start, stop, tables)
+            term = _special_at(points, start, stop, terms, slots)
     if term >= 0:
-        n_tokens = _put_term(start, stop, tables.splits[term], starts, ends, n_tokens)
+        n_tokens = _put_term(start, stop, terms[term, SPLITS], starts, ends, n_tokens)
     elif start < stop:
         at = token = start  # of the token that is not written yet
-        if may_be_url and is_url(points, flags, start, stop, tables.blocks, tables.classes):
+        if may_be_url and is_url(points, flags, start, stop, classes):
             at = stop
         while at < stop:
-            n_infix = infix_length(points, at, start, stop, tables)
+            n_infix = infix_length(points, at, start, stop, classes)
             if n_infix == 0:
                 at += 1
                 continue
@@ -149,40 +154,39 @@ def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends,
 
 
 @helper
-def _special_at(points, start, stop, tables):
+def _special_at(points, start, stop, terms, slots):
     """The number of the special case that the characters from `start` to `stop` are; -1 if they are none."""
-    term = term_at(points, start, stop, tables)
-    return term if term >= 0 and tables.kinds[term] & IS_SPECIAL else np.int64(-1)
+    term = term_at(points, start, stop, terms, slots)
+    return term if term >= 0 and terms[term, KINDS] & IS_SPECIAL else -1
 
 
 @helper
-def _join_specials(points, n_tokens, tables, starts, ends):
+def _join_specials(points, n_tokens, classes, terms, slots, starts, ends):
     """Makes the special cases of the tokens in a row that they consist of; returns how many tokens there are then.
 
     Of patterns that overlap, the longer one comes first, then the one further left. One is skipped if its first or last
     token is in a pattern that came before, even in a skipped one; and one with a space in it is no special case, but
     comes before others all the same.
     """
-    blocks, classes = tables.blocks, tables.classes
     characters = np.empty(LONGEST_TERM, dtype=np.int32)
     sizes = np.empty(0, dtype=np.uint16)  # of the patterns that start at each token, as bits; filled if there are any
     all_sizes = 0
-    class_before = class_of(points[starts[0]], blocks, classes) if n_tokens else 0
+    class_before = class_of(points[starts[0]], classes) if n_tokens else 0
     for index in range(1, n_tokens):
-        current = class_of(points[starts[index]], blocks, classes)
+        current = class_of(points[starts[index]], classes)
         if current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
-            found = _patterns_at(points, index - 1, n_tokens, tables, starts, ends, characters)
+            found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
             if found:
                 if all_sizes == 0:
                     sizes = np.zeros(n_tokens, dtype=np.uint16)
                 sizes[index - 1] = found
                 all_sizes |= found
         class_before = current
-    return _put_patterns(points, n_tokens, tables, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
+    return _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
 
 
 @helper
-def _patterns_at(points, index, n_tokens, tables, starts, ends, characters):
+def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters):
     """The sizes in tokens, as bits, of the patterns that start at a token; nothing or one space stands inside."""
     found = splits = n_chars = size = 0
     while index + size < n_tokens:
@@ -196,17 +200,17 @@ def _patterns_at(points, index, n_tokens, tables, starts, ends, characters):
             n_chars += 1
         size += 1
         if size > 1:
-            term = term_at(characters, 0, n_chars, tables)
-            if term < 0 or tables.pattern_splits[term] != splits:
+            term = term_at(characters, 0, n_chars, terms, slots)
+            if term < 0 or terms[term, PATTERN_SPLITS] != splits:
                 break
-            found |= (tables.kinds[term] & IS_PATTERN != 0) << size
-            if not tables.kinds[term] & IS_PATTERN_START:
+            found |= (terms[term, KINDS] & IS_PATTERN != 0) << size
+            if not terms[term, KINDS] & IS_PATTERN_START:
                 break
     return found
 
 
 @helper
-def _put_patterns(points, n_tokens, tables, starts, ends, sizes, all_sizes):
+def _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes):
     chosen = np.zeros(n_tokens, dtype=np.uint8)  # the size of the pattern chosen at a token, _SEEN, or 0
     for size in range(LONGEST_TERM, 1, -1):
         if not all_sizes >> size & 1:
@@ -224,9 +228,9 @@ def _put_patterns(points, n_tokens, tables, starts, ends, sizes, all_sizes):
     while index < n_tokens:
         size = max(chosen[index], 1)
         first, last = old_starts[index], old_ends[index + size - 1]
-        term = _special_at(points, first, last, tables) if size > 1 else np.int64(-1)
+        term = _special_at(points, first, last, terms, slots) if size > 1 else -1
         if term >= 0:
-            n_joined = _put_term(first, last, tables.splits[term], starts, ends, n_joined)
+            n_joined = _put_term(first, last, terms[term, SPLITS], starts, ends, n_joined)
         else:
             for inside in range(index, index + size):
                 starts[n_joined], ends[n_joined] = old_starts[inside], old_ends[inside]
@@ -242,7 +246,7 @@ def count_sentences(points, flags, start, stop, tables, starts, ends):
     `starts` and `ends` are overwritten and need room as for `fill_spacy_tokens`. White space counts here: after a full
     stop, what is neither one space between tokens nor punctuation starts a sentence.
     """
-    blocks, classes = tables.blocks, tables.classes
+    classes = tables.classes
     n_tokens = fill_spacy_tokens(points, flags, start, stop, tables, starts, ends)
     n_sentences = 1
     is_after_end = False
@@ -255,11 +259,11 @@ def count_sentences(points, flags, start, stop, tables, starts, ends):
                 is_after_end = False
         if index == n_tokens:
             break
-        if ends[index] - first == 1 and class_of(points[first], blocks, classes) & IS_SENTENCE_END:
+        if ends[index] - first == 1 and class_of(points[first], classes) & IS_SENTENCE_END:
             is_after_end = True
         elif is_after_end:
             at = first
-            while at < ends[index] and class_of(points[at], blocks, classes) & IS_PUNCTUATION:
+            while at < ends[index] and class_of(points[at], classes) & IS_PUNCTUATION:
                 at += 1
             if at < ends[index]:
                 n_sentences += 1
@@ -301,10 +305,9 @@ def count_words_spacy(text: pa.Array) -> pa.Int32Array:
 def count_sentences_spacy(text: pa.Array) -> pa.Int32Array:
     r"""The number of sentences of each text, as spaCy's `sentencizer` ends them; null for null, 1 for an empty text.
 
-    datatrove's `len(split_into_sentences(text))`. White space other than one space is a sentence of its own at the end.
+    datatrove's `len(split_into_sentences(text))`. At the end, white space other than one space is a sentence by itself.
 
-    >>> count_sentences_spacy(pa.array(["Mr. Fox can't jump. He's brown.", "Really?!
-", "", None])).to_pylist()
+    >>> count_sentences_spacy(pa.array(["Mr. Fox can't jump. He's brown.", "Really?!\n", "", None])).to_pylist()
     [2, 2, 1, None]
     """
     return _count(text, is_sentences=True)
