@@ -16,7 +16,6 @@ from dclm_spark.kernels.spacy_tables import (
     IS_QUOTE,
     IS_SUFFIX,
     IS_UNIT,
-    KINDS,
     LONGEST_UNIT,
     class_of,
     term_at,
@@ -85,8 +84,7 @@ def suffix_length(points, start, stop, classes, terms, slots):
     while first > start and stop - first <= LONGEST_UNIT:
         if class_of(points[first - 1], classes) & IS_ASCII_DIGIT:
             if first < stop:
-                term = term_at(points, first, stop, terms, slots)
-                if term >= 0 and terms[term, KINDS] & IS_UNIT:
+                if term_at(points, first, stop, IS_UNIT, terms, slots) >= 0:
                     return stop - first
                 if last == _PLUS and stop - first == 1:
                     return 1

@@ -90,8 +90,8 @@ def class_of(point, classes):
 
 
 @helper
-def term_at(points, start, stop, terms, slots):
-    """The row of the term that the characters from `start` to `stop`, one or more, are; -1 if they are none."""
+def term_at(points, start, stop, kinds, terms, slots):
+    """The row of the term of any of the kinds that the characters from `start` to `stop`, one or more, are; else -1."""
     n_points = stop - start
     if n_points > LONGEST_TERM:
         return -1
@@ -103,7 +103,7 @@ def term_at(points, start, stop, terms, slots):
             while at < n_points and terms[row, CHARACTERS + at] == points[start + at]:
                 at += 1
             if at == n_points:
-                return row
+                return row if terms[row, KINDS] & kinds else -1
         slot = (slot + 1) & (_N_SLOTS - 1)
     return -1
 

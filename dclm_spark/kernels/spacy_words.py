@@ -67,8 +67,8 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
         while at < stop and not flags[at] & IS_SPACE:
             classes_inside |= class_of(points[at], classes)
             at += 1
-        term = term_at(points, first, at, terms, slots)
-        if term >= 0 and terms[term, KINDS] & IS_SPECIAL:
+        term = term_at(points, first, at, IS_SPECIAL, terms, slots)
+        if term >= 0:
             n_tokens = _put_term(first, at, terms[term, SPLITS], starts, ends, n_tokens)
         elif classes_inside & _MAY_SPLIT:
             may_be_url = classes_inside & IS_FULL_STOP != 0
@@ -104,27 +104,25 @@ def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots
     term = -1
     while start < stop and term < 0:
         n_prefix = prefix_length(points, start, stop, classes)
-        if n_prefix and start + n_prefix < stop:
-            term = _special_at(points, start + n_prefix, stop, terms, slots)
-        n_suffix = 0
-        if term < 0:
-            n_suffix = suffix_length(points, start + n_prefix, stop, classes, terms, slots)
-            if n_suffix and start < stop - n_suffix:
-                term = _special_at(points, start, stop - n_suffix, terms, slots)
-                # The prefix stays on a string that is a special case without its suffix.
-                n_prefix = 0 if term >= 0 else n_prefix
+        n_suffix = suffix_length(points, start + n_prefix, stop, classes, terms, slots)
         if n_prefix + n_suffix == 0:
             break
-        if n_prefix:
-            starts[n_tokens], ends[n_tokens] = start, start + n_prefix
+        # A special case is left alone: without the prefix only, else without the suffix only, else without both.
+        left, right = start + n_prefix, stop - n_suffix
+        for attempt in range(3):
+            left = start if attempt == 1 else start + n_prefix
+            right = stop if attempt == 0 else stop - n_suffix
+            if left < right and (left > start or attempt > 0) and (right < stop or attempt == 0):
+                term = term_at(points, left, right, IS_SPECIAL, terms, slots)
+                if term >= 0:
+                    break
+        if left > start:
+            starts[n_tokens], ends[n_tokens] = start, left
             n_tokens += 1
-            start += n_prefix
-        if n_suffix:
+        if right < stop:
             # Kept for later where no token is yet: there are no more tokens before a character than characters.
-            ends[stop - n_suffix - origin] = stop
-            stop -= n_suffix
-        if term < 0 and start < stop:
-            term = _special_at(points, start, stop, terms, slots)
+            ends[right - origin] = stop
+        start, stop = left, right
     if term >= 0:
         n_tokens = _put_term(start, stop, terms[term, SPLITS], starts, ends, n_tokens)
     elif start < stop:
@@ -154,13 +152,6 @@ def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots
 
 
 @helper
-def _special_at(points, start, stop, terms, slots):
-    """The number of the special case that the characters from `start` to `stop` are; -1 if they are none."""
-    term = term_at(points, start, stop, terms, slots)
-    return term if term >= 0 and terms[term, KINDS] & IS_SPECIAL else -1
-
-
-@helper
 def _join_specials(points, n_tokens, classes, terms, slots, starts, ends):
     """Makes the special cases of the tokens in a row that they consist of; returns how many tokens there are then.
 
@@ -169,7 +160,7 @@ def _join_specials(points, n_tokens, classes, terms, slots, starts, ends):
     comes before others all the same.
     """
     characters = np.empty(LONGEST_TERM, dtype=np.int32)
-    sizes = np.empty(0, dtype=np.uint16)  # of the patterns that start at each token, as bits; filled if there are any
+    sizes = np.empty(0, dtype=np.int32)  # of the patterns that start at each token, as bits; filled if there are any
     all_sizes = 0
     class_before = class_of(points[starts[0]], classes) if n_tokens else 0
     for index in range(1, n_tokens):
@@ -178,7 +169,9 @@ def _join_specials(points, n_tokens, classes, terms, slots, starts, ends):
             found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
             if found:
                 if all_sizes == 0:
-                    sizes = np.zeros(n_tokens, dtype=np.uint16)
+                    sizes = np.empty(n_tokens, dtype=np.int32)
+                    for before in range(n_tokens):
+                        sizes[before] = 0
                 sizes[index - 1] = found
                 all_sizes |= found
         class_before = current
@@ -200,7 +193,7 @@ def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters
             n_chars += 1
         size += 1
         if size > 1:
-            term = term_at(characters, 0, n_chars, terms, slots)
+            term = term_at(characters, 0, n_chars, IS_PATTERN | IS_PATTERN_START, terms, slots)
             if term < 0 or terms[term, PATTERN_SPLITS] != splits:
                 break
             found |= (terms[term, KINDS] & IS_PATTERN != 0) << size
@@ -211,24 +204,27 @@ def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters
 
 @helper
 def _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes):
-    chosen = np.zeros(n_tokens, dtype=np.uint8)  # the size of the pattern chosen at a token, _SEEN, or 0
+    # The size of the pattern chosen at a token, _SEEN or 0; and a copy, since a special case may have more tokens than
+    # its pattern ("°C.").
+    chosen = np.empty(n_tokens, dtype=np.int32)
+    old_starts, old_ends = np.empty(n_tokens, dtype=np.int32), np.empty(n_tokens, dtype=np.int32)
+    for index in range(n_tokens):
+        chosen[index] = 0
+        old_starts[index], old_ends[index] = starts[index], ends[index]
     for size in range(LONGEST_TERM, 1, -1):
-        if not all_sizes >> size & 1:
-            continue
-        for index in range(n_tokens):
+        for index in range(n_tokens if all_sizes >> size & 1 else 0):
             if sizes[index] >> size & 1:
                 is_free = chosen[index] == 0 and chosen[index + size - 1] == 0
                 for inside in range(index, index + size):
-                    chosen[inside] = max(chosen[inside], _SEEN)
+                    if chosen[inside] == 0:
+                        chosen[inside] = _SEEN
                 if is_free:
                     chosen[index] = size
-    # A special case may have more tokens than its pattern ("°C."), so this reads from a copy.
-    old_starts, old_ends = starts[:n_tokens].copy(), ends[:n_tokens].copy()
     n_joined = index = 0
     while index < n_tokens:
-        size = max(chosen[index], 1)
+        size = chosen[index] if chosen[index] > 1 else 1
         first, last = old_starts[index], old_ends[index + size - 1]
-        term = _special_at(points, first, last, terms, slots) if size > 1 else -1
+        term = term_at(points, first, last, IS_SPECIAL, terms, slots) if size > 1 else -1
         if term >= 0:
             n_joined = _put_term(first, last, terms[term, SPLITS], starts, ends, n_joined)
         else:
