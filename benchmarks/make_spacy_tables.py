@@ -123,19 +123,13 @@ def main() -> None:
     patterns = [pattern for special in tokenizer.rules for pattern in pattern_of(special)[:1]]
     seconds = {tokens[1][0] for _, tokens in patterns}
     classes = np.array([flags(chr(point), seconds) for point in range(N_CODE_POINTS)], dtype=np.uint16)
-    rows = classes.reshape(-1, 256)
     seen: dict[bytes, int] = {}
-    blocks = [seen.setdefault(row.tobytes(), len(seen)) for row in rows]
-    kinds, splits, pattern_splits = zip(*(values for _, values in table), strict=True)
-    np.savez_compressed(
-        TARGET,
-        blocks=np.array(blocks, dtype=np.uint8),
-        classes=np.stack([np.frombuffer(row, dtype=np.uint16) for row in seen]),
-        terms=np.frombuffer("\n".join(term for term, _ in table).encode(), dtype=np.uint8),
-        kinds=np.array(kinds, dtype=np.uint8),
-        splits=np.array(splits, dtype=np.uint16),
-        pattern_splits=np.array(pattern_splits, dtype=np.uint16),
-    )
+    blocks = [seen.setdefault(row.tobytes(), len(seen)) for row in classes.reshape(-1, 256)]
+    two_stages = [len(blocks) + 256 * np.array(blocks), *(np.frombuffer(row, dtype=np.uint16) for row in seen)]
+    rows = np.zeros((len(table), kernels.CHARACTERS + kernels.LONGEST_TERM), dtype=np.int32)
+    for row, (term, values) in zip(rows, table, strict=True):
+        row[: kernels.CHARACTERS + len(term)] = [len(term), *values, *map(ord, term)]
+    np.savez_compressed(TARGET, classes=np.concatenate(two_stages).astype(np.uint16), terms=rows)
     print(f"{TARGET}: {len(seen)} blocks, {len(table)} terms, {TARGET.stat().st_size} bytes")
 
 

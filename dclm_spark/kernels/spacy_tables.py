@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from dclm_spark.kernels.jit import helper
-from dclm_spark.kernels.terms import hash_of, term_set
 
 # The class of a character. spaCy's letters are the ranges of `lang/char_classes.py`, not those of Unicode; characters
 # of scripts without case are lower and upper at once.
@@ -20,7 +19,7 @@ IS_ALPHA_LOWER = 0x2
 IS_ALPHA_UPPER = 0x4
 IS_ASCII_DIGIT = 0x8
 IS_QUOTE = 0x10
-# A prefix or a suffix whatever stands beside it, and what an infix is in the same way (symbols, the ellipsis) or may be.
+# A prefix or a suffix whatever stands beside it; an infix likewise (symbols, the ellipsis), and what may be one.
 IS_PREFIX = 0x20
 IS_SUFFIX = 0x40
 IS_ICON = 0x80
@@ -36,69 +35,81 @@ IS_SECOND = 0x1000
 IS_PUNCTUATION = 0x2000
 IS_SENTENCE_END = 0x4000
 
-# What a term is for: `kinds`.
+# A term, one row of `SpacyTables.terms`: how many characters it has, what it is for, how it is split, and itself.
+LENGTH, KINDS, SPLITS, PATTERN_SPLITS, CHARACTERS = range(5)
 IS_SPECIAL, IS_UNIT, IS_PATTERN, IS_PATTERN_START = 1, 2, 4, 8
 LONGEST_TERM, LONGEST_UNIT = 12, 5
 
 _TABLES_FILE = "spacy_en.npz"
+_N_SLOTS = 8192
+_HASH_FACTOR = 0x9E3779B1  # any odd number with many bits serves
 
 
 class SpacyTables(NamedTuple):
-    """The classes of all code points in two stages, as in `unicode.CharTables`, and a hash table of terms.
+    """Few arrays, since each one costs every call that it is handed to.
 
-    Term i is a special case (its tokens start where bit k of `splits[i]` is set, k characters after its start), what may
-    follow a digit as a token of its own (a unit, a currency), or a *pattern*: several tokens in a row, those which
-    `pattern_splits[i]` marks, that spaCy makes into the special case of the same characters.
+    - `classes`: those of all code points in two stages, see `class_of`
+    - `terms`: special cases; what may follow a digit as a token of its own (a unit, a currency); *patterns*, several
+      tokens in a row that spaCy makes into the special case of the same characters; and what patterns begin with.
+      Bit k of SPLITS is set where a token of the special case starts k characters behind its start; PATTERN_SPLITS says
+      the same of the tokens of a pattern.
+    - `slots`: a hash table of the rows of `terms`, -1 where there is none
     """
 
-    blocks: np.ndarray
     classes: np.ndarray
+    terms: np.ndarray
     slots: np.ndarray
-    points: np.ndarray
-    starts: np.ndarray
-    kinds: np.ndarray
-    splits: np.ndarray
-    pattern_splits: np.ndarray
 
 
 @functools.cache
 def spacy_tables() -> SpacyTables:
     """The tables shipped with the package, read once a process, from a folder or a zip.
 
-    >>> len(spacy_tables().kinds)
-    1537
+    >>> spacy_tables().terms.shape
+    (1537, 16)
     """
     packed = resources.files("dclm_spark").joinpath("data", _TABLES_FILE).read_bytes()
     with np.load(io.BytesIO(packed)) as arrays:
-        tables = dict(arrays)
-    terms = term_set(str(tables.pop("terms"), "utf-8").split("\n"))
-    tables = SpacyTables(slots=terms.slots, points=terms.points, starts=terms.starts, **tables)
+        classes, terms = arrays["classes"], arrays["terms"]
+    slots = np.full(_N_SLOTS, -1, dtype=np.int16)
+    for row, term in enumerate(terms.tolist()):
+        slot = _slot_of(term, CHARACTERS, term[LENGTH])
+        while slots[slot] >= 0:
+            slot = (slot + 1) % _N_SLOTS
+        slots[slot] = row
+    tables = SpacyTables(classes, terms, slots)
     for table in tables:
         table.flags.writeable = False
     return tables
 
 
 @helper
-def class_of(point, blocks, classes):
-    """The class of one code point."""
-    return np.int64(classes[blocks[point >> 8], point & 0xFF])
+def class_of(point, classes):
+    """The class of one code point; `classes` starts with where the classes of each 256 code points start in it."""
+    return np.int64(classes[classes[point >> 8] + (point & 0xFF)])
 
 
 @helper
-def term_at(points, start, stop, tables):
-    """The number of the term that the characters from `start` to `stop` are; -1 if they are none."""
+def term_at(points, start, stop, kinds, terms, slots):
+    """The row of the term of any of the kinds that the characters from `start` to `stop`, one or more, are; else -1."""
     n_points = stop - start
     if n_points > LONGEST_TERM:
-        return np.int64(-1)
-    slots, term_points, term_starts = tables.slots, tables.points, tables.starts
-    slot = hash_of(points[start:stop], n_points) & (len(slots) - 1)
+        return -1
+    slot = _slot_of(points, start, n_points)
     while slots[slot] >= 0:
-        first = term_starts[slots[slot]]
-        if term_starts[slots[slot] + 1] - first == n_points:
+        row = slots[slot]
+        if terms[row, LENGTH] == n_points:
             at = 0
-            while at < n_points and term_points[first + at] == points[start + at]:
+            while at < n_points and terms[row, CHARACTERS + at] == points[start + at]:
                 at += 1
             if at == n_points:
-                return np.int64(slots[slot])
-        slot = (slot + 1) & (len(slots) - 1)
-    return np.int64(-1)
+                return row if terms[row, KINDS] & kinds else -1
+        slot = (slot + 1) & (_N_SLOTS - 1)
+    return -1
+
+
+@helper
+def _slot_of(points, start, n_points):
+    # Three characters and the length tell terms well enough apart; nearly all words are told from terms by them too.
+    digest = (points[start] * 31 + points[start + n_points // 2]) * 31 + points[start + n_points - 1]
+    return (((digest * 31 + n_points) * _HASH_FACTOR) & 0xFFFFFFFF) >> 19

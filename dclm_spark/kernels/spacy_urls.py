@@ -9,32 +9,36 @@ from dclm_spark.kernels.jit import helper
 from dclm_spark.kernels.spacy_tables import IS_ALPHA_LOWER, IS_HOST, class_of
 from dclm_spark.kernels.unicode import IS_ALNUM, IS_DECIMAL
 
-_COLON, _SLASH, _FULL_STOP, _AT, _HYPHEN, _UNDERSCORE = map(ord, ":/.@-_")
+_COLON, _FULL_STOP, _AT = map(ord, ":.@")
+_BEHIND_SCHEME = tuple(map(ord, "://"))
+_JOINERS = tuple(map(ord, "-_"))
 _IN_SCHEME = tuple(map(ord, "_+-."))
 _STARTS_PATH = tuple(map(ord, "/?#"))
 _ZERO = ord("0")
 
 
 @helper
-def is_url(points, flags, start, stop, blocks, classes):
+def is_url(points, flags, start, stop, classes):
     """Whether the whole string from `start` to `stop` is a URL, a host or an address (`a@b.co`), path and all."""
-    if _is_host_and_path(points, flags, start, stop, blocks, classes):
+    if _is_host_and_path(points, flags, start, stop, classes):
         return True
     at = start
     while at < stop and (flags[at] & IS_ALNUM or points[at] in _IN_SCHEME):
         at += 1
-    if at - start > 1 and at + 2 < stop and points[at] == _COLON and points[at + 1] == points[at + 2] == _SLASH:
-        if _is_host_and_path(points, flags, at + 3, stop, blocks, classes):
-            return True
+    has_scheme = at - start > 1 and at + 2 < stop
+    for index in range(3):
+        has_scheme = has_scheme and points[at + index] == _BEHIND_SCHEME[index]
+    if has_scheme and _is_host_and_path(points, flags, at + 3, stop, classes):
+        return True
     for at in range(start + 1, stop):
-        if points[at] == _AT and _is_host_and_path(points, flags, at + 1, stop, blocks, classes):
+        if points[at] == _AT and _is_host_and_path(points, flags, at + 1, stop, classes):
             return True
     return False
 
 
 @helper
-def _is_host_and_path(points, flags, start, stop, blocks, classes):
-    """Whether a host or an IP address starts at `start`, and then, each if any, a port and a path that go to the end."""
+def _is_host_and_path(points, flags, start, stop, classes):
+    """Whether a host or an IP address starts at `start`, and nothing follows it but a port and a path."""
     end = _ip_end(points, flags, start, stop)
     if end >= 0 and _is_port_and_path(points, flags, end, stop):
         return True
@@ -43,16 +47,16 @@ def _is_host_and_path(points, flags, start, stop, blocks, classes):
         point = points[at]
         if point == _FULL_STOP:
             # A label has up to 64 characters and neither begins nor ends with a hyphen or an underscore.
-            if not 0 < at - label <= 64 or points[at - 1] == _HYPHEN or points[at - 1] == _UNDERSCORE:
+            if not 0 < at - label <= 64 or points[at - 1] in _JOINERS:
                 return False
-            if points[label] == _HYPHEN or points[label] == _UNDERSCORE:
+            if points[label] in _JOINERS:
                 return False
             label = at + 1
-        elif not (class_of(point, blocks, classes) & IS_HOST or point == _HYPHEN or point == _UNDERSCORE):
+        elif not (class_of(point, classes) & IS_HOST or point in _JOINERS):
             break
         at += 1
     end = label  # of the top-level domain, which has an alphabet of its own
-    while end < stop and class_of(points[end], blocks, classes) & IS_ALPHA_LOWER:
+    while end < stop and class_of(points[end], classes) & IS_ALPHA_LOWER:
         end += 1
     return label > start and 2 <= end - label <= 63 and _is_port_and_path(points, flags, end, stop)
 

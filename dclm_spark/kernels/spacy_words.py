@@ -31,7 +31,10 @@ from dclm_spark.kernels.spacy_tables import (
     IS_SENTENCE_END,
     IS_SPECIAL,
     IS_SUFFIX,
+    KINDS,
     LONGEST_TERM,
+    PATTERN_SPLITS,
+    SPLITS,
     class_of,
     spacy_tables,
     term_at,
@@ -52,7 +55,7 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
 
     White space is no token. `starts` and `ends` need room for `stop - start` numbers, one for each character.
     """
-    blocks, classes = tables.blocks, tables.classes
+    classes, terms, slots = tables.classes, tables.terms, tables.slots
     n_tokens = 0
     at = start
     while at < stop:
@@ -62,23 +65,25 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
         first = at
         classes_inside = 0
         while at < stop and not flags[at] & IS_SPACE:
-            classes_inside |= class_of(points[at], blocks, classes)
+            classes_inside |= class_of(points[at], classes)
             at += 1
-        term = term_at(points, first, at, tables)
-        if term >= 0 and tables.kinds[term] & IS_SPECIAL:
-            n_tokens = _put_term(first, at, tables.splits[term], starts, ends, n_tokens)
+        term = term_at(points, first, at, IS_SPECIAL, terms, slots)
+        if term >= 0:
+            n_tokens = _put_term(first, at, terms[term, SPLITS], starts, ends, n_tokens)
         elif classes_inside & _MAY_SPLIT:
             may_be_url = classes_inside & IS_FULL_STOP != 0
-            n_tokens = _split(points, flags, first, at, start, may_be_url, tables, starts, ends, n_tokens)
+            n_tokens = _split(
+                points, flags, first, at, start, may_be_url, classes, terms, slots, starts, ends, n_tokens
+            )
         else:
             starts[n_tokens], ends[n_tokens] = first, at
             n_tokens += 1
-    return _join_specials(points, n_tokens, tables, starts, ends)
+    return _join_specials(points, n_tokens, classes, terms, slots, starts, ends)
 
 
 @helper
 def _put_term(start, stop, splits, starts, ends, n_tokens):
-    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many tokens there are then."""
+    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many there are then."""
     starts[n_tokens] = start
     for at in range(start + 1, stop):
         if splits >> (at - start) & 1:
@@ -90,7 +95,7 @@ def _put_term(start, stop, splits, starts, ends, n_tokens):
 
 
 @helper
-def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends, n_tokens):
+def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots, starts, ends, n_tokens):
     """Writes the tokens of the characters from `first` to `last`, no white space among them and no special case in all.
 
     `origin` is the first character of the whole text; returns how many tokens there are then.
@@ -98,36 +103,34 @@ def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends,
     start, stop = first, last
     term = -1
     while start < stop and term < 0:
-        n_prefix = prefix_length(points, start, stop, tables)
-        if n_prefix and start + n_prefix < stop:
-            term = _special_at(points, start + n_prefix, stop, tables)
-        n_suffix = 0
-        if term < 0:
-            n_suffix = suffix_length(points, start + n_prefix, stop, tables)
-            if n_suffix and start < stop - n_suffix:
-                term = _special_at(points, start, stop - n_suffix, tables)
-                # The prefix stays on a string that is a special case without its suffix.
-                n_prefix = 0 if term >= 0 else n_prefix
+        n_prefix = prefix_length(points, start, stop, classes)
+        n_suffix = suffix_length(points, start + n_prefix, stop, classes, terms, slots)
         if n_prefix + n_suffix == 0:
             break
-        if n_prefix:
-            starts[n_tokens], ends[n_tokens] = start, start + n_prefix
+        # A special case is left alone: without the prefix only, else without the suffix only, else without both.
+        left, right = start + n_prefix, stop - n_suffix
+        for attempt in range(3):
+            left = start if attempt == 1 else start + n_prefix
+            right = stop if attempt == 0 else stop - n_suffix
+            if left < right and (left > start or attempt > 0) and (right < stop or attempt == 0):
+                term = term_at(points, left, right, IS_SPECIAL, terms, slots)
+                if term >= 0:
+                    break
+        if left > start:
+            starts[n_tokens], ends[n_tokens] = start, left
             n_tokens += 1
-            start += n_prefix
-        if n_suffix:
+        if right < stop:
             # Kept for later where no token is yet: there are no more tokens before a character than characters.
-            ends[stop - n_suffix - origin] = stop
-            stop -= n_suffix
-        if term < 0 and start < stop:
-            term = _special_at(points, start, stop, tables)
+            ends[right - origin] = stop
+        start, stop = left, right
     if term >= 0:
-        n_tokens = _put_term(start, stop, tables.splits[term], starts, ends, n_tokens)
+        n_tokens = _put_term(start, stop, terms[term, SPLITS], starts, ends, n_tokens)
     elif start < stop:
         at = token = start  # of the token that is not written yet
-        if may_be_url and is_url(points, flags, start, stop, tables.blocks, tables.classes):
+        if may_be_url and is_url(points, flags, start, stop, classes):
             at = stop
         while at < stop:
-            n_infix = infix_length(points, at, start, stop, tables)
+            n_infix = infix_length(points, at, start, stop, classes)
             if n_infix == 0:
                 at += 1
                 continue
@@ -149,40 +152,34 @@ def _split(points, flags, first, last, origin, may_be_url, tables, starts, ends,
 
 
 @helper
-def _special_at(points, start, stop, tables):
-    """The number of the special case that the characters from `start` to `stop` are; -1 if they are none."""
-    term = term_at(points, start, stop, tables)
-    return term if term >= 0 and tables.kinds[term] & IS_SPECIAL else np.int64(-1)
-
-
-@helper
-def _join_specials(points, n_tokens, tables, starts, ends):
+def _join_specials(points, n_tokens, classes, terms, slots, starts, ends):
     """Makes the special cases of the tokens in a row that they consist of; returns how many tokens there are then.
 
     Of patterns that overlap, the longer one comes first, then the one further left. One is skipped if its first or last
     token is in a pattern that came before, even in a skipped one; and one with a space in it is no special case, but
     comes before others all the same.
     """
-    blocks, classes = tables.blocks, tables.classes
     characters = np.empty(LONGEST_TERM, dtype=np.int32)
-    sizes = np.empty(0, dtype=np.uint16)  # of the patterns that start at each token, as bits; filled if there are any
+    sizes = np.empty(0, dtype=np.int32)  # of the patterns that start at each token, as bits; filled if there are any
     all_sizes = 0
-    class_before = class_of(points[starts[0]], blocks, classes) if n_tokens else 0
+    class_before = class_of(points[starts[0]], classes) if n_tokens else 0
     for index in range(1, n_tokens):
-        current = class_of(points[starts[index]], blocks, classes)
+        current = class_of(points[starts[index]], classes)
         if current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
-            found = _patterns_at(points, index - 1, n_tokens, tables, starts, ends, characters)
+            found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
             if found:
                 if all_sizes == 0:
-                    sizes = np.zeros(n_tokens, dtype=np.uint16)
+                    sizes = np.empty(n_tokens, dtype=np.int32)
+                    for before in range(n_tokens):
+                        sizes[before] = 0
                 sizes[index - 1] = found
                 all_sizes |= found
         class_before = current
-    return _put_patterns(points, n_tokens, tables, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
+    return _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
 
 
 @helper
-def _patterns_at(points, index, n_tokens, tables, starts, ends, characters):
+def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters):
     """The sizes in tokens, as bits, of the patterns that start at a token; nothing or one space stands inside."""
     found = splits = n_chars = size = 0
     while index + size < n_tokens:
@@ -196,37 +193,40 @@ def _patterns_at(points, index, n_tokens, tables, starts, ends, characters):
             n_chars += 1
         size += 1
         if size > 1:
-            term = term_at(characters, 0, n_chars, tables)
-            if term < 0 or tables.pattern_splits[term] != splits:
+            term = term_at(characters, 0, n_chars, IS_PATTERN | IS_PATTERN_START, terms, slots)
+            if term < 0 or terms[term, PATTERN_SPLITS] != splits:
                 break
-            found |= (tables.kinds[term] & IS_PATTERN != 0) << size
-            if not tables.kinds[term] & IS_PATTERN_START:
+            found |= (terms[term, KINDS] & IS_PATTERN != 0) << size
+            if not terms[term, KINDS] & IS_PATTERN_START:
                 break
     return found
 
 
 @helper
-def _put_patterns(points, n_tokens, tables, starts, ends, sizes, all_sizes):
-    chosen = np.zeros(n_tokens, dtype=np.uint8)  # the size of the pattern chosen at a token, _SEEN, or 0
+def _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes):
+    # The size of the pattern chosen at a token, _SEEN or 0; and a copy, since a special case may have more tokens than
+    # its pattern ("°C.").
+    chosen = np.empty(n_tokens, dtype=np.int32)
+    old_starts, old_ends = np.empty(n_tokens, dtype=np.int32), np.empty(n_tokens, dtype=np.int32)
+    for index in range(n_tokens):
+        chosen[index] = 0
+        old_starts[index], old_ends[index] = starts[index], ends[index]
     for size in range(LONGEST_TERM, 1, -1):
-        if not all_sizes >> size & 1:
-            continue
-        for index in range(n_tokens):
+        for index in range(n_tokens if all_sizes >> size & 1 else 0):
             if sizes[index] >> size & 1:
                 is_free = chosen[index] == 0 and chosen[index + size - 1] == 0
                 for inside in range(index, index + size):
-                    chosen[inside] = max(chosen[inside], _SEEN)
+                    if chosen[inside] == 0:
+                        chosen[inside] = _SEEN
                 if is_free:
                     chosen[index] = size
-    # A special case may have more tokens than its pattern ("°C."), so this reads from a copy.
-    old_starts, old_ends = starts[:n_tokens].copy(), ends[:n_tokens].copy()
     n_joined = index = 0
     while index < n_tokens:
-        size = max(chosen[index], 1)
+        size = chosen[index] if chosen[index] > 1 else 1
         first, last = old_starts[index], old_ends[index + size - 1]
-        term = _special_at(points, first, last, tables) if size > 1 else np.int64(-1)
+        term = term_at(points, first, last, IS_SPECIAL, terms, slots) if size > 1 else -1
         if term >= 0:
-            n_joined = _put_term(first, last, tables.splits[term], starts, ends, n_joined)
+            n_joined = _put_term(first, last, terms[term, SPLITS], starts, ends, n_joined)
         else:
             for inside in range(index, index + size):
                 starts[n_joined], ends[n_joined] = old_starts[inside], old_ends[inside]
@@ -242,7 +242,7 @@ def count_sentences(points, flags, start, stop, tables, starts, ends):
     `starts` and `ends` are overwritten and need room as for `fill_spacy_tokens`. White space counts here: after a full
     stop, what is neither one space between tokens nor punctuation starts a sentence.
     """
-    blocks, classes = tables.blocks, tables.classes
+    classes = tables.classes
     n_tokens = fill_spacy_tokens(points, flags, start, stop, tables, starts, ends)
     n_sentences = 1
     is_after_end = False
@@ -255,11 +255,11 @@ def count_sentences(points, flags, start, stop, tables, starts, ends):
                 is_after_end = False
         if index == n_tokens:
             break
-        if ends[index] - first == 1 and class_of(points[first], blocks, classes) & IS_SENTENCE_END:
+        if ends[index] - first == 1 and class_of(points[first], classes) & IS_SENTENCE_END:
             is_after_end = True
         elif is_after_end:
             at = first
-            while at < ends[index] and class_of(points[at], blocks, classes) & IS_PUNCTUATION:
+            while at < ends[index] and class_of(points[at], classes) & IS_PUNCTUATION:
                 at += 1
             if at < ends[index]:
                 n_sentences += 1
@@ -301,10 +301,9 @@ def count_words_spacy(text: pa.Array) -> pa.Int32Array:
 def count_sentences_spacy(text: pa.Array) -> pa.Int32Array:
     r"""The number of sentences of each text, as spaCy's `sentencizer` ends them; null for null, 1 for an empty text.
 
-    datatrove's `len(split_into_sentences(text))`. White space other than one space is a sentence of its own at the end.
+    datatrove's `len(split_into_sentences(text))`. At the end, white space other than one space is a sentence by itself.
 
-    >>> count_sentences_spacy(pa.array(["Mr. Fox can't jump. He's brown.", "Really?!
-", "", None])).to_pylist()
+    >>> count_sentences_spacy(pa.array(["Mr. Fox can't jump. He's brown.", "Really?!\n", "", None])).to_pylist()
     [2, 2, 1, None]
     """
     return _count(text, is_sentences=True)
