@@ -13,7 +13,7 @@ from dclm_spark.kernels.words import next_word_end
 @helper
 def count_uax29_sentences(points, flags, start, stop, tables):
     """The number of sentences between `start` and `stop`, UAX #29 segments as tokens; 0 where all is white space."""
-    blocks, classes = tables.blocks, tables.classes
+    classes = tables.classes
     n_sentences = 0
     has_ended = True
     at = start
@@ -21,7 +21,7 @@ def count_uax29_sentences(points, flags, start, stop, tables):
         end = next_word_end(flags, at, stop)
         if not flags[at] & IS_SPACE:
             # A segment that begins with punctuation is one mark, and what WB4 joins to it.
-            kind = class_of(points[at], blocks, classes)
+            kind = class_of(points[at], classes)
             if n_sentences == 0 or (has_ended and not kind & (IS_PUNCTUATION | IS_SENTENCE_END)):
                 n_sentences += 1
                 has_ended = False
