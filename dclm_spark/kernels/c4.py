@@ -66,8 +66,9 @@ def clean_c4(
     - The quotation marks \u201d and \u2019 end a line too: the paper asks for a period, an exclamation mark, a question
       mark or an end quotation mark.
 
-    In both, `bad_words` are divided into those that need borders and those that do not by their script, where datatrove
-    takes the language of the page; for capitals in the list see `bad_words_trie`.
+    In both, two things differ. Letters, digits and lower case are those of the package's tables, datatrove's those of
+    the Python it runs in; that shows on characters newer than its Unicode. And `bad_words` need borders or do not by
+    their script, where datatrove goes by the language of the page; for capitals in the list see `bad_words_trie`.
 
     Args:
         text: Strings, a slice or not.
