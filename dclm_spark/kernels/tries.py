@@ -38,7 +38,7 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
     0
     1
     2
-    >>> child_of(node, ord("x"), trie.keys, trie.children) < 0
+    >>> bool(child_of(node, ord("x"), trie.keys, trie.children) < 0)
     True
     """
     edges: dict[tuple[int, int], int] = {}
