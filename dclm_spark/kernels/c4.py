@@ -27,7 +27,7 @@ from dclm_spark.kernels.unicode import (
     strip,
     utf8_buffers,
 )
-from dclm_spark.recipes import C4Lines
+from dclm_spark.recipe import C4Lines
 
 C4_TYPE = schemas.C4
 

@@ -10,7 +10,7 @@ from dclm_spark.kernels.jit import helper
 from dclm_spark.kernels.quality import lower_word
 from dclm_spark.kernels.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.unicode import IS_SPACE, strip
-from dclm_spark.recipes import C4Lines
+from dclm_spark.recipe import C4Lines
 
 # What a phrase in a line is for.
 SAYS_LOREM_IPSUM, _IS_CODE, HAS_CURLY_BRACKET, _IS_POLICY = 1, 2, 4, 8

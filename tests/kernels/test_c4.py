@@ -10,7 +10,7 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.kernels.c4 import C4_TYPE, clean_c4
-from dclm_spark.recipes import C4Lines
+from dclm_spark.recipe import C4Lines
 
 RULES = C4Lines(cleans_text=True)
 NO_END_MARK = replace(RULES, needs_end_mark=False)

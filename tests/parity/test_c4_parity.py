@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark.kernels.c4 import clean_c4
-from dclm_spark.recipes import C4Lines
+from dclm_spark.recipe import C4Lines
 
 RECORDED = Path(__file__).parent.parent / "data" / "c4"
 # As benchmarks/record_c4.py names them; what datatrove switches off by -1 is null or 0 here.
