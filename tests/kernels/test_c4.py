@@ -10,8 +10,11 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.kernels.c4 import C4_TYPE, clean_c4
-from dclm_spark.recipe import C4Lines
+from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.recipe import Annotation, C4Lines
+from dclm_spark.rules import LineBound
 
+DOCUMENTS = pa.schema([schemas.DOCUMENTS.field(name) for name in ("doc_id", "dump", "url", "text")])
 RULES = C4Lines(cleans_text=True)
 NO_END_MARK = replace(RULES, needs_end_mark=False)
 CITATIONS = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
@@ -228,6 +231,20 @@ def test_lines_that_are_only_counted():
     same, counted = clean_c4(text, rules=C4Lines(), tokens="uax29", reading="fixed", bad_words=None)
     _, cleaned = clean_c4(text, rules=RULES, tokens="uax29", reading="fixed", bad_words=None)
     assert same is text and counted.equals(cleaned)
+
+
+@pytest.mark.parametrize("groups", [(), ("c4",)])
+@pytest.mark.parametrize("cleans_text", [False, True])
+def test_annotated_holds_what_the_recipe_asks_for(groups, cleans_text):
+    """The lines' corrections come first; the text is the same whichever groups are measured."""
+    text = "HOME PAGE.\nHome\nIt lies west. [1]"
+    documents = pa.RecordBatch.from_pylist([{"doc_id": "0", "dump": "D", "url": None, "text": text}], DOCUMENTS)
+    annotation = Annotation(
+        line_rules=(LineBound("frac_upper_chars", at_most=0.5),), c4=C4Lines(cleans_text=cleans_text), tokens="uax29"
+    )
+    (row,) = annotate_batch(documents, annotation, groups).to_pylist()
+    assert row["text"] == ("It lies west." if cleans_text else "Home\nIt lies west. [1]")
+    assert (row["c4"] and row["c4"]["n_lines_removed"]) == (1 if groups else None)
 
 
 def test_bytes_that_are_no_utf8():
