@@ -178,12 +178,12 @@ def _count_words(points, flags, n_chars, tables, stop_words, lowered, counts):
         counts[_WORD_CHARS] += at - start
         counts[_WORDS_WITHOUT_LETTER] += not has_letter
         if at - start <= len(lowered):
-            n_lowered = _lower_word(points, flags, start, at, blocks, lower, lowered)
+            n_lowered = lower_word(points, flags, start, at, blocks, lower, lowered)
             counts[_STOP_WORDS] += n_lowered > 0 and contains(slots, term_points, term_starts, lowered, n_lowered)
 
 
 @helper
-def _lower_word(points, flags, start, stop, blocks, lower, lowered):
+def lower_word(points, flags, start, stop, blocks, lower, lowered):
     """Writes `str.lower` of one word to `lowered` and returns its length; 0 if there is no room for it."""
     n_lowered = 0
     for at in range(start, stop):
