@@ -54,7 +54,8 @@ def clean_c4(
     - `n_curly_brackets`: lines with a "{"
     - `n_bad_words`: occurrences of `bad_words` in the text in lower case, between characters that are neither letters,
       digits nor underscores, the longest at each place; entries in scripts without spaces count anywhere
-    - `n_long_lines`: lines, split at "\n", of 200 code points or more
+    - `n_long_lines`: lines, split at "\n", of 200 code points or more; this and `n_bad_words` in the text that goes on,
+      the cleaned one where the rules clean
 
     datatrove drops a page at its first line with "lorem ipsum" or "{"; here such a line is counted and goes on as if
     that rule were switched off, so both counts are of the whole page, and a text stays to be looked at.
@@ -117,26 +118,27 @@ def _clean_rows(text, offsets, tables, sentence_tables, rules, phrases, bad_word
     for row in range(n_rows):
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
         count = counts[row]
-        count[_LONG_LINES] = _count_long_lines(points, n_chars)
-        if len(bad_words.marks) > 1:
-            n_lowered = lower_word(points, flags, 0, n_chars, tables.blocks, tables.lower, lowered)
-            count[_BAD_WORDS] = count_bad_words(lowered, n_lowered, bad_words, tables)
+        # Of the text that goes on: before the lines are moved together, or after.
+        if not rules.cleans_text:
+            _measure_page(points, flags, 0, n_chars, lowered, tables, bad_words, count)
         room = lowered, starts, ends
         n_chars = _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count)
         if rules.cleans_text:
             start, stop = strip(flags, 0, n_chars)
+            _measure_page(points, flags, start, stop, lowered, tables, bad_words, count)
             cleaned, new_offsets[row + 1] = encode(points[start:stop], stop - start, cleaned, new_offsets[row])
     return cleaned[: new_offsets[n_rows]], new_offsets, counts
 
 
 @helper
-def _count_long_lines(points, n_chars):
-    n_long = start = 0
-    for at in range(n_chars + 1):
-        if at == n_chars or points[at] == _NEWLINE:
-            n_long += at - start >= LONG_LINE_CHARS
+def _measure_page(points, flags, start, stop, lowered, tables, bad_words, count):
+    if len(bad_words.marks) > 1:
+        n_lowered = lower_word(points, flags, start, stop, tables.blocks, tables.lower, lowered)
+        count[_BAD_WORDS] = count_bad_words(lowered, n_lowered, bad_words, tables)
+    for at in range(start, stop + 1):
+        if at == stop or points[at] == _NEWLINE:
+            count[_LONG_LINES] += at - start >= LONG_LINE_CHARS
             start = at + 1
-    return n_long
 
 
 @helper

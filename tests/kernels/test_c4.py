@@ -163,7 +163,7 @@ def test_sentences_of_uax29(text, n_sentences):
 
 
 def bad_words_found(text: str, *bad_words: str, reading: str = "fixed") -> int:
-    return clean(text, bad_words=bad_words, reading=reading)[1][0]["n_bad_words"]
+    return clean(text, rules=C4Lines(), bad_words=bad_words, reading=reading)[1][0]["n_bad_words"]
 
 
 @pytest.mark.parametrize(
@@ -195,15 +195,17 @@ def test_capitals_in_a_list_of_bad_words():
     assert [bad_words_found("Bad bad", "Bad", reading=reading) for reading in ("faithful", "fixed")] == [0, 2]
 
 
-def test_bad_words_are_of_the_whole_text_and_null_without_a_list():
-    assert clean("bad\nIt lies here.", bad_words=("bad",))[1][0]["n_bad_words"] == 1
+def test_bad_words_are_of_the_text_that_goes_on_and_null_without_a_list():
+    text = "bad\nIt is a bad line."
+    for rules, n_found in ((C4Lines(), 2), (RULES, 1)):
+        assert clean(text, rules=rules, bad_words=("bad",))[1][0]["n_bad_words"] == n_found
     assert clean("bad", bad_words=())[1][0]["n_bad_words"] == 0
     assert clean("bad")[1][0]["n_bad_words"] is None
 
 
 def test_long_lines():
     line = "日" * 200
-    (_,), (row,) = clean(f"{line}\n{line[1:]}\r{line}\n\n{line[1:]}\n{line}")
+    (_,), (row,) = clean(f"{line}\n{line[1:]}\r{line}\n\n{line[1:]}\n{line}", rules=C4Lines())
     assert row["n_long_lines"] == 3
 
 
@@ -218,7 +220,7 @@ def test_nulls_slices_and_the_type(text_type):
         "n_sentences": 1,
         "n_lorem_ipsum": 0,
         "n_curly_brackets": 0,
-        "n_bad_words": 1,
+        "n_bad_words": 0,
         "n_long_lines": 0,
     }
     assert rows[1].as_py() is None
