@@ -109,7 +109,7 @@ def _measure_rows(text, offsets, tables, kind, stop_words, marks, n_results, is_
     ids, counts = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     joined = np.empty(2 * room, dtype=np.int32)
     word = np.empty(stop_words.longest, dtype=np.int32)
-    rows_of_stop_words = np.full(len(stop_words.starts), -1, dtype=np.int64)  # the last that each was found in
+    last_rows = np.full(len(stop_words.starts), -1, dtype=np.int64)  # in which each stop word was found
     for row in range(len(results)):
         result = results[row]
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
@@ -117,19 +117,10 @@ def _measure_rows(text, offsets, tables, kind, stop_words, marks, n_results, is_
         result[_TOKENS] = n_tokens
         _measure_symbols(points, n_chars, n_tokens, result)
         _measure_lines(points, flags, n_chars, is_faithful, result)
-        for index in range(n_tokens):
-            start, end = starts[index], ends[index]
-            is_word, has_letter = _look_at(points, flags, start, end, marks)
-            result[_WORDS] += is_word
-            result[_WORD_CHARS] += (end - start) * is_word
-            result[_TOKENS_WITH_LETTER] += has_letter
-            if end - start <= len(word):
-                stop_word = _stop_word_of(points, flags, start, end, tables, stop_words, word, is_faithful)
-                if stop_word >= 0 and rows_of_stop_words[stop_word] < row:
-                    rows_of_stop_words[stop_word] = row
-                    result[_STOP_WORDS] += 1
-        result[_WORD_CHARS] = _share(result[_WORD_CHARS], result[_WORDS])
-        result[_TOKENS_WITH_LETTER] = _share(result[_TOKENS_WITH_LETTER], n_tokens)
+        _measure_tokens(points, flags, starts, ends, n_tokens, marks, result)
+        result[_STOP_WORDS] = _count_stop_words(
+            points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
+        )
         measure_ngrams(points, starts, ends, n_tokens, n_chars, ids, counts, joined, is_faithful, result[_NGRAMS:])
         for min_newlines, share, share_chars in (
             (1, _DUPLICATE_LINES, _LINE_CHARS),
@@ -149,25 +140,48 @@ def _share(part, whole):
 
 
 @helper
-def _look_at(points, flags, start, end, marks):
-    """Whether a token is a word, and whether it has a letter."""
-    is_word = has_letter = False
-    for at in range(start, end):
-        is_word |= not is_mark(marks, points[at], IS_PUNCTUATION)
-        has_letter |= flags[at] & IS_LETTER != 0
-    return is_word, has_letter
+def _measure_tokens(points, flags, starts, ends, n_tokens, marks, result):
+    n_words = n_word_chars = n_with_letter = 0
+    for index in range(n_tokens):
+        at, end = starts[index], ends[index]
+        is_word = has_letter = False
+        while at < end and not (is_word and has_letter):
+            is_word |= not is_mark(marks, points[at], IS_PUNCTUATION)
+            has_letter |= flags[at] & IS_LETTER != 0
+            at += 1
+        n_words += is_word
+        n_word_chars += (end - starts[index]) * is_word
+        n_with_letter += has_letter
+    result[_WORDS] = n_words
+    result[_WORD_CHARS] = _share(n_word_chars, n_words)
+    result[_TOKENS_WITH_LETTER] = _share(n_with_letter, n_tokens)
 
 
 @helper
-def _stop_word_of(points, flags, start, end, tables, stop_words, word, is_faithful):
-    """Which of the stop words a token is, -1 if none; `word` is room for the longest of them."""
-    if is_faithful:
-        n_points = end - start
+def _count_stop_words(
+    points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
+):
+    """How many stop words are tokens of this row; `word` is room for the longest, `last_rows` what rows before left."""
+    slots, term_points, term_starts, _ = stop_words
+    blocks, lower = tables.blocks, tables.lower
+    n_found = 0
+    for index in range(n_tokens):
+        start, n_points = starts[index], ends[index] - starts[index]
+        if n_points > len(word):
+            continue
+        is_ascii = True
         for at in range(n_points):
-            word[at] = points[start + at]
-    else:
-        n_points = lower_word(points, flags, start, end, tables.blocks, tables.lower, word)
-    return index_of(stop_words.slots, stop_words.points, stop_words.starts, word, n_points) if n_points else -1
+            point = points[start + at]
+            is_ascii &= point < 0x80
+            word[at] = point + 0x20 if 0x41 <= point <= 0x5A and not is_faithful else point
+        if not is_faithful and not is_ascii:
+            n_points = lower_word(points, flags, start, ends[index], blocks, lower, word)
+        if n_points:
+            stop_word = index_of(slots, term_points, term_starts, word, n_points)
+            if stop_word >= 0 and last_rows[stop_word] < row:
+                last_rows[stop_word] = row
+                n_found += 1
+    return n_found
 
 
 @helper

@@ -55,7 +55,7 @@ def measure_ngrams(points, starts, ends, n_tokens, n_chars, ids, counts, joined,
     _join(points, starts, ends, n_tokens, is_faithful, joined, bounds, token_digests, factors)
     digests = token_digests.copy()
     n_gap_chars = 0 if is_faithful else 1
-    slots = slots_for(n_tokens)
+    slots = slots_for(2 * n_tokens)  # at most a quarter full: most n-grams occur once, and are found missing at once
     for size in range(2, _LAST_SIZE + 1):
         n_ngrams = n_tokens - size + 1
         if n_ngrams <= 0:
