@@ -13,12 +13,16 @@ from collections.abc import Iterator
 
 SEED = 41
 HAND_WRITTEN = [
-    *("", " ", "\n", "\n\n", "\r", "\r\n", "\0", "\x1c", "\x85", "\u2028", "\u200d", " \u200d", "\ufeff", "\u3000\n\u3000"),
-    *("a", "the", "The", ".", "...", "…", "#", "•", "-", "1", "１", "日本", "\u0301", "👩\u200d👩\u200d👧", "🇩🇪🇫", "_", "a\0b"),
+    *("", " ", "\n", "\n\n", "\r", "\r\n", "\0", "\x1c", "\x85", "\u2028"),
+    *("\u200d", " \u200d", "\ufeff", "\u3000\n\u3000"),
+    *("a", "the", "The", ".", "...", "…", "#", "•", "-", "1", "１", "日本"),
+    *("\u0301", "👩\u200d👩\u200d👧", "🇩🇪🇫", "_", "a\0b"),
     *("....", ".....", "......", "……", "... ...", ". . .", "# # #", "###", "a...", "a…  ", "a. . ."),
-    *("- a\n- b", "• a\n\n• b\n", "-\n•\n", " \t- a\r\n-b\r-c\x0b-d\x0c-e", "-a\x1c-b\x1d-c\x1e-d\x85-e\u2028-f\u2029-g"),
+    *("- a\n- b", "• a\n\n• b\n", "-\n•\n"),
+    *(" \t- a\r\n-b\r-c\x0b-d\x0c-e", "-a\x1c-b\x1d-c\x1e-d\x85-e\u2028-f\u2029-g"),
     *("a...\nb…\nc ... \nd", "a...\r\n\r\nb", "...\n...\n..", "…\u3000\n…\x85"),
-    *("a\na", "a\n\na", "\na\n\na\n", "a\n\n\na\n\n\n\na", "\n\na\n\na\n\n", " a\na \na", "a\n \na", "a \n\n a\n\na", "\n" * 9),
+    *("a\na", "a\n\na", "\na\n\na\n", "a\n\n\na\n\n\n\na", "\n\na\n\na\n\n"),
+    *(" a\na \na", "a\n \na", "a \n\n a\n\na", "\n" * 9),
     *("a\r\na\r\na", "a\u2028a", "x\n\n y\n\n y", "\n\n \n\n a \n\n "),
     *("a b a b", "a b c d", "a a a a a a a a a a a a", "b a a", "a b b a b a", "aa a aa a", "x"),
     *("ab c ab c ab c", "ab c d e f a bc d e f ab cd e f", "ab c ab c ab c a bc abc a b c ab c abc" * 3),
@@ -27,14 +31,17 @@ HAND_WRITTEN = [
     *("It ends.\nIt does not\nWhat?\nYes!", "It ends. \nIt ends.", "ends.\r\nends.\r\n", "（完）。\n完？\n𑅃\n\u1b7d"),
     *("x" * 30, "x" * 31, "x" * 30 + " ", " " * 31 + "x", "👍" * 30, "x" * 29 + "\r\nx", ("x" * 29 + "\n") * 3),
     *("word " * 49, "word " * 50, "the be " * 25, "the and " * 25 + "#" * 11, "the of " * 30 + "... " * 7),
-    *("in the house of words that have no end there is a room with a view to the sea and the sea is grey. " * 3,),
+    ("in the house of words that have no end there is a room with a view to the sea and the sea is grey. " * 3),
 ]
-WORDS = (
-    "the be to of and that have with The TO oF thE a b ab bc c abc x xx aa word house 3.5 1 can't don't U.S. e.g. "
-    "http://a.b/c?d a@b.cc x-y --- -- - • # ## . .. ... .... … ! ? , ; ( ) 日 本 日本語 한국어 สวัสดี नमस्ते é e\u0301 ² ½ １ Ⅷ ß İ Σ ΑΣ "
-    "👍 👩\u200d👩 🇩🇪 \u200b \u200d \u0301 \u00ad \ufeff \0 \x01 \x7f _ __ ۔ ؟ 。 ？ ！ 𑅃 «a» ‹a› ’ “a” $5 50% :) :-( <a>"
-).split(" ")
-SPACES = ["", " ", "  ", "\t", "\xa0", "\u3000", "\u2003", "\x1f", "\x1c", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]
+WORD_LINES = (
+    "the be to of and that have with The TO oF thE a b ab bc c abc x xx aa word house 3.5 1 can't don't U.S. e.g.",
+    "http://a.b/c?d a@b.cc x-y --- -- - • # ## . .. ... .... … ! ? , ; ( ) $5 50% :) :-( <a> “a” ’ «a» ‹a›",
+    "日 本 日本語 한국어 สวัสดี नमस्ते é e\u0301 ² ½ １ Ⅷ ß İ Σ ΑΣ ۔ ؟ 。 ？ ！ 𑅃",
+    "👍 👩\u200d👩 🇩🇪 \u200b \u200d \u0301 \u00ad \ufeff \0 \x01 \x7f _ __",
+)
+WORDS = [word for line in WORD_LINES for word in line.split(" ")]
+SPACES = ["", " ", "  ", "\t", "\xa0", "\u3000", "\u2003"]
+SPACES += ["\x1f", "\x1c", "\r", "\x0b", "\x0c", "\x85", "\u2028", "\u2029"]
 BREAKS = ["\n", "\n\n", "\n\n\n", "\r\n", "\r\n\r\n", " \n", "\n ", "\n \n", "\n\t\n", " \n\n "]
 STARTS = ["", "", "", "- ", "• ", "-", " • ", "\t-", "# "]
 ENDS = ["", "", "", ".", "...", "…", "?", " .", "... ", "…\xa0", "!", ". ", "。"]
@@ -53,7 +60,10 @@ def made_up_text(chance: random.Random) -> str:
             pieces += [chance.choice(words), chance.choice(SPACES) if chance.random() < odd else " "]
             if 6 < len(pieces) < 60 and chance.random() < 0.1:
                 pieces += pieces[-chance.randint(2, len(pieces)) :] * chance.randint(1, 3)
-        lines.append(chance.choice(STARTS) + "".join(pieces).rstrip(" " * (chance.random() < 0.8)) + chance.choice(ENDS))
+        line = "".join(pieces)
+        if chance.random() < 0.8:
+            line = line.rstrip(" ")
+        lines.append(chance.choice(STARTS) + line + chance.choice(ENDS))
     text = ""
     for _ in range(chance.choice([0, 1, 2, 4, 4, 8, 8, 12])):
         text += chance.choice(lines) + (chance.choice(BREAKS) if chance.random() < odd + 0.1 else "\n")

@@ -5,8 +5,9 @@
 
 A line of TEXTS has an `id` and a `text`, and perhaps `tokens`, which then stand for those that spaCy would give
 (`python -m benchmarks.hard_texts` makes such lines). The first line of RECORDED names the columns; each line after it
-is one text: its id, per filter `true` or the reason why the text goes, and per signal the number that the rule compares,
-null where datatrove has none: it divides by zero, or stops before. `--with-text` puts the text into the record.
+is one text: its id, per filter `true` or the reason why the text goes, and per signal the number that the rule
+compares, null where datatrove has none: it divides by zero, or stops before. `--with-text` puts the text into the
+record.
 
 Numbers come out of datatrove's own code, each rule run alone: its threshold is an object that notes what it is compared
 with.
@@ -129,15 +130,18 @@ def main() -> None:
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", RuntimeWarning)  # NumPy's, of the mean of nothing
     built = {name: filter_() for name, filter_ in FILTERS.items()}
-    with open(arguments.texts, encoding="utf-8") as texts, open(arguments.recorded, "wb") as target:
-        # No name and no time in the file: the same texts give the same bytes.
-        with gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0) as recorded:
-            for index, line in enumerate(texts):
-                page = json.loads(line)
-                row = record(page, built) | ({"text": page["text"]} if arguments.with_text else {})
-                if index == 0:
-                    recorded.write(json.dumps(list(row)).encode() + b"\n")
-                recorded.write(json.dumps(list(row.values())).encode() + b"\n")
+    # No name and no time in the file: the same texts give the same bytes.
+    with (
+        open(arguments.texts, encoding="utf-8") as texts,
+        open(arguments.recorded, "wb") as target,
+        gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0) as recorded,
+    ):
+        for index, line in enumerate(texts):
+            page = json.loads(line)
+            row = record(page, built) | ({"text": page["text"]} if arguments.with_text else {})
+            if index == 0:
+                recorded.write(json.dumps(list(row)).encode() + b"\n")
+            recorded.write(json.dumps(list(row.values())).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -158,9 +158,7 @@ def _measure_tokens(points, flags, starts, ends, n_tokens, marks, result):
 
 
 @helper
-def _count_stop_words(
-    points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
-):
+def _count_stop_words(points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful):
     """How many stop words are tokens of this row; `word` is room for the longest, `last_rows` what rows before left."""
     slots, term_points, term_starts, _ = stop_words
     blocks, lower = tables.blocks, tables.lower

@@ -20,7 +20,6 @@ _WORDS, _LINES, _PARAGRAPHS, _LINE_CHARS, _PARAGRAPH_CHARS, _TOP, _DUPLICATE, _N
 _TOP_SIZES, _DUPLICATE_SIZES = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 
 
-
 def measure_repetition(text: pa.Array) -> pa.StructArray:
     """The repetition signals of each text, of type REPETITION_TYPE; null for null.
 
