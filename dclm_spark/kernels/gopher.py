@@ -14,6 +14,7 @@ from dclm_spark.kernels.gopher_repetition import measure_ngrams, measure_segment
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.marks import IS_PUNCTUATION, is_mark, mark_table
 from dclm_spark.kernels.quality import is_dots, lower_word
+from dclm_spark.kernels.spacy_tables import spacy_tables
 from dclm_spark.kernels.terms import TermSet, index_of, term_set
 from dclm_spark.kernels.tokens import fill_tokens, token_kind
 from dclm_spark.kernels.unicode import IS_LETTER, IS_SPACE, char_room, char_tables, decode, strip, utf8_buffers
@@ -82,9 +83,18 @@ def measure_gopher(text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], 
         raise ValueError(f"reading is {reading!r}; expected 'faithful' or 'fixed'")
     is_faithful = reading == "faithful"
     data, offsets = utf8_buffers(text)
+    results = np.zeros((len(text), len(GOPHER_TYPE)), dtype=np.float64)
     stop_word_set = _stop_word_set(tuple(stop_words), is_faithful)
-    results = _measure_rows(
-        data, offsets, char_tables(), token_kind(tokens), stop_word_set, mark_table(), len(GOPHER_TYPE), is_faithful
+    _measure_rows(
+        data,
+        offsets,
+        char_tables(),
+        token_kind(tokens),
+        spacy_tables(),
+        stop_word_set,
+        mark_table(),
+        is_faithful,
+        results,
     )
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     arrays = [
@@ -100,8 +110,7 @@ def _stop_word_set(stop_words: tuple[str, ...], is_faithful: bool) -> TermSet:
 
 
 @kernel
-def _measure_rows(text, offsets, tables, kind, stop_words, marks, n_results, is_faithful):
-    results = np.zeros((len(offsets) - 1, n_results), dtype=np.float64)
+def _measure_rows(text, offsets, tables, kind, token_tables, stop_words, marks, is_faithful, results):
     points, flags = char_room(offsets)
     # Lines may be one more than there are newlines, tokens as many as characters.
     room = len(points) + 1
@@ -113,7 +122,7 @@ def _measure_rows(text, offsets, tables, kind, stop_words, marks, n_results, is_
     for row in range(len(results)):
         result = results[row]
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
-        n_tokens = fill_tokens(kind, points, flags, n_chars, starts, ends)
+        n_tokens = fill_tokens(kind, points, flags, n_chars, token_tables, starts, ends)
         result[_TOKENS] = n_tokens
         _measure_symbols(points, n_chars, n_tokens, result)
         _measure_lines(points, flags, n_chars, is_faithful, result)
