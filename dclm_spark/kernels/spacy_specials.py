@@ -1,0 +1,125 @@
+"""spaCy's special cases: how one is split, and those that are put together again from tokens in a row.
+
+Source: spaCy 3.8, `tokenizer.pyx` (`_apply_special_cases`). What affixes have taken apart, say ":" and ")", is looked
+for at the end, in the tokens of the whole text.
+"""
+
+import numpy as np
+
+from dclm_spark.kernels.jit import helper
+from dclm_spark.kernels.spacy_tables import (
+    IS_ALPHA,
+    IS_ASCII_DIGIT,
+    IS_PATTERN,
+    IS_PATTERN_START,
+    IS_SECOND,
+    IS_SPECIAL,
+    KINDS,
+    LONGEST_TERM,
+    PATTERN_SPLITS,
+    SPLITS,
+    class_of,
+    term_at,
+)
+
+_SPACE = ord(" ")
+# Two tokens that both begin like this begin no pattern.
+_WORDLIKE = IS_ALPHA | IS_ASCII_DIGIT
+_SEEN = 1  # a token in a pattern, for the choice among overlapping ones; more is the size of a chosen one
+
+
+@helper
+def put_special(start, stop, splits, starts, ends, n_tokens):
+    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many there are then."""
+    starts[n_tokens] = start
+    for at in range(start + 1, stop):
+        if splits >> (at - start) & 1:
+            ends[n_tokens] = at
+            n_tokens += 1
+            starts[n_tokens] = at
+    ends[n_tokens] = stop
+    return n_tokens + 1
+
+
+@helper
+def join_specials(points, n_tokens, classes, terms, slots, starts, ends):
+    """Makes the special cases of the tokens in a row that they consist of; returns how many tokens there are then.
+
+    Of patterns that overlap, the longer one comes first, then the one further left. One is skipped if its first or last
+    token is in a pattern that came before, even in a skipped one; and one with a space in it is no special case, but
+    comes before others all the same.
+    """
+    characters = np.empty(LONGEST_TERM, dtype=np.int32)
+    sizes = np.empty(0, dtype=np.int32)  # of the patterns that start at each token, as bits; filled if there are any
+    all_sizes = 0
+    class_before = class_of(points[starts[0]], classes) if n_tokens else 0
+    for index in range(1, n_tokens):
+        current = class_of(points[starts[index]], classes)
+        if current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
+            found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
+            if found:
+                if all_sizes == 0:
+                    sizes = np.empty(n_tokens, dtype=np.int32)
+                    for before in range(n_tokens):
+                        sizes[before] = 0
+                sizes[index - 1] = found
+                all_sizes |= found
+        class_before = current
+    return _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
+
+
+@helper
+def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters):
+    """The sizes in tokens, as bits, of the patterns that start at a token; nothing or one space stands inside."""
+    found = splits = n_chars = size = 0
+    while index + size < n_tokens:
+        start, end = starts[index + size], ends[index + size]
+        gap = start - ends[index + size - 1] if size else 0
+        if n_chars + end - start > LONGEST_TERM or gap > 1 or (gap == 1 and points[start - 1] != _SPACE):
+            break
+        splits |= 1 << n_chars
+        for at in range(start, end):
+            characters[n_chars] = points[at]
+            n_chars += 1
+        size += 1
+        if size > 1:
+            term = term_at(characters, 0, n_chars, IS_PATTERN | IS_PATTERN_START, terms, slots)
+            if term < 0 or terms[term, PATTERN_SPLITS] != splits:
+                break
+            found |= (terms[term, KINDS] & IS_PATTERN != 0) << size
+            if not terms[term, KINDS] & IS_PATTERN_START:
+                break
+    return found
+
+
+@helper
+def _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes):
+    # The size of the pattern chosen at a token, _SEEN or 0; and a copy, since a special case may have more tokens than
+    # its pattern ("°C.").
+    chosen = np.empty(n_tokens, dtype=np.int32)
+    old_starts, old_ends = np.empty(n_tokens, dtype=np.int32), np.empty(n_tokens, dtype=np.int32)
+    for index in range(n_tokens):
+        chosen[index] = 0
+        old_starts[index], old_ends[index] = starts[index], ends[index]
+    for size in range(LONGEST_TERM, 1, -1):
+        for index in range(n_tokens if all_sizes >> size & 1 else 0):
+            if sizes[index] >> size & 1:
+                is_free = chosen[index] == 0 and chosen[index + size - 1] == 0
+                for inside in range(index, index + size):
+                    if chosen[inside] == 0:
+                        chosen[inside] = _SEEN
+                if is_free:
+                    chosen[index] = size
+    n_joined = index = 0
+    while index < n_tokens:
+        size = chosen[index] if chosen[index] > 1 else 1
+        first, last = old_starts[index], old_ends[index + size - 1]
+        term = term_at(points, first, last, IS_SPECIAL, terms, slots) if size > 1 else -1
+        if term >= 0:
+            n_joined = put_special(first, last, terms[term, SPLITS], starts, ends, n_joined)
+        else:
+            for inside in range(index, index + size):
+                starts[n_joined], ends[n_joined] = old_starts[inside], old_ends[inside]
+                n_joined += 1
+        index += size
+    return n_joined
