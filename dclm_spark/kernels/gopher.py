@@ -14,9 +14,8 @@ from dclm_spark.kernels.gopher_repetition import measure_ngrams, measure_segment
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.marks import IS_PUNCTUATION, is_mark, mark_table
 from dclm_spark.kernels.quality import is_dots, lower_word
-from dclm_spark.kernels.spacy_tables import spacy_tables
 from dclm_spark.kernels.terms import TermSet, index_of, term_set
-from dclm_spark.kernels.tokens import fill_tokens, token_kind
+from dclm_spark.kernels.tokens import tokenize
 from dclm_spark.kernels.unicode import IS_LETTER, IS_SPACE, char_room, char_tables, decode, strip, utf8_buffers
 
 GOPHER_TYPE = schemas.GOPHER
@@ -89,8 +88,7 @@ def measure_gopher(text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], 
         data,
         offsets,
         char_tables(),
-        token_kind(tokens),
-        spacy_tables(),
+        tokenize(text, tokens=tokens),
         stop_word_set,
         mark_table(),
         is_faithful,
@@ -110,10 +108,9 @@ def _stop_word_set(stop_words: tuple[str, ...], is_faithful: bool) -> TermSet:
 
 
 @kernel
-def _measure_rows(text, offsets, tables, kind, token_tables, stop_words, marks, is_faithful, results):
+def _measure_rows(text, offsets, tables, tokens, stop_words, marks, is_faithful, results):
     points, flags = char_room(offsets)
-    # Lines may be one more than there are newlines, tokens as many as characters.
-    room = len(points) + 1
+    room = len(points) + 1  # for lines, see `fill_segments`; tokens are no more than characters
     starts, ends = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     ids, counts = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     joined = np.empty(2 * room, dtype=np.int32)
@@ -122,15 +119,18 @@ def _measure_rows(text, offsets, tables, kind, token_tables, stop_words, marks, 
     for row in range(len(results)):
         result = results[row]
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
-        n_tokens = fill_tokens(kind, points, flags, n_chars, token_tables, starts, ends)
+        first, last = tokens.offsets[row], tokens.offsets[row + 1]
+        token_starts, token_ends, n_tokens = tokens.starts[first:last], tokens.ends[first:last], last - first
         result[_TOKENS] = n_tokens
         _measure_symbols(points, n_chars, n_tokens, result)
         _measure_lines(points, flags, n_chars, is_faithful, result)
-        _measure_tokens(points, flags, starts, ends, n_tokens, marks, result)
+        _measure_tokens(points, flags, token_starts, token_ends, n_tokens, marks, result)
         result[_STOP_WORDS] = _count_stop_words(
-            points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
+            points, flags, token_starts, token_ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
         )
-        measure_ngrams(points, starts, ends, n_tokens, n_chars, ids, counts, joined, is_faithful, result[_NGRAMS:])
+        measure_ngrams(
+            points, token_starts, token_ends, n_tokens, n_chars, ids, counts, joined, is_faithful, result[_NGRAMS:]
+        )
         for min_newlines, share, share_chars in (
             (1, _DUPLICATE_LINES, _LINE_CHARS),
             (2, _DUPLICATE_PARAGRAPHS, _PARAGRAPH_CHARS),
@@ -140,7 +140,6 @@ def _measure_rows(text, offsets, tables, kind, token_tables, stop_words, marks, 
             )
             result[share] = _share(n_extra, n_segments if n_chars else 0)
             result[share_chars] = _share(n_extra_chars, n_chars)
-    return results
 
 
 @helper

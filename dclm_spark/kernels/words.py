@@ -41,7 +41,6 @@ from dclm_spark.kernels.unicode import (
     char_room,
     char_tables,
     decode,
-    strip,
     utf8_buffers,
 )
 
@@ -138,29 +137,6 @@ def fill_word_bounds(flags, n_chars, starts, ends):
             n_words += 1
         at = end
     return n_words
-
-
-@helper
-def fill_uax29_tokens(flags, start, stop, starts, ends):
-    """Writes where the UAX #29 segments that are not white space start and end, and returns how many there are.
-
-    White space around one goes, as `str.strip` takes it: a segment of spaces may end in what is none (U+200D). `start`
-    has to be a boundary. `starts` and `ends` need room for as many numbers as there are characters.
-    """
-    n_tokens = 0
-    at = start
-    while at < stop:
-        end = next_word_end(flags, at, stop)
-        if end == at + 1:  # most are punctuation and spaces
-            first, last = at, end - (flags[at] & IS_SPACE != 0)
-        else:
-            first, last = strip(flags, at, end)
-        if first < last:
-            starts[n_tokens] = first
-            ends[n_tokens] = last
-            n_tokens += 1
-        at = end
-    return n_tokens
 
 
 @helper
