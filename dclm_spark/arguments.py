@@ -5,92 +5,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dclm_spark import __version__
+from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
 """Does what the arguments ask; returns its answer as data, and as words."""
 Group = Callable[[argparse.ArgumentParser], None]
-
-DESCRIPTION = """\
-Common Crawl in, Delta tables partitioned by dump out, every record accounted for.
-
-  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
-  dclm-spark funnel --warehouse lake
-  dclm-spark explain --warehouse lake https://example.org/page
-
-Each table is made by the command of its name (documents, annotated, filtered), `run` makes all of them. A command that
-was killed goes on where it stopped when it is given again; one with nothing left to do says so.
-"""
-
-EXAMPLES = {
-    "run": """\
-Examples:
-  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
-
-  Common Crawl's own list of a dump's files; the job fails if more than 1 % of the records do:
-  dclm-spark run --input https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz \\
-      --dump CC-MAIN-2022-05 --warehouse s3a://bucket/lake --max-fault-share 0.01
-
-  Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
-  dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
-
-The same command again goes on where a killed one stopped, and does nothing where nothing changed.
-Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
-""",
-    "documents": """\
-Example:
-  dclm-spark documents --input warc/ more/file.warc.gz --dump CC-MAIN-2022-05 --warehouse lake
-
-Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records).
-""",
-    "annotated": """\
-Example:
-  dclm-spark annotated --dump CC-MAIN-2022-05 --warehouse lake --strict-words banned.txt
-
-Reads `documents` of the warehouse, or of --upstream. A language model or a list of words or domains is a part of the
-recipe, and counts by its content.
-""",
-    "filtered": """\
-Example:
-  dclm-spark filtered --dump CC-MAIN-2022-05 --warehouse lake --recipe mine.json --force
-
-Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A changed bound redoes this table alone.
-""",
-    "funnel": """\
-Example:
-  dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
-
-  What would a longer least length keep, and what no rule on letters? Counted from the signals; no text is read:
-  dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
-""",
-    "explain": """\
-Examples:
-  dclm-spark explain --warehouse lake https://example.org/page
-  dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
-""",
-    "export": """\
-Examples:
-  dclm-spark export --warehouse lake --dump CC-MAIN-2022-05 --to pool filtered
-  dclm-spark export documents --warehouse s3a://bucket/lake --to s3://bucket/pool --format jsonl.gz --files 100
-
-Lines have `url`, `text` and `metadata`, as DCLM's code reads them; what came from a pool keeps its other fields. The
-same rows and number of files give the same bytes.
-""",
-    "maintain": """\
-Example:
-  dclm-spark maintain --warehouse lake --retain-hours 168
-
-A version that the latest run of some stage has read or written is pinned: its files stay, whatever their age. What
-another warehouse borrowed as --upstream is not known here, and stays for --retain-hours.
-""",
-    "recipe": """\
-Example:
-  dclm-spark recipe --hard-words banned.txt show dclm_baseline > mine.json
-  dclm-spark recipe diff dclm_baseline mine.json
-
-  What DCLM's code does under one of its configurations; steps that have no counterpart are named:
-  dclm-spark recipe show dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
-""",
-}
 
 
 def _whole(least: int):
@@ -176,6 +95,29 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     export.add_argument("--files", type=_whole(1), help="files a dump (one of every 50,000 documents)")
     export.add_argument("--quiet", action="store_true", help="show no progress")
     _storage_options(export)
+    thresholds = command(
+        "thresholds",
+        "derive a recipe's limits and stop words for other languages from reference pages",
+        _warehouse_option,
+        _recipe_options,
+        _session_options,
+    )
+    thresholds.add_argument("--languages", nargs="+", required=True, metavar="CODE", help="such as de ja ko")
+    thresholds.add_argument("--dump", nargs="+", default=[], help="dumps that hold the reference pages (all)")
+    thresholds.add_argument("--out", required=True, metavar="FILE", help="where the recipe goes, as JSON")
+    thresholds.add_argument("--name", help="the recipe's name (the file's)")
+    thresholds.add_argument(
+        "--method",
+        default="tail",
+        help="tail: the limit removes a tenth; quantile, mean_std, median_ratio: as in English (%(default)s)",
+    )
+    thresholds.add_argument("--tail", type=float, default=0.1, help="the share that tail removes (%(default)s)")
+    thresholds.add_argument(
+        "--stop-word-share",
+        type=float,
+        default=0.008,
+        help="of all words, from which on one is a stop word (%(default)s)",
+    )
     maintain = command(
         "maintain",
         "compact small files and delete those that no pinned version needs",
@@ -230,12 +172,16 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--recipe", default="dclm_baseline", help="a name, a JSON file or a YAML of DCLM's (%(default)s)"
     )
+    group.add_argument("--extractor", help="resiliparse (main content) or trafilatura (precision) in place of its own")
     group.add_argument(
         "--banned-domains", metavar="FILE", help="domains whose pages go, one a line: path or URL, plain, gzip or zstd"
     )
     group.add_argument("--strict-words", metavar="FILE", help="words banned anywhere in a URL, one a line")
     group.add_argument("--hard-words", metavar="FILE", help="words banned in a URL as words of their own")
     group.add_argument("--soft-words", metavar="FILE", help="words of which a URL may hold one")
+    group.add_argument(
+        "--all-signals", action="store_true", help="measure every signal group, not only those that the bounds need"
+    )
     group.add_argument("--language-model", help="a fastText model: path or URL (lid.176.ftz, bundled)")
     group.add_argument("--max-fault-share", type=float, help="share of records that may end in quarantine")
 

@@ -1,6 +1,7 @@
 """The only user of `mapInArrow`: one pass over the rows, many kernels."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from itertools import groupby
 from operator import itemgetter
@@ -12,7 +13,8 @@ from dclm_spark import schemas
 from dclm_spark.kernels import pages, pools
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import Annotation, Extraction
+from dclm_spark.kernels.words import words_uax29
+from dclm_spark.recipe import Annotation, Extraction
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -49,13 +51,15 @@ def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile
         yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)
 
 
-def with_signals(documents: "DataFrame", *, annotation: Annotation, has_domain_key: bool = False) -> "DataFrame":
+def with_signals(
+    documents: "DataFrame", *, annotation: Annotation, groups: Sequence[str], has_domain_key: bool = False
+) -> "DataFrame":
     """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
     schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
-            columns = annotate_batch(batch, annotation).columns
+            columns = annotate_batch(batch, annotation, groups).columns
             if has_domain_key:
                 columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
@@ -63,6 +67,30 @@ def with_signals(documents: "DataFrame", *, annotation: Annotation, has_domain_k
     # Only these columns travel to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
     return needed.mapInArrow(measure, schemas.spark_schema(schema))
+
+
+def with_word_counts(texts: "DataFrame") -> "DataFrame":
+    """Rows of `language`, `word` and `n` for rows of language and text: the words of some texts, in lower case.
+
+    A word comes once for each batch of texts that holds it. Words are those of UAX #29.
+    """
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            counted: Counter[tuple[str, str]] = Counter()
+            for language, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                counted.update((language, word) for word in words_uax29(text.lower()))
+            rows = [(language, word, n) for (language, word), n in counted.items()]
+            columns = zip(*rows, strict=True) if rows else ((), (), ())
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column, field.type) for column, field in zip(columns, _WORD_COUNTS, strict=True)],
+                schema=_WORD_COUNTS,
+            )
+
+    return texts.select("language", "text").mapInArrow(count, schemas.spark_schema(_WORD_COUNTS))
+
+
+_WORD_COUNTS = pa.schema([("language", pa.string()), ("word", pa.string()), ("n", pa.int64())])
 
 
 def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":

@@ -13,8 +13,8 @@ from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import FaultLimitError, InputError, WarehouseError
 from dclm_spark.ingest import Source
 from dclm_spark.job import Job
-from dclm_spark.recipes import Recipe
-from dclm_spark.runs import Run, part_hash
+from dclm_spark.recipe import Recipe
+from dclm_spark.runs import Run, is_made_by, part_hash
 from dclm_spark.session import planned_for_python
 from dclm_spark.sources import Listing
 from dclm_spark.stages.annotated import annotate
@@ -46,7 +46,7 @@ def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
     What follows a stage that is redone is out of date, and is redone without force.
     """
     runs = {stage: run for (_, stage), run in job.ledger().own.items() if stage in stages}
-    others = {stage for stage, run in runs.items() if run["part_hash"] != part_hash(job.recipe, stage)}
+    others = {stage for stage, run in runs.items() if not is_made_by(run, job.recipe)}
     return others or set(stages)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 from dclm_spark import recipe_files, recipe_json
 from dclm_spark.arguments import make_parser
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 EXIT_SPARK = 1
 EXIT_USAGE = 2
@@ -188,6 +188,27 @@ def _export(arguments: argparse.Namespace) -> tuple[Any, str]:
     return done, format_export(done)
 
 
+def _thresholds(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from dclm_spark.thresholds import Reference, derive_recipe, format_thresholds
+
+    reference = Reference(
+        languages=tuple(arguments.languages),
+        dumps=tuple(arguments.dump),
+        method=arguments.method,
+        tail=arguments.tail,
+        stop_word_share=arguments.stop_word_share,
+    )
+    out = Path(arguments.out)
+    if not out.parent.is_dir():
+        raise InputError([f"no folder {out.parent} for {out}"])
+    derived, entries = derive_recipe(
+        _warehouse(arguments, arguments.warehouse), _recipe(arguments), reference, name=arguments.name or out.stem
+    )
+    loaded = json.loads(recipe_json.canonical_json(derived))
+    out.write_text(json.dumps(loaded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return entries, format_thresholds(derived, entries)
+
+
 def _maintain(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.maintain import maintain
 
@@ -234,7 +255,9 @@ def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
         words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words")},
         banned_domains=arguments.banned_domains,
         language_model=arguments.language_model,
+        extractor=arguments.extractor,
         max_fault_share=arguments.max_fault_share,
+        all_signals=arguments.all_signals,
     )
 
 
@@ -259,6 +282,7 @@ _COMMANDS = {
     "funnel": _funnel,
     "explain": _explain,
     "export": _export,
+    "thresholds": _thresholds,
     "maintain": _maintain,
     "recipe": _show_recipe,
 }

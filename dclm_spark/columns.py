@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def breaks(bound: Bound) -> "Column":
-    """True where a row breaks the bound; false, never null, where its signal is null."""
+    """True where a row breaks the bound; false, never null, where its signal is null or it is in another language."""
     signal = F.col(bound.signal)
     tests = (
         (operator.lt, bound.at_least),
@@ -23,8 +23,10 @@ def breaks(bound: Bound) -> "Column":
         (operator.gt, bound.at_most),
         (operator.ge, bound.below),
     )
-    broken = [test(signal, F.lit(limit)) for test, limit in tests if limit is not None]
-    return F.coalesce(reduce(operator.or_, broken), F.lit(False))
+    broken = reduce(operator.or_, [test(signal, F.lit(limit)) for test, limit in tests if limit is not None])
+    if bound.language is not None:
+        broken = broken & (F.col("language.code") == F.lit(bound.language))
+    return F.coalesce(broken, F.lit(False))
 
 
 def removed_by(bounds: Sequence[Bound]) -> "Column":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, Annotation, DomainList
+from dclm_spark.recipe import Annotation, DomainList
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
 from dclm_spark.rules import Bound, LineBound, LinePhrase
 
 ReadWords = Callable[[str], tuple[str, ...]]
@@ -90,10 +91,12 @@ def _url_list(building: Building, options: Options) -> None:
 def _url_domains(building: Building, options: Options) -> None:
     options.expect("ignore_chars", ["www"], [])
     path = options.take("banlist_from_fname")
-    if path is None or building.annotation.banned_domains is not None:
-        raise Unsupported("domains come from one file, banlist_from_fname; put all of them there")
-    building.set(banned_domains=building.read_domains(path))
-    building.bound("urls.n_banned_domains", at_most=0)
+    if path is None:
+        building.set(excluded_domains=building.words(options))
+        building.bound("urls.n_excluded_domains", at_most=0)
+    else:
+        building.set(banned_domains=building.read_domains(path))
+        building.bound("urls.n_banned_domains", at_most=0)
 
 
 def _url_words(building: Building, options: Options) -> None:

@@ -9,7 +9,8 @@ import yaml
 
 from dclm_spark.dclm_steps import STEPS, Building, Options, ReadDomains, ReadWords, Unsupported
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
 
 
 def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domains: ReadDomains) -> Recipe:

@@ -7,7 +7,7 @@ import pyarrow.compute as pc
 
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.domains import listed_domains
-from dclm_spark.recipes import DomainList
+from dclm_spark.recipe import DomainList
 from dclm_spark.sources import open_source
 
 _CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by the bytes that such a file begins with

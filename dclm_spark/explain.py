@@ -12,7 +12,7 @@ from dclm_spark.kernels.domains import count_banned
 from dclm_spark.kernels.html import decode, extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import Annotation, Recipe
+from dclm_spark.recipe import Annotation, Recipe
 
 _MAX_SHOWN_LINES = 20
 
@@ -30,7 +30,7 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
     if text is None:
         raise InputError([f"the page would be in quarantine: {error}"])
     row = pa.RecordBatch.from_pylist([{"doc_id": "", "dump": "", "url": url, "text": text}], schema=_MEASURED)
-    annotated = annotate_batch(row, recipe.annotation).to_pylist()[0]
+    annotated = annotate_batch(row, recipe.annotation, recipe.groups).to_pylist()[0]
     listed = recipe.annotation.banned_domains
     if listed is not None:
         n_banned = count_banned(url, read_domain_list(listed), match=recipe.annotation.domain_match)
@@ -50,25 +50,32 @@ _MEASURED = pa.schema([schemas.DOCUMENTS.field(name) for name in ("doc_id", "dum
 
 
 def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """A row of `annotated` under a recipe: its rules in order with value, bound and verdict, and the other signals."""
+    """A row of `annotated` under a recipe: its rules in order with value, bound and verdict, and the other signals.
+
+    Rules of other languages than the page's are left out, and so are groups of signals that were not measured.
+    """
+
+    code = (annotated["language"] or {}).get("code")
 
     def value_of(signal: str) -> Any:
         group, name = signal.split(".")
-        return annotated[group][name]
+        return (annotated[group] or {}).get(name)
 
     rules = [
         {
             "signal": bound.signal,
             "value": value_of(bound.signal),
             "bound": str(bound),
-            "is_broken": bound.breaks(value_of(bound.signal)),
+            "is_broken": bound.breaks(value_of(bound.signal), language=code),
         }
         for bound in recipe.bounds
+        if bound.holds_for(code)
     ]
     bounded = {rule["signal"] for rule in rules}
     others = {
         f"{group}.{field.name}": annotated[group][field.name]
         for group, struct in schemas.SIGNAL_GROUPS.items()
+        if annotated[group] is not None
         for field in struct
         if f"{group}.{field.name}" not in bounded
     }

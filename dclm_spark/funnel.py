@@ -1,7 +1,7 @@
 """The funnel: how many records came in, what went where and why, what is left."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark import recipe_json
 from dclm_spark.errors import WarehouseError
+from dclm_spark.rules import Bound
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
 
@@ -110,7 +111,7 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
         removed = by_reason("removed")
         entry |= {
             "recipe": recipe.name,
-            "bounds": {bound.signal: str(bound) for bound in recipe.bounds},
+            "bounds": bounds_in_words(recipe.bounds),
             # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
             "removed": {bound.signal: removed.get(bound.signal, 0) for bound in recipe.bounds},
             "filtered": number("filtered"),
@@ -124,6 +125,18 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
     return entry
+
+
+def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
+    """Signal -> its bound, or those of several languages, in words.
+
+    >>> bounds_in_words([Bound("gopher.n_stop_words", at_least=2, language=code) for code in ("de", "ja")])
+    {'gopher.n_stop_words': '>= 2 (de), >= 2 (ja)'}
+    """
+    words: dict[str, str] = {}
+    for bound in bounds:
+        words[bound.signal] = f"{words[bound.signal]}, {bound}" if bound.signal in words else str(bound)
+    return words
 
 
 def _was_made_from(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str, before: str) -> bool:

@@ -16,7 +16,7 @@ from dclm_spark import schemas
 from dclm_spark.columns import one_a_task
 from dclm_spark.errors import InputError
 from dclm_spark.progress import Progress
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, part_hash
 from dclm_spark.sources import Listing, open_source
 from dclm_spark.stages.documents import extract_documents

@@ -10,8 +10,8 @@ from dclm_spark.ingest import Source
 from dclm_spark.kernels.fasttext import check_model
 from dclm_spark.kernels.html import check_extractor
 from dclm_spark.progress import Progress
-from dclm_spark.recipes import Recipe
-from dclm_spark.runs import Run, last_runs, part_hash
+from dclm_spark.recipe import Recipe
+from dclm_spark.runs import Run, is_made_by, last_runs, part_hash
 from dclm_spark.sources import Listing, list_files
 from dclm_spark.tables import Warehouse, check_dump
 
@@ -135,7 +135,7 @@ class Ledger:
         return run if self._is_same(run) and run["upstream_runs"] == upstream_runs else None
 
     def _is_same(self, run: dict[str, Any]) -> bool:
-        return run["part_hash"] == part_hash(self.job.recipe, run["stage"])
+        return is_made_by(run, self.job.recipe)
 
     def _another_recipe(self, warehouse: Warehouse, run: dict[str, Any]) -> str:
         stage, recipe = run["stage"], self.job.recipe

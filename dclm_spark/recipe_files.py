@@ -9,7 +9,7 @@ from dclm_spark import recipe_json, recipes
 from dclm_spark.dclm_yaml import recipe_from_yaml
 from dclm_spark.domain_lists import describe_domain_list
 from dclm_spark.errors import InputError, RecipeError
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 
 def load_recipe(
@@ -18,7 +18,9 @@ def load_recipe(
     words: Mapping[str, str | None] | None = None,
     banned_domains: str | None = None,
     language_model: str | None = None,
+    extractor: str | None = None,
     max_fault_share: float | None = None,
+    all_signals: bool = False,
 ) -> Recipe:
     """A recipe with what is given put in the place of its own.
 
@@ -27,7 +29,9 @@ def load_recipe(
         words: Field of `Annotation` -> path of a text file, one word a line.
         banned_domains: Path or URL of a list of domains.
         language_model: Path or URL of a fastText model.
+        extractor: `resiliparse` or `trafilatura`, with the options of the package's recipes.
         max_fault_share: Largest share of faults.
+        all_signals: Measure every signal group; else as the recipe says.
 
     Raises:
         RecipeError: There is no such recipe, or its file describes none.
@@ -39,7 +43,15 @@ def load_recipe(
         given["banned_domains"] = describe_domain_list(banned_domains)
     if language_model is not None:
         given["language_model"] = language_model
-    recipe = replace(recipe, annotation=replace(recipe.annotation, **given))
+    if extractor is not None:
+        options = {chosen.extraction.extractor: chosen.extraction.options for chosen in recipes.RECIPES.values()}
+        extraction = replace(recipe.extraction, extractor=extractor, options=options.get(extractor, {}))
+        recipe = replace(recipe, extraction=extraction)
+    recipe = replace(
+        recipe,
+        annotation=replace(recipe.annotation, **given),
+        all_signals=all_signals or recipe.all_signals,
+    )
     return recipe if max_fault_share is None else replace(recipe, max_fault_share=max_fault_share)
 
 

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
 
 
 def canonical_json(value: Any) -> str:
@@ -30,9 +30,10 @@ def canonical_json(value: Any) -> str:
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
     """Where two recipes differ: the field, its value in the one and in the other, null where it has none.
 
-    A bound is found by its signal, so that one more is one difference; their order is one of its own.
+    A bound is found by its signal and language, so that one more is one difference; their order is one of its own.
 
-    >>> from dclm_spark.recipes import DCLM_BASELINE, Bound
+    >>> from dclm_spark.rules import Bound
+    >>> from dclm_spark.recipes import DCLM_BASELINE
     >>> longer = dataclasses.replace(DCLM_BASELINE, bounds=(Bound("quality.n_words", at_least=80),))
     >>> [found for found in differences(DCLM_BASELINE, longer) if "n_words." in found[0]]
     [('bounds.quality.n_words.at_least', 50, 80), ('bounds.quality.n_words.at_most', 100000, None)]
@@ -48,8 +49,10 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     """The plain values of a recipe's JSON, each with its path."""
     if isinstance(value, list) and value and isinstance(value[0], dict) and "signal" in value[0]:
-        yield f"{name} (order)", [entry["signal"] for entry in value]
-        value = {entry["signal"]: {key: limit for key, limit in entry.items() if key != "signal"} for entry in value}
+        keys = [entry["signal"] + (f"[{entry['language']}]" if entry.get("language") else "") for entry in value]
+        yield f"{name} (order)", keys
+        limits = [{key: entry[key] for key in entry if key not in ("signal", "language")} for entry in value]
+        value = dict(zip(keys, limits, strict=True))
     elif isinstance(value, list) and value and isinstance(value[0], dict):
         value = {str(number): entry for number, entry in enumerate(value, 1)}
     if not isinstance(value, dict):

@@ -1,191 +1,42 @@
-"""Recipes: every choice that changes a row, as frozen data.
+"""The recipes that the package brings: each the fixed one under its plain name, and a faithful twin.
 
-A recipe is what `dclm-spark --recipe` names, what `runs` records as JSON and what `dataclasses.replace` varies. Each
-stage takes one part of it, so that a changed part redoes that stage and what follows, nothing before it.
+The fixed recipe corrects what the twin reproduces: the mistakes of the code that made the original corpus.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
 
+from dclm_spark.recipe import Annotation, C4Lines, Extraction, Recipe
 from dclm_spark.rules import Bound, LineBound, LinePhrase, LineRule
 
-MIB = 1 << 20
-
-
-@dataclass(frozen=True)
-class Extraction:
-    """How a record becomes a document: the part of a recipe that `documents` takes.
-
-    Args:
-        extractor: `resiliparse` or `trafilatura`.
-        options: The extractor's keyword arguments.
-        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD), or `utf-8` (strict, as DCLM's
-            script decodes: another charset sends the page to quarantine).
-        content_types: Media types that are pages; others are counted skips. Empty means every type.
-        http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
-        max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
-    """
-
-    extractor: str = "resiliparse"
-    options: Mapping[str, Any] = field(default_factory=lambda: {"main_content": True})
-    charset: str = "detect"
-    content_types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
-    http_statuses: tuple[int, ...] = (200,)
-    max_page_bytes: int = 8 * MIB
-
-
-@dataclass(frozen=True)
-class DomainList:
-    """A list of domains that is too long for a recipe: where it is, and what it holds.
-
-    Args:
-        path: A local path, or any URL that fsspec opens. It may change: a list counts by its content.
-        sha256: Of its text, uncompressed, as 64 hex letters. A file with another is refused.
-        n_domains: Its lines that are neither blank nor comments, for a reader of the recipe.
-    """
-
-    path: str
-    sha256: str
-    n_domains: int
-
-
-@dataclass(frozen=True)
-class C4Lines:
-    """C4's rules of lines (Raffel et al. 2020, section 2.2), as datatrove's `C4QualityFilter` has them.
-
-    Args:
-        cleans_text: The lines go from the text; else they are only counted.
-        max_word_chars: A line with a longer word goes; null looks at no word.
-        removes_citations: `[1]`, `[edit]` and `[citation needed]` are cut from lines.
-        needs_end_mark: A line that ends in none of `.?!"'`, or in an ellipsis, goes.
-        min_words: A line of fewer words, between white space, goes.
-        code_phrases: A line that says one of these, in any case, goes before curly brackets are looked for.
-        policy_phrases: The same, after they are.
-    """
-
-    cleans_text: bool = False
-    max_word_chars: int | None = 1000
-    removes_citations: bool = True
-    needs_end_mark: bool = True
-    min_words: int = 3
-    code_phrases: tuple[str, ...] = ("javascript",)
-    policy_phrases: tuple[str, ...] = (
-        "terms of use",
-        "privacy policy",
-        "cookie policy",
-        "uses cookies",
-        "use of cookies",
-        "use cookies",
-    )
-
-
-@dataclass(frozen=True)
-class Annotation:
-    """How a document is corrected and measured: the part of a recipe that `annotated` takes.
-
-    Args:
-        url_removal: URLs in the text: `none` keeps them, `fixed` removes them, `faithful` removes them only from texts
-            that begin with the letters of a top-level domain, as DCLM's `url_removal_modifier` does by mistake.
-        max_newlines: Longer runs of newlines are cut to this; null leaves them.
-        language_model: `lid.176.ftz` (bundled), or a path or URL of any fastText language model.
-        languages: Labels of the languages wanted, as the model names them.
-        newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
-        stop_words: Words counted by `quality.n_stop_words`.
-        banned_domains: The list for `urls.n_banned_domains`. Null measures nothing.
-        domain_match: `fixed` bans a listed domain and all hosts below it; `faithful` takes "www" out of the URL's
-            authority and compares the rest, as DCLM's `url_substring_filter` does, so that ports and what "www" leaves
-            of "www." escape by mistake.
-        strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
-        hard_words: Banned in a URL as a word of its own.
-        soft_words: Banned in a URL where two distinct ones meet.
-        line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
-        tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (those of spaCy's English tokenizer, which
-            datatrove counts), or `uax29` (UAX #29 segments that are not white space; in scripts without spaces each
-            character is one).
-        reading: How those three groups are measured: `faithful` to datatrove's code, mistakes included, or `fixed`.
-        c4: Rules of lines for `c4`.
-        bad_words: Words and phrases for `c4.n_bad_words`. Null measures nothing.
-        short_line_chars: The longest line that is short to `fineweb.frac_short_lines`.
-    """
-
-    url_removal: str = "fixed"
-    max_newlines: int | None = 2
-    language_model: str = "lid.176.ftz"
-    languages: tuple[str, ...] = ("en",)
-    newline: str = ""
-    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
-    banned_domains: DomainList | None = None
-    domain_match: str = "fixed"
-    strict_words: tuple[str, ...] | None = None
-    hard_words: tuple[str, ...] | None = None
-    soft_words: tuple[str, ...] | None = None
-    line_rules: tuple[LineRule, ...] = ()
-    tokens: str = "spacy_en"
-    reading: str = "fixed"
-    c4: C4Lines = C4Lines()
-    bad_words: tuple[str, ...] | None = None
-    short_line_chars: int = 30
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All choices of one chain of tables.
-
-    Args:
-        name: What lineage and reports call it.
-        extraction: The part of `documents`.
-        annotation: The part of `annotated`.
-        bounds: The part of `filtered`: rules in the order in which a page meets them.
-        max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
-            part of any stage: it changes no row.
-    """
-
-    name: str
-    extraction: Extraction = Extraction()
-    annotation: Annotation = Annotation()
-    bounds: tuple[Bound, ...] = ()
-    max_fault_share: float = 0.05
-
-    def part(self, stage: str) -> Any:
-        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
-        return {"documents": self.extraction, "annotated": self.annotation, "filtered": self.bounds}[stage]
-
-    def problems(self) -> list[str]:
-        """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""
-        found = [problem for rule in (*self.bounds, *self.annotation.line_rules) for problem in rule.problems()]
-        extraction, annotation = self.extraction, self.annotation
-        if extraction.charset not in ("detect", "utf-8"):
-            found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
-        if extraction.max_page_bytes < 1:
-            found.append(f"extraction.max_page_bytes is {extraction.max_page_bytes}; expected 1 or more")
-        if annotation.url_removal not in ("none", "fixed", "faithful"):
-            found.append(
-                f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"
-            )
-        if annotation.domain_match not in ("fixed", "faithful"):
-            found.append(f"annotation.domain_match is {annotation.domain_match!r}; expected 'fixed' or 'faithful'")
-        if annotation.tokens not in ("spacy_en", "uax29"):
-            found.append(f"annotation.tokens is {annotation.tokens!r}; expected 'spacy_en' or 'uax29'")
-        if annotation.reading not in ("fixed", "faithful"):
-            found.append(f"annotation.reading is {annotation.reading!r}; expected 'fixed' or 'faithful'")
-        if annotation.max_newlines is not None and annotation.max_newlines < 1:
-            found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
-        if not annotation.languages:
-            found.append("annotation.languages is empty; name at least one label of the language model")
-        if not 0 <= self.max_fault_share <= 1:
-            found.append(f"max_fault_share is {self.max_fault_share}; expected a share from 0 to 1")
-        return found
-
-
-# The rules of DCLM-Baseline (baselines/baselines_configs/dclm_baseline_refinedweb.yaml) in its order. They come from
-# RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1).
-_DCLM_BOUNDS = (
+# Lists of domains and words are the user's files; without one its signal is null and breaks nothing.
+_URLS = (
     Bound("urls.n_banned_domains", at_most=0),
     Bound("urls.n_strict_words", at_most=0),
     Bound("urls.n_hard_words", at_most=0),
     Bound("urls.n_soft_words", at_most=1),
-    Bound("language.p_target", above=0.65),
+)
+_LANGUAGE = (Bound("language.p_target", above=0.65),)
+
+_TOP_NGRAMS = ((2, 0.20), (3, 0.18), (4, 0.16))
+_DUPLICATE_NGRAMS = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
+
+
+def _repetition(group: str, *segments: tuple[str, float]) -> tuple[Bound, ...]:
+    """Gopher's limits (Rae et al. 2021, table A1) on the signals of a group, those of segments in the order given."""
+    return (
+        *(Bound(f"{group}.frac_duplicate_{segment}", at_most=share) for segment, share in segments),
+        *(Bound(f"{group}.frac_top_{size}gram_chars", at_most=share) for size, share in _TOP_NGRAMS),
+        *(Bound(f"{group}.frac_duplicate_{size}gram_chars", at_most=share) for size, share in _DUPLICATE_NGRAMS),
+    )
+
+
+# -- RefinedWeb and DCLM ----------------------------------------------------------------------------------------------
+
+# The rules of DCLM-Baseline (baselines/baselines_configs/dclm_baseline_refinedweb.yaml) in its order. They come from
+# RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1).
+_DCLM_BOUNDS = (
+    *_URLS,
+    *_LANGUAGE,
     Bound("quality.n_words", at_least=50, at_most=100_000),
     Bound("quality.mean_word_chars", at_least=3, at_most=10),
     Bound("quality.symbols_per_word", at_most=0.1),
@@ -193,18 +44,7 @@ _DCLM_BOUNDS = (
     Bound("quality.frac_ellipsis_lines", at_most=0.3),
     Bound("quality.frac_words_without_letter", at_most=0.2),
     Bound("quality.n_stop_words", at_least=2),
-    Bound("repetition.frac_duplicate_lines", at_most=0.30),
-    Bound("repetition.frac_duplicate_paragraphs", at_most=0.30),
-    Bound("repetition.frac_duplicate_line_chars", at_most=0.20),
-    Bound("repetition.frac_duplicate_paragraph_chars", at_most=0.20),
-    *(
-        Bound(f"repetition.frac_top_{size}gram_chars", at_most=share)
-        for size, share in ((2, 0.20), (3, 0.18), (4, 0.16))
-    ),
-    *(
-        Bound(f"repetition.frac_duplicate_{size}gram_chars", at_most=share)
-        for size, share in ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10, 0.10))
-    ),
+    *_repetition("repetition", ("lines", 0.30), ("paragraphs", 0.30), ("line_chars", 0.20), ("paragraph_chars", 0.20)),
     Bound("lines.frac_words_removed", at_most=0.05),
 )
 
@@ -238,4 +78,130 @@ DCLM_BASELINE_FAITHFUL = Recipe(
 )
 """DCLM-Baseline's rules as its code applies them, mistakes included."""
 
-RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (DCLM_BASELINE, DCLM_BASELINE_FAITHFUL)}
+# Sites that RefinedWeb leaves to curated corpora (Penedo et al. 2023, appendix G.1; in DCLM's refinedweb.yaml).
+_CURATED_ELSEWHERE = (
+    *("arxiv.org", "askubuntu.com", "stackoverflow.com", "stackapps.com", "stackexchange.com", "mathoverflow.net"),
+    *("exporter.nih.gov", "ncbi.nlm.nih.gov", "github.com", "irclogs.ubuntu.com", "news.ycombinator.com"),
+    *("courtlistener.com", "reddit.com", "statmt.org", "uspto.gov", "en.wikipedia.org"),
+)
+
+
+def _refinedweb(recipe: Recipe, name: str) -> Recipe:
+    banned, *others = recipe.bounds
+    return replace(
+        recipe,
+        name=name,
+        annotation=replace(recipe.annotation, excluded_domains=_CURATED_ELSEWHERE),
+        bounds=(banned, Bound("urls.n_excluded_domains", at_most=0), *others),
+    )
+
+
+REFINEDWEB = _refinedweb(DCLM_BASELINE, "refinedweb")
+"""RefinedWeb's rules as DCLM reads them (refinedweb.yaml), with the same mistakes mended: DCLM-Baseline's, and no pages
+of sites that curated corpora hold."""
+
+REFINEDWEB_FAITHFUL = _refinedweb(DCLM_BASELINE_FAITHFUL, "refinedweb_faithful")
+"""The same as DCLM's code applies them, mistakes included."""
+
+# -- Gopher, C4 and FineWeb, as datatrove reads them ------------------------------------------------------------------
+
+# datatrove measures the text as it was extracted, and joins lines by a space before it identifies the language.
+_FIXED = Annotation(url_removal="none", max_newlines=None, newline=" ")
+_FAITHFUL = replace(_FIXED, reading="faithful")
+
+# The order of datatrove's GopherRepetitionFilter and GopherQualityFilter.
+_GOPHER_REPETITION = _repetition(
+    "gopher", ("paragraphs", 0.30), ("paragraph_chars", 0.20), ("lines", 0.30), ("line_chars", 0.20)
+)
+_GOPHER_QUALITY = (
+    Bound("gopher.n_words", at_least=50, at_most=100_000),
+    Bound("gopher.mean_word_chars", at_least=3, at_most=10),
+    Bound("gopher.hashes_per_token", at_most=0.1),
+    Bound("gopher.ellipses_per_token", at_most=0.1),
+    Bound("gopher.frac_bullet_lines", at_most=0.9),
+    Bound("gopher.frac_ellipsis_lines", at_most=0.3),
+    Bound("gopher.frac_tokens_with_letter", at_least=0.8),
+    Bound("gopher.n_stop_words", at_least=2),
+)
+_GOPHER_BOUNDS = (*_URLS, *_LANGUAGE, *_GOPHER_REPETITION, *_GOPHER_QUALITY)
+
+GOPHER = Recipe("gopher", annotation=_FIXED, bounds=_GOPHER_BOUNDS)
+"""Gopher's rules of repetition and quality, each copy but the first a duplicate, with datatrove's mistakes mended."""
+
+GOPHER_FAITHFUL = Recipe("gopher_faithful", annotation=_FAITHFUL, bounds=_GOPHER_BOUNDS)
+"""The same as datatrove's GopherRepetitionFilter and GopherQualityFilter decide."""
+
+# C4 asks langdetect for 0.99; another model's probabilities are other numbers, and 0.65 is what fastText is asked for.
+_C4_PAGES = (
+    Bound("c4.n_lorem_ipsum", at_most=0),
+    Bound("c4.n_curly_brackets", at_most=0),
+    Bound("c4.n_sentences", at_least=5),
+)
+_C4_BOUNDS = (*_URLS, *_LANGUAGE, *_C4_PAGES, Bound("c4.n_bad_words", at_most=0))
+_C4_LINES = C4Lines(cleans_text=True)
+
+C4 = Recipe("c4", annotation=replace(_FIXED, c4=_C4_LINES), bounds=_C4_BOUNDS)
+"""C4's rules of lines and pages, with datatrove's mistakes mended."""
+
+C4_FAITHFUL = Recipe("c4_faithful", annotation=replace(_FAITHFUL, c4=_C4_LINES), bounds=_C4_BOUNDS)
+"""The same as datatrove's C4QualityFilter and C4BadWordsFilter decide."""
+
+# datatrove's Trafilatura also has trafilatura drop what it met before, on whatever pages its process saw: that depends
+# on the order of work, so neither recipe does it.
+_FINEWEB_EXTRACTION = Extraction(
+    extractor="trafilatura", options={"favor_precision": True, "include_comments": False, "deduplicate": False}
+)
+_FINEWEB_LINES = replace(_C4_LINES, needs_end_mark=False)
+_FINEWEB_BOUNDS = (
+    *_GOPHER_BOUNDS,
+    *_C4_PAGES,
+    Bound("fineweb.n_lines", at_least=1),
+    Bound("fineweb.frac_punctuated_lines", at_least=0.12),
+    Bound("fineweb.frac_short_lines", at_most=0.67),
+    Bound("fineweb.frac_duplicate_line_chars", at_most=0.01),
+    Bound("fineweb.newlines_per_token", at_most=0.3),
+)
+
+FINEWEB = Recipe(
+    "fineweb", extraction=_FINEWEB_EXTRACTION, annotation=replace(_FIXED, c4=_FINEWEB_LINES), bounds=_FINEWEB_BOUNDS
+)
+"""FineWeb's rules (Penedo et al. 2024; datatrove's examples/fineweb.py), with datatrove's mistakes mended."""
+
+FINEWEB_FAITHFUL = Recipe(
+    "fineweb_faithful",
+    extraction=_FINEWEB_EXTRACTION,
+    annotation=replace(_FAITHFUL, c4=_FINEWEB_LINES),
+    bounds=_FINEWEB_BOUNDS,
+)
+"""The same as datatrove's filters decide."""
+
+# FineWeb-2 (Penedo et al. 2025; fineweb-2-pipeline.py) takes no rule of C4's, no paragraphs, since trafilatura keeps
+# none, and no short lines. Its limits are one set a language, which `dclm-spark thresholds` derives; here FineWeb's.
+_FINEWEB2_BOUNDS = (
+    *_URLS,
+    Bound("language.p_target", above=0.65),
+    *_repetition("gopher", ("lines", 0.30)),
+    Bound("fineweb.n_lines", at_least=1),
+    Bound("fineweb.frac_punctuated_lines", at_least=0.12),
+    Bound("fineweb.frac_duplicate_line_chars", at_most=0.1),
+    Bound("fineweb.newlines_per_token", at_most=0.3),
+    *_GOPHER_QUALITY,
+)
+
+FINEWEB2 = Recipe(
+    "fineweb2", extraction=_FINEWEB_EXTRACTION, annotation=replace(_FIXED, tokens="uax29"), bounds=_FINEWEB2_BOUNDS
+)
+"""FineWeb-2's rules, for any language once `dclm-spark thresholds` has derived its limits and stop words. Tokens are
+those of UAX #29 in every language, where FineWeb-2 has a tokenizer for each."""
+
+FINEWEB2_FAITHFUL = replace(FINEWEB2, name="fineweb2_faithful", annotation=replace(_FAITHFUL, tokens="uax29"))
+"""The same with datatrove's mistakes."""
+
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe
+    for recipe in (
+        *(DCLM_BASELINE, DCLM_BASELINE_FAITHFUL, REFINEDWEB, REFINEDWEB_FAITHFUL),
+        *(GOPHER, GOPHER_FAITHFUL, C4, C4_FAITHFUL),
+        *(FINEWEB, FINEWEB_FAITHFUL, FINEWEB2, FINEWEB2_FAITHFUL),
+    )
+}

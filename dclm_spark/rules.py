@@ -15,13 +15,16 @@ class Bound:
         above: Values must be larger than this.
         at_most: Largest value kept.
         below: Values must be smaller than this.
+        language: The rule holds for pages in this language alone, by its `language.code`; null holds for all.
 
     >>> Bound("quality.n_words", at_least=50, at_most=100_000).breaks(49)
     True
     >>> Bound("quality.n_words", at_least=50).breaks(None)
     False
-    >>> str(Bound("language.p_target", above=0.65))
-    '> 0.65'
+    >>> Bound("quality.n_words", at_least=50, language="de").breaks(49, language="ja")
+    False
+    >>> str(Bound("language.p_target", above=0.65)), str(Bound("quality.n_words", at_least=50, language="de"))
+    ('> 0.65', '>= 50 (de)')
     """
 
     signal: str
@@ -29,10 +32,11 @@ class Bound:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
+    language: str | None = None
 
-    def breaks(self, value: float | None) -> bool:
-        """True if a page with this value of the signal is removed."""
-        if value is None:
+    def breaks(self, value: float | None, *, language: str | None = None) -> bool:
+        """True if a page in this language with this value of the signal is removed."""
+        if value is None or not self.holds_for(language):
             return False
         return (
             (self.at_least is not None and value < self.at_least)
@@ -41,9 +45,19 @@ class Bound:
             or (self.below is not None and value >= self.below)
         )
 
+    def holds_for(self, language: str | None) -> bool:
+        """True if the rule speaks of pages in this language."""
+        return self.language is None or self.language == language
+
+    @property
+    def group(self) -> str:
+        """The signal group that the bound needs."""
+        return self.signal.partition(".")[0]
+
     def __str__(self) -> str:
         words = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
-        return " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
+        limits = " and ".join(f"{sign} {limit:g}" for sign, limit in words.items() if limit is not None)
+        return f"{limits} ({self.language})" if self.language else limits
 
     def problems(self) -> list[str]:
         """What is wrong with this bound, one sentence each; empty if nothing is."""

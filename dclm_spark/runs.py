@@ -10,8 +10,8 @@ from typing import Any
 
 from dclm_spark import schemas
 from dclm_spark.kernels.fasttext import model_fingerprint
-from dclm_spark.recipe_json import canonical_json, recipe_hash
-from dclm_spark.recipes import Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
 from dclm_spark.tables import Warehouse, frame_of
 
 # What decides a row's bytes; their versions are recorded with each run.
@@ -30,12 +30,28 @@ _PACKAGES = (
 
 
 def part_hash(recipe: Recipe, stage: str) -> str:
-    """The hash of what a stage takes from the recipe: language model and domain list count by their content."""
+    """The hash of what a stage takes from the recipe: language model and domain list count by their content.
+
+    Which signal groups are measured is left out, see `is_made_by`.
+    """
     part = recipe.part(stage)
     if stage == "annotated":
         listed = part.banned_domains and part.banned_domains.sha256
         return recipe_hash([replace(part, banned_domains=None), listed, model_fingerprint(part.language_model)])
     return recipe_hash(part)
+
+
+def is_made_by(run: Mapping[str, Any], recipe: Recipe) -> bool:
+    """True if the run's rows are those that the recipe asks for: its stage's part is the same, and what it measured
+    holds all that the recipe measures."""
+    if run["part_hash"] != part_hash(recipe, run["stage"]):
+        return False
+    return run["stage"] != "annotated" or set(recipe.groups) <= set(measured_groups(run))
+
+
+def measured_groups(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """The signal groups that a run of `annotated` has measured."""
+    return from_json(run["recipe_json"]).groups
 
 
 def versions(spark_version: str) -> dict[str, str]:

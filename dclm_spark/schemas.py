@@ -25,6 +25,7 @@ URLS = pa.struct(
         pa.field("n_strict_words", pa.int32()),  # distinct banned words found; null where the recipe has no such list
         pa.field("n_hard_words", pa.int32()),
         pa.field("n_soft_words", pa.int32()),
+        pa.field("n_excluded_domains", pa.int32()),  # 1 if the recipe itself names the domain, else 0
     ]
 )
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
@@ -203,6 +204,8 @@ class Warehouse:
     def read(self, table: str, *, version: int | None = None, **where: str) -> "DataFrame":
         """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`.
 
+        A column or a signal that an older version did not write is null.
+
         Args:
             table: A name of `schemas.TABLES`.
             version: The Delta version; null reads the latest.
@@ -212,7 +215,8 @@ class Warehouse:
             rows = self.spark.table(self.name(table))
         else:
             rows = self.spark.sql(f"SELECT * FROM {self.name(table)} VERSION AS OF {int(version)}")
-        return rows.where(_matches(where)) if where else rows
+        rows = rows.where(_matches(where)) if where else rows
+        return rows.withColumns(missing) if (missing := _missing_columns(rows, schemas.TABLES[table])) else rows
 
     def append(
         self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: tuple[str, int] | None = None
@@ -269,6 +273,23 @@ def _shares_this_disk(spark: "SparkSession") -> bool:
     is_remote = ".connect." in type(spark).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
     is_local = spark.conf.get("spark.master", "").startswith("local") and not is_remote
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
+
+
+def _missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column]":
+    """Nulls for the columns of a schema that rows lack, and for the fields that their structs lack."""
+    found = {field.name: field.dataType for field in rows.schema}
+    missing = {}
+    for field in schema:
+        if field.name not in found:
+            missing[field.name] = F.lit(None).cast(schemas.spark_type(field.type))
+        elif isinstance(found[field.name], StructType):
+            held = set(found[field.name].names)
+            column = F.col(field.name)
+            for inner in field.type:
+                if inner.name not in held:
+                    column = column.withField(inner.name, F.lit(None).cast(schemas.spark_type(inner.type)))
+                    missing[field.name] = column
+    return missing
 
 
 def _matches(where: Mapping[str, str]) -> "Column":

@@ -10,11 +10,12 @@ from pyspark.sql import functions as F
 from dclm_spark import recipe_json, schemas
 from dclm_spark.columns import removed_by
 from dclm_spark.errors import RecipeError, WarehouseError
+from dclm_spark.funnel import bounds_in_words
 from dclm_spark.rules import Bound
-from dclm_spark.runs import last_runs
+from dclm_spark.runs import last_runs, measured_groups
 from dclm_spark.tables import Warehouse
 
-_CHANGE = re.compile(r"(?P<signal>\w+\.\w+)\s*(?P<sign>>=|<=|=|>|<)\s*(?P<limit>\S+)")
+_CHANGE = re.compile(r"(?P<signal>\w+\.\w+)(?:\[(?P<language>[\w-]+)\])?\s*(?P<sign>>=|<=|=|>|<)\s*(?P<limit>\S+)")
 _LIMITS = {">=": "at_least", ">": "above", "<=": "at_most", "<": "below"}
 _KEPT = "filtered"
 
@@ -25,7 +26,8 @@ def change_bounds(bounds: Sequence[Bound], changes: Sequence[str]) -> tuple[Boun
     Args:
         bounds: A recipe's bounds.
         changes: `SIGNAL=80` puts 80 in the place of the bound's limit, of the lower one where it has two; `SIGNAL>=80`,
-            `>`, `<=` and `<` name the side; `SIGNAL=none` drops the bound.
+            `>`, `<=` and `<` name the side; `SIGNAL=none` drops the bound; `SIGNAL[de]=80` speaks of the bound of one
+            language, where the recipe has one.
 
     Raises:
         RecipeError: Something is no change, or leaves a bound that no page can keep.
@@ -34,34 +36,43 @@ def change_bounds(bounds: Sequence[Bound], changes: Sequence[str]) -> tuple[Boun
     >>> [str(bound) for bound in change_bounds(bounds, ["quality.n_words=80", "language.p_target=none"])]
     ['>= 80 and <= 100000']
     """
-    changed = {bound.signal: bound for bound in bounds}
+    changed = {(bound.signal, bound.language): bound for bound in bounds}
     problems = []
     for change in changes:
         try:
-            signal, bound = _changed(changed, change)
+            key, bound = _changed(changed, change)
         except ValueError as error:
             problems.append(str(error))
             continue
         if bound is None:
-            del changed[signal]
+            del changed[key]
         else:
-            changed[signal] = bound
+            changed[key] = bound
             problems += bound.problems()
     if problems:
         raise RecipeError(problems)
     return tuple(changed.values())
 
 
-def _changed(bounds: dict[str, Bound], change: str) -> tuple[str, Bound | None]:
+_Key = tuple[str, str | None]
+"""A bound's signal and language."""
+
+
+def _changed(bounds: dict[_Key, Bound], change: str) -> tuple[_Key, Bound | None]:
     match = _CHANGE.fullmatch(change.strip())
     if match is None:
         raise ValueError(f"{change!r} is no change of a bound; expected SIGNAL=80, SIGNAL>=80 or SIGNAL=none")
-    signal, sign = match["signal"], match["sign"]
-    bound = bounds.get(signal)
+    signal, language, sign = match["signal"], match["language"], match["sign"]
+    bound = bounds.get((signal, language))
+    named = f"{signal}[{language}]" if language else signal
+    others = [code for name, code in bounds if name == signal and code != language]
+    if bound is None and others:
+        known = ", ".join(f"{signal}[{code}]" if code else signal for code in others)
+        raise ValueError(f"{change!r}: the recipe has no bound on {named}, but on {known}; name one of them")
     if match["limit"] == "none":
         if sign != "=" or bound is None:
-            raise ValueError(f"{change!r}: the recipe has no bound on {signal} to drop")
-        return signal, None
+            raise ValueError(f"{change!r}: the recipe has no bound on {named} to drop")
+        return (signal, language), None
     try:
         limit = float(match["limit"])
     except ValueError:
@@ -69,12 +80,13 @@ def _changed(bounds: dict[str, Bound], change: str) -> tuple[str, Bound | None]:
     if sign == "=":
         side = next((name for name in ("at_least", "above", "at_most", "below") if _limit(bound, name) is not None), "")
         if not side:
-            raise ValueError(f"{change!r}: the recipe has no bound on {signal}; name the side, as in {signal}>=80")
+            raise ValueError(f"{change!r}: the recipe has no bound on {named}; name the side, as in {named}>=80")
     else:
         side = _LIMITS[sign]
     # The two names of one side exclude each other.
     other = {"at_least": "above", "above": "at_least", "at_most": "below", "below": "at_most"}[side]
-    return signal, replace(bound or Bound(signal), **{side: limit, other: None})
+    changed = replace(bound or Bound(signal, language=language), **{side: limit, other: None})
+    return (signal, language), changed
 
 
 def _limit(bound: Bound | None, name: str) -> float | None:
@@ -103,6 +115,7 @@ def count_what_if(
         )
         recipe = recipe_json.from_json(decided["recipe_json"])
         changed = change_bounds(recipe.bounds, changes)
+        _check_measured(runs[place][name, "annotated"], changed)
         now, then = (F.coalesce(removed_by(bounds), F.lit(_KEPT)) for bounds in (recipe.bounds, changed))
         signals = place.read("annotated", dump=name).select(*schemas.SIGNAL_GROUPS)
         counted = signals.groupBy(now.alias("now"), then.alias("then")).count().collect()
@@ -114,8 +127,19 @@ def count_what_if(
     return entries
 
 
+def _check_measured(run: dict[str, Any], bounds: Sequence[Bound]) -> None:
+    missing = sorted({bound.group for bound in bounds} - set(measured_groups(run)))
+    if missing:
+        raise WarehouseError(
+            [
+                f"the annotated of {run['dump']} hold no signals of {', '.join(missing)}, since the recipe "
+                f"{run['recipe']} has no bound on any; `dclm-spark annotated --all-signals --force` measures all"
+            ]
+        )
+
+
 def _entry(dump: str, recipe: str, bounds: Sequence[Bound], changed: Sequence[Bound], counted) -> dict[str, Any]:
-    by_signal = {bound.signal: str(bound) for bound in changed}
+    by_signal = bounds_in_words(changed)
     signals = [*dict.fromkeys(bound.signal for bound in (*bounds, *changed))]
     removed = [
         {

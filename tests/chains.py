@@ -9,7 +9,8 @@ from warcio.archiveiterator import ArchiveIterator
 
 from dclm_spark import chain
 from dclm_spark.ingest import Source
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.tables import Warehouse
 from tests.archives import english_pages, html, write_warc
 

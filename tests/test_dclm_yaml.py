@@ -6,7 +6,7 @@ import pytest
 
 from dclm_spark.errors import InputError, RecipeError
 from dclm_spark.recipe_files import load_recipe
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
+from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, REFINEDWEB_FAITHFUL
 
 # The steps of baselines_configs/dclm_baseline_refinedweb.yaml.
 BASELINE = """
@@ -71,6 +71,16 @@ def test_dclms_baseline_is_the_faithful_recipe(checkout):
     lists = {"strict_words": ("strict", "stricter"), "hard_words": ("hard", "harder"), "soft_words": ("soft",)}
     annotation = replace(DCLM_BASELINE_FAITHFUL.annotation, banned_domains=listed, **lists)
     assert recipe == replace(DCLM_BASELINE_FAITHFUL, name="mine", annotation=annotation)
+
+
+def test_dclms_refinedweb_is_the_faithful_recipe(checkout):
+    first, *steps = BASELINE.split("    - ")[1:]
+    domains = ", ".join(REFINEDWEB_FAITHFUL.annotation.excluded_domains)
+    inline = f"{{func: url_substring_filter, banlist: [{domains}], exact_domain_match: True, ignore_chars: [www]}}\n"
+    text = "    - ".join(["\n- source: cc\n  steps:\n", first, steps[0], inline, *steps[1:]])
+    recipe = load_recipe(checkout(text))
+    assert recipe.bounds == REFINEDWEB_FAITHFUL.bounds
+    assert recipe.annotation.excluded_domains == REFINEDWEB_FAITHFUL.annotation.excluded_domains
 
 
 def test_every_step_without_a_counterpart_is_named(checkout):

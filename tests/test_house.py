@@ -21,7 +21,7 @@ FORBIDDEN = re.compile(
 # Rows come to the driver only where a ledger, a report or one page is read.
 MAY_COLLECT = {"ingest.py", "runs.py", "funnel.py", "lookup.py", "maintain.py", "export.py", "what_if.py"}
 NUMBERS = re.compile(
-    r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|offset|hash)$|position$|batch$|http_status$"
+    r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|per_token|offset|hash)$|position$|batch$|http_status$"
 )
 
 

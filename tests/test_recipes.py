@@ -4,11 +4,13 @@ import dataclasses
 
 import pytest
 
-from dclm_spark import recipes
+from dclm_spark import recipes, schemas
 from dclm_spark.errors import RecipeError
+from dclm_spark.recipe import Extraction, Recipe
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
-from dclm_spark.recipes import DCLM_BASELINE, Extraction, Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
+from dclm_spark.runs import is_made_by, part_hash
 
 
 @pytest.mark.parametrize(
@@ -43,6 +45,41 @@ def test_open_and_closed_limits(bound, breaking, kept):
     assert bound.breaks(breaking)
     assert not bound.breaks(kept)
     assert not bound.breaks(None)
+
+
+@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+def test_each_recipe_has_its_twin(name):
+    recipe = recipes.RECIPES[name]
+    twin = recipes.RECIPES[name.removesuffix("_faithful") if name.endswith("_faithful") else f"{name}_faithful"]
+    # The twins differ in how things are read, never in the rules and their limits.
+    assert twin.bounds == recipe.bounds and twin != dataclasses.replace(recipe, name=twin.name)
+
+
+def test_a_recipe_measures_what_its_bounds_need():
+    recipe = Recipe("mine", bounds=(Bound("fineweb.frac_short_lines", at_most=0.5),))
+    assert recipe.groups == ("urls", "fineweb")
+    of_german = dataclasses.replace(recipe, bounds=(Bound("quality.n_words", at_least=5, language="de"),))
+    assert of_german.groups == ("urls", "language", "quality")
+    assert dataclasses.replace(recipe, all_signals=True).groups == tuple(schemas.SIGNAL_GROUPS)
+    assert DCLM_BASELINE.groups == ("urls", "language", "quality", "repetition", "lines")
+
+
+def test_rows_are_a_recipes_if_they_hold_all_that_it_measures():
+    few = Recipe("few", bounds=(Bound("quality.n_words", at_least=5),))
+    more = dataclasses.replace(few, bounds=(*few.bounds, Bound("repetition.n_words", at_least=5)))
+
+    def run_of(recipe):
+        return {
+            "stage": "annotated",
+            "part_hash": part_hash(recipe, "annotated"),
+            "recipe_json": canonical_json(recipe),
+        }
+
+    assert is_made_by(run_of(more), few)
+    assert not is_made_by(run_of(few), more)
+    assert is_made_by(run_of(dataclasses.replace(few, all_signals=True)), more)
+    other = dataclasses.replace(few, annotation=dataclasses.replace(few.annotation, newline=" "))
+    assert not is_made_by(run_of(more), other)
 
 
 def test_all_problems_are_listed_at_once():

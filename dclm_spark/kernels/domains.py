@@ -77,6 +77,23 @@ def count_banned(url: str | None, lines: Iterable[str], *, match: str) -> int | 
     return int(pc.any(pc.is_in(wanted, listed)).as_py() or False)
 
 
+def count_excluded(url: pa.Array, domains: tuple[str, ...], *, match: str) -> pa.Int32Array:
+    """`urls.n_excluded_domains`: 1 where one of a few domains bans the page, else 0; null for a null URL.
+
+    >>> urls = pa.array(["https://en.wikipedia.org/wiki/Harbour", "https://example.org/", None])
+    >>> count_excluded(urls, ("en.wikipedia.org",), match="fixed").to_pylist()
+    [1, 0, None]
+    """
+    listed = set(listed_domains(pa.array(domains, pa.string()), match=match).to_pylist()) - {None}
+    keys = domain_keys(url, match=match).to_pylist()
+    is_excluded = {key: any(domain in listed for domain in _domains_of(key, match)) for key in {*keys} - {None}}
+    counts = [
+        None if address is None else int(is_excluded.get(key, False))
+        for address, key in zip(url.to_pylist(), keys, strict=True)
+    ]
+    return pa.array(counts, pa.int32())
+
+
 def _key_of_dclm(url: str) -> str | None:
     try:
         return urlparse(url).netloc.lower().replace("www", "")

@@ -12,7 +12,7 @@ from dclm_spark.kernels.html import decode, extract
 from dclm_spark.kernels.outcomes import CHARSET, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.warc import read_archive
-from dclm_spark.recipes import Extraction
+from dclm_spark.recipe import Extraction
 
 STAGE = "documents"
 

@@ -1,9 +1,12 @@
-"""Documents -> the same documents measured: every signal group of `annotated`, in one pass over a batch."""
+"""Documents -> the same documents measured: the signal groups of `annotated`, in one pass over a batch."""
+
+from collections.abc import Callable, Mapping, Sequence
 
 import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels.corrections import correct_text
+from dclm_spark.kernels.domains import count_excluded
 from dclm_spark.kernels.fasttext import identify_language
 from dclm_spark.kernels.fineweb import measure_fineweb
 from dclm_spark.kernels.gopher import measure_gopher
@@ -11,45 +14,82 @@ from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.quality import measure_quality
 from dclm_spark.kernels.repetition import measure_repetition
 from dclm_spark.kernels.urls import measure_urls
-from dclm_spark.recipes import Annotation
+from dclm_spark.recipe import Annotation
 
 
-def annotate_batch(documents: pa.RecordBatch, annotation: Annotation) -> pa.RecordBatch:
+def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Sequence[str]) -> pa.RecordBatch:
     """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
 
     The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected;
-    FineWeb's rules are about the text that comes out.
+    FineWeb's rules are about the text that comes out. Groups that are not asked for are null.
     """
     url = documents.column("url")
     text = correct_text(
         documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
     )
     text_of_lines, lines = correct_lines(text, rules=annotation.line_rules)
-    gopher = measure_gopher(
-        text, tokens=annotation.tokens, stop_words=annotation.stop_words, reading=annotation.reading
-    )
     columns = {
+        **{group: pa.nulls(len(text), type_) for group, type_ in schemas.SIGNAL_GROUPS.items()},
         "doc_id": documents.column("doc_id"),
         "dump": documents.column("dump"),
         "url": url,
-        "urls": measure_urls(
-            url, strict=annotation.strict_words, hard=annotation.hard_words, soft=annotation.soft_words
-        ),
-        "language": identify_language(
-            text, model=annotation.language_model, languages=annotation.languages, newline=annotation.newline
-        ),
-        "quality": measure_quality(text, stop_words=annotation.stop_words),
-        "repetition": measure_repetition(text),
+        "text": text_of_lines,
         "lines": lines,
-        "gopher": gopher,
-        "c4": pa.nulls(len(text), schemas.C4),
-        "fineweb": measure_fineweb(
+    }
+    if "urls" in groups:
+        columns["urls"] = measure_urls(
+            url,
+            strict=annotation.strict_words,
+            hard=annotation.hard_words,
+            soft=annotation.soft_words,
+            n_excluded_domains=count_excluded(url, annotation.excluded_domains, match=annotation.domain_match),
+        )
+    if "language" in groups:
+        columns["language"] = identify_language(
+            text, model=annotation.language_model, languages=annotation.languages, newline=annotation.newline
+        )
+    if "quality" in groups:
+        columns["quality"] = _by_language(
+            text,
+            columns["language"],
+            annotation,
+            lambda texts, stop_words: measure_quality(texts, stop_words=stop_words),
+        )
+    if "repetition" in groups:
+        columns["repetition"] = measure_repetition(text)
+    if "gopher" in groups:
+        columns["gopher"] = _by_language(
+            text,
+            columns["language"],
+            annotation,
+            lambda texts, stop_words: measure_gopher(
+                texts, tokens=annotation.tokens, stop_words=stop_words, reading=annotation.reading
+            ),
+        )
+    if "fineweb" in groups:
+        is_counted = "gopher" in groups and text_of_lines is text
+        columns["fineweb"] = measure_fineweb(
             text_of_lines,
             tokens=annotation.tokens,
             reading=annotation.reading,
             short_line_chars=annotation.short_line_chars,
-            n_tokens=gopher.field("n_tokens") if text_of_lines is text else None,
-        ),
-        "text": text_of_lines,
-    }
+            n_tokens=columns["gopher"].field("n_tokens") if is_counted else None,
+        )
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)
+
+
+Measure = Callable[[pa.Array, tuple[str, ...]], pa.StructArray]
+
+
+def _by_language(text: pa.Array, language: pa.StructArray, annotation: Annotation, measure: Measure) -> pa.StructArray:
+    """What `measure` gives for each text, with the stop words of its language."""
+    words: Mapping[str, tuple[str, ...]] = annotation.stop_words_of
+    if not words:
+        return measure(text, annotation.stop_words)
+    rows: dict[str | None, list[int]] = {}
+    for row, code in enumerate(language.field("code").to_pylist()):
+        rows.setdefault(code if code in words else None, []).append(row)
+    parts = [measure(text.take(pa.array(of)), words.get(code, annotation.stop_words)) for code, of in rows.items()]
+    order = [row for of in rows.values() for row in of]
+    places = pa.array(sorted(range(len(order)), key=order.__getitem__), pa.int64())
+    return pa.concat_arrays(parts).take(places) if parts else measure(text, annotation.stop_words)

@@ -27,6 +27,7 @@ def measure_urls(
     strict: tuple[str, ...] | None,
     hard: tuple[str, ...] | None,
     soft: tuple[str, ...] | None,
+    n_excluded_domains: pa.Array | None = None,
 ) -> pa.StructArray:
     """What a page's address says before the page is read: `schemas.URLS`.
 
@@ -46,6 +47,7 @@ def measure_urls(
         strict: Words banned anywhere in the lower-cased URL, after "-" and "." are taken out of it.
         hard: Words banned where word boundaries (the regular expression's `\\b`) enclose them.
         soft: The same, for words that are harmless alone.
+        n_excluded_domains: Of `domains.count_excluded`; null leaves the signal null.
 
     >>> urls = pa.array(["http://WWW.Ba-d.example.co.uk:80/ugly-page", "", None])
     >>> rows = measure_urls(urls, strict=("bad",), hard=("ugly", "page"), soft=None).to_pylist()
@@ -72,9 +74,14 @@ def measure_urls(
                 None if find_strict is None else len(set(find_strict(lower.replace("-", "").replace(".", "")))),
                 None if find_hard is None else len(set(find_hard(lower))),
                 None if find_soft is None else len(set(find_soft(lower))),
+                None,
             )
         )
-    return pa.array(rows, type=URLS)
+    struct = pa.array(rows, type=URLS)
+    if n_excluded_domains is None:
+        return struct
+    columns = [struct.field(field.name) for field in URLS if field.name != "n_excluded_domains"]
+    return pa.StructArray.from_arrays([*columns, n_excluded_domains], fields=list(URLS))
 
 
 def host_of(url: str) -> str | None:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 from dclm_spark.batches import OpenFile, with_pages
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark.columns import removed_by, removed_detail, removed_value
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,7 +27,7 @@ def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) 
         "url",
         F.col("urls.host").alias("host"),
         F.col("language.code").alias("language"),
-        F.col("quality.n_words").alias("n_words"),
+        F.coalesce("quality.n_words", "gopher.n_words", "repetition.n_words").alias("n_words"),
         "text",
         removed_by(recipe.bounds).alias("removed_by"),
         removed_value(recipe.bounds).alias("value"),

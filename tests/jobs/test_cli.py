@@ -182,7 +182,8 @@ def test_explain_a_page_that_was_removed(lake):
     # Bounds come in the recipe's order, the signals without one after them.
     order = [word for word in lines if "." in word and word.split(".")[0] in schemas.SIGNAL_GROUPS]
     assert order[: len(RECIPE.bounds)] == [bound.signal for bound in RECIPE.bounds]
-    assert set(schemas.signals()) <= set(order)
+    assert {signal for signal in schemas.signals() if signal.split(".")[0] in RECIPE.groups} <= set(order)
+    assert not any(signal.startswith("gopher.") for signal in order)  # no bound asks for it
 
 
 def test_explain_a_page_that_stays_by_its_id(lake):
@@ -300,6 +301,8 @@ def test_a_change_that_is_none_is_named(lake):
         "quality.n_lines=3",
         "quality.n_words>=1e9",
     )
+    said = dclm("funnel", "--warehouse", lake, "--what-if", "gopher.n_words>=50")
+    assert said.status == 2 and "hold no signals of gopher" in said.err
     said = dclm("funnel", "--warehouse", lake, "--what-if", *changes)
     assert said.status == 2 and len(said.err.splitlines()) == len(changes)
     assert dclm("funnel", "--warehouse", lake, "--dump", "other", "--what-if", "quality.n_words=3").status == 2

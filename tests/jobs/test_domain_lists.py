@@ -12,7 +12,7 @@ import pytest
 from dclm_spark import cli, recipe_json
 from dclm_spark.domain_lists import check_domain_list, describe_domain_list, read_domain_list
 from dclm_spark.errors import InputError
-from dclm_spark.recipes import DomainList
+from dclm_spark.recipe import DomainList
 from tests.archives import english_pages, html, write_warc
 from tests.chains import DUMP
 from tests.tables import assert_balanced, read

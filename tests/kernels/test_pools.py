@@ -20,7 +20,7 @@ from dclm_spark.kernels.fields import read_fields
 from dclm_spark.kernels.frames import TRUNCATED, UNREADABLE
 from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Skip
 from dclm_spark.kernels.pools import BAD_JSON, FORMATS, KINDS, NO_TEXT, Line, compress, read_pool, write_line
-from dclm_spark.recipes import Extraction
+from dclm_spark.recipe import Extraction
 
 RECORD = {
     "WARC-Type": "response",

@@ -38,7 +38,9 @@ def test_every_decision_and_every_text(shared_data, recording):
     assert len(pages) == N_PAGES[recording]
     columns = {name: [str(page.get(name) or "") for page in pages] for name in ("id", "url", "text")}
     columns["doc_id"], columns["dump"] = columns.pop("id"), ["D"] * len(pages)
-    annotated = annotate_batch(pa.RecordBatch.from_pydict(columns), DCLM_BASELINE_FAITHFUL.annotation)
+    annotated = annotate_batch(
+        pa.RecordBatch.from_pydict(columns), DCLM_BASELINE_FAITHFUL.annotation, DCLM_BASELINE_FAITHFUL.groups
+    )
     for page, row in zip(pages, annotated.to_pylist(), strict=True):
         removed_by = judge(row, DCLM_BASELINE_FAITHFUL)["removed_by"]
         assert step_of(removed_by) == page["drop"], page["id"]

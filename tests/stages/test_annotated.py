@@ -1,5 +1,7 @@
 """`annotated`: every signal of every document, whatever the partitioning."""
 
+import dataclasses
+
 import pytest
 
 from dclm_spark import schemas
@@ -35,6 +37,29 @@ def test_the_schema_is_the_tables(annotated):
     assert annotated.columns == schemas.ANNOTATED.names
 
 
+def test_groups_that_no_bound_needs_are_null(rows):
+    assert all(row["quality"] is not None and row["lines"] is not None for row in rows.values())
+    assert all(row["gopher"] is None and row["c4"] is None and row["fineweb"] is None for row in rows.values())
+
+
+def test_stop_words_are_those_of_the_pages_language(spark):
+    annotation = dataclasses.replace(
+        DCLM_BASELINE.annotation, stop_words=("the",), stop_words_of={"de": ("der", "und"), "fr": ("et",)}
+    )
+    recipe = dataclasses.replace(DCLM_BASELINE, annotation=annotation)
+    documents = spark.createDataFrame(
+        [(key, "D", None, TEXTS[key]) for key in ("german", "english", "empty")],
+        "doc_id STRING, dump STRING, url STRING, text STRING",
+    )
+    counted = {row["doc_id"]: row["quality"]["n_stop_words"] for row in annotate(documents, recipe=recipe).collect()}
+    german, english = (TEXTS[key].lower().split() for key in ("german", "english"))
+    assert counted == {
+        "german": german.count("der") + german.count("und"),
+        "english": english.count("the"),
+        "empty": 0,
+    }
+
+
 def test_no_document_is_lost(rows):
     assert rows.keys() == TEXTS.keys()
 
@@ -58,6 +83,7 @@ def test_urls(rows):
         "n_strict_words": None,
         "n_hard_words": None,
         "n_soft_words": None,
+        "n_excluded_domains": 0,
     }
 
 

@@ -3,12 +3,13 @@
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.recipes import DCLM_BASELINE, Recipe
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {
-    "urls": ("example.org", "example.org", None, None, None, None),
+    "urls": ("example.org", "example.org", None, None, None, None, 0),
     "language": ("en", 0.9, 0.9),
     "quality": (100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
     "repetition": (100, *[0.0] * 13),
@@ -24,7 +25,8 @@ def _document(doc_id, **changes):
     for signal, value in changes.items():
         group, name = signal.split("__")
         groups[group][name] = value
-    return (doc_id, "D", "http://example.org/", *(tuple(groups[name].values()) for name in SOUND), "text")
+    signals = (tuple(groups[name].values()) if name in groups else None for name in schemas.SIGNAL_GROUPS)
+    return (doc_id, "D", "http://example.org/", *signals, "text")
 
 
 # (changed signals, reason, value): one row a rule, on both sides of its bound.
@@ -84,6 +86,21 @@ def test_spark_and_the_recipe_decide_alike(flagged):
             if bound.breaks(values[group][names[group].index(name)])
         ]
         assert flagged[case]["removed_by"] == (broken[0] if broken else None)
+
+
+def test_a_bound_of_one_language_speaks_of_its_pages_alone(spark):
+    rows = [
+        _document("english", language__code="en", quality__n_words=60),
+        _document("german", language__code="de", quality__n_words=60),
+        _document("none", language__code=None, quality__n_words=60),
+    ]
+    annotated = spark.createDataFrame(rows, schemas.spark_schema(schemas.ANNOTATED))
+    bounds = (
+        Bound("quality.n_words", at_least=70, language="de"),
+        Bound("quality.n_words", at_least=50, language="en"),
+    )
+    flagged = filter_documents(annotated, recipe=Recipe("two", bounds=bounds)).collect()
+    assert {row["doc_id"]: row["detail"] for row in flagged} == {"english": None, "german": ">= 70 (de)", "none": None}
 
 
 def test_a_recipe_without_bounds_keeps_all(spark):

@@ -160,6 +160,16 @@ def test_a_later_signal_joins_its_group(place):
     assert sorted(map(tuple, found)) == [("doc-A", 4, None), ("doc-B", 4, 42)]
 
 
+def test_a_reader_needs_no_later_column(place):
+    fewer = [field for field in schemas.QUALITY if field.name != "n_stop_words"]
+    make_older(place, "annotated", {"quality": schemas.spark_type(pa.struct(fewer)), "fineweb": None})
+    place.spark.sql(f"INSERT INTO {place.name('annotated')} (doc_id, dump, text) VALUES ('old', 'A', 'Text.')")
+    rows = place.read("annotated", dump="A")
+    assert [tuple(row) for row in rows.select("doc_id", "fineweb.n_lines", "quality.n_stop_words").collect()] == [
+        ("old", None, None)
+    ]
+
+
 @pytest.mark.parametrize(
     "table, column, found",
     [("documents", "html_bytes", "STRING"), ("annotated", "quality", "STRUCT<n_words: STRING>")],

@@ -1,0 +1,92 @@
+"""What `dclm-spark --help` says: what it is for, and examples of each command."""
+
+DESCRIPTION = """\
+Common Crawl in, Delta tables partitioned by dump out, every record accounted for.
+
+  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
+  dclm-spark funnel --warehouse lake
+  dclm-spark explain --warehouse lake https://example.org/page
+
+Each table is made by the command of its name (documents, annotated, filtered), `run` makes all of them. A command that
+was killed goes on where it stopped when it is given again; one with nothing left to do says so.
+"""
+
+EXAMPLES = {
+    "run": """\
+Examples:
+  dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
+
+  Common Crawl's own list of a dump's files; the job fails if more than 1 % of the records do:
+  dclm-spark run --input https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz \\
+      --dump CC-MAIN-2022-05 --warehouse s3a://bucket/lake --max-fault-share 0.01
+
+  Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
+  dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
+
+The same command again goes on where a killed one stopped, and does nothing where nothing changed.
+Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
+""",
+    "documents": """\
+Example:
+  dclm-spark documents --input warc/ more/file.warc.gz --dump CC-MAIN-2022-05 --warehouse lake
+
+Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records).
+""",
+    "annotated": """\
+Example:
+  dclm-spark annotated --dump CC-MAIN-2022-05 --warehouse lake --strict-words banned.txt
+
+Reads `documents` of the warehouse, or of --upstream. A language model or a list of words or domains is a part of the
+recipe, and counts by its content.
+""",
+    "filtered": """\
+Example:
+  dclm-spark filtered --dump CC-MAIN-2022-05 --warehouse lake --recipe mine.json --force
+
+Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A changed bound redoes this table alone.
+""",
+    "funnel": """\
+Example:
+  dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
+
+  What would a longer least length keep, and what no rule on letters? Counted from the signals; no text is read:
+  dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
+""",
+    "explain": """\
+Examples:
+  dclm-spark explain --warehouse lake https://example.org/page
+  dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
+""",
+    "export": """\
+Examples:
+  dclm-spark export --warehouse lake --dump CC-MAIN-2022-05 --to pool filtered
+  dclm-spark export documents --warehouse s3a://bucket/lake --to s3://bucket/pool --format jsonl.gz --files 100
+
+Lines have `url`, `text` and `metadata`, as DCLM's code reads them; what came from a pool keeps its other fields. The
+same rows and number of files give the same bytes.
+""",
+    "thresholds": """\
+Examples:
+  dclm-spark run --input warc/ --dump reference --warehouse lake --recipe fineweb2
+  dclm-spark thresholds --warehouse lake --recipe fineweb2 --languages de ja ko --out german.json
+  dclm-spark run --input more/ --dump CC-MAIN-2022-05 --warehouse other --recipe german.json
+
+Reads the signals of reference pages in `annotated` and, for stop words, their texts. Limits on shares, ratios and means
+become one a language; the others stay as they are.
+""",
+    "maintain": """\
+Example:
+  dclm-spark maintain --warehouse lake --retain-hours 168
+
+A version that the latest run of some stage has read or written is pinned: its files stay, whatever their age. What
+another warehouse borrowed as --upstream is not known here, and stays for --retain-hours.
+""",
+    "recipe": """\
+Example:
+  dclm-spark recipe --hard-words banned.txt show dclm_baseline > mine.json
+  dclm-spark recipe diff dclm_baseline mine.json
+
+  What DCLM's code does under one of its configurations; steps that have no counterpart are named:
+  dclm-spark recipe show dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
+""",
+}

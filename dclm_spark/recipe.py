@@ -1,0 +1,196 @@
+"""Recipes: every choice that changes a row, as frozen data.
+
+A recipe is what `dclm-spark --recipe` names, what `runs` records as JSON and what `dataclasses.replace` varies. Each
+stage takes one part of it, so that a changed part redoes that stage and what follows, nothing before it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dclm_spark import schemas
+from dclm_spark.rules import Bound, LineRule
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How a record becomes a document: the part of a recipe that `documents` takes.
+
+    Args:
+        extractor: `resiliparse` or `trafilatura`.
+        options: The extractor's keyword arguments.
+        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD), or `utf-8` (strict, as DCLM's
+            script decodes: another charset sends the page to quarantine).
+        content_types: Media types that are pages; others are counted skips. Empty means every type.
+        http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
+        max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
+    """
+
+    extractor: str = "resiliparse"
+    options: Mapping[str, Any] = field(default_factory=lambda: {"main_content": True})
+    charset: str = "detect"
+    content_types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
+    http_statuses: tuple[int, ...] = (200,)
+    max_page_bytes: int = 8 * MIB
+
+
+@dataclass(frozen=True)
+class DomainList:
+    """A list of domains that is too long for a recipe: where it is, and what it holds.
+
+    Args:
+        path: A local path, or any URL that fsspec opens. It may change: a list counts by its content.
+        sha256: Of its text, uncompressed, as 64 hex letters. A file with another is refused.
+        n_domains: Its lines that are neither blank nor comments, for a reader of the recipe.
+    """
+
+    path: str
+    sha256: str
+    n_domains: int
+
+
+@dataclass(frozen=True)
+class C4Lines:
+    """C4's rules of lines (Raffel et al. 2020, section 2.2), as datatrove's `C4QualityFilter` has them.
+
+    Args:
+        cleans_text: The lines go from the text; else they are only counted.
+        max_word_chars: A line with a longer word goes; null looks at no word.
+        removes_citations: `[1]`, `[edit]` and `[citation needed]` are cut from lines.
+        needs_end_mark: A line that ends in none of `.?!"'`, or in an ellipsis, goes.
+        min_words: A line of fewer words, between white space, goes.
+        code_phrases: A line that says one of these, in any case, goes before curly brackets are looked for.
+        policy_phrases: The same, after they are.
+    """
+
+    cleans_text: bool = False
+    max_word_chars: int | None = 1000
+    removes_citations: bool = True
+    needs_end_mark: bool = True
+    min_words: int = 3
+    code_phrases: tuple[str, ...] = ("javascript",)
+    policy_phrases: tuple[str, ...] = (
+        "terms of use",
+        "privacy policy",
+        "cookie policy",
+        "uses cookies",
+        "use of cookies",
+        "use cookies",
+    )
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """How a document is corrected and measured: the part of a recipe that `annotated` takes.
+
+    Args:
+        url_removal: URLs in the text: `none` keeps them, `fixed` removes them, `faithful` removes them only from texts
+            that begin with the letters of a top-level domain, as DCLM's `url_removal_modifier` does by mistake.
+        max_newlines: Longer runs of newlines are cut to this; null leaves them.
+        language_model: `lid.176.ftz` (bundled), or a path or URL of any fastText language model.
+        languages: Labels of the languages wanted, as the model names them.
+        newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
+        stop_words: Words counted by `n_stop_words` of `quality` and `gopher`.
+        stop_words_of: Language label -> the words counted in their place in pages of that language.
+        banned_domains: The list for `urls.n_banned_domains`. Null measures nothing.
+        excluded_domains: A few domains for `urls.n_excluded_domains`.
+        domain_match: `fixed` bans a listed domain and all hosts below it; `faithful` takes "www" out of the URL's
+            authority and compares the rest, as DCLM's `url_substring_filter` does, so that ports and what "www" leaves
+            of "www." escape by mistake.
+        strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
+        hard_words: Banned in a URL as a word of its own.
+        soft_words: Banned in a URL where two distinct ones meet.
+        line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
+        tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (those of spaCy's English tokenizer, which
+            datatrove counts), or `uax29` (UAX #29 segments that are not white space; in scripts without spaces each
+            character is one).
+        reading: How those three groups are measured: `faithful` to datatrove's code, mistakes included, or `fixed`.
+        c4: Rules of lines for `c4`.
+        bad_words: Words and phrases for `c4.n_bad_words`. Null measures nothing.
+        short_line_chars: The longest line that is short to `fineweb.frac_short_lines`.
+    """
+
+    url_removal: str = "fixed"
+    max_newlines: int | None = 2
+    language_model: str = "lid.176.ftz"
+    languages: tuple[str, ...] = ("en",)
+    newline: str = ""
+    stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")
+    stop_words_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    banned_domains: DomainList | None = None
+    excluded_domains: tuple[str, ...] = ()
+    domain_match: str = "fixed"
+    strict_words: tuple[str, ...] | None = None
+    hard_words: tuple[str, ...] | None = None
+    soft_words: tuple[str, ...] | None = None
+    line_rules: tuple[LineRule, ...] = ()
+    tokens: str = "spacy_en"
+    reading: str = "fixed"
+    c4: C4Lines = C4Lines()
+    bad_words: tuple[str, ...] | None = None
+    short_line_chars: int = 30
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All choices of one chain of tables.
+
+    Args:
+        name: What lineage and reports call it.
+        extraction: The part of `documents`.
+        annotation: The part of `annotated`.
+        bounds: The part of `filtered`: rules in the order in which a page meets them.
+        all_signals: Every signal group is measured; else those that bounds speak of, and `urls`.
+        max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
+            part of any stage: it changes no row.
+    """
+
+    name: str
+    extraction: Extraction = Extraction()
+    annotation: Annotation = Annotation()
+    bounds: tuple[Bound, ...] = ()
+    all_signals: bool = False
+    max_fault_share: float = 0.05
+
+    def part(self, stage: str) -> Any:
+        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
+        return {"documents": self.extraction, "annotated": self.annotation, "filtered": self.bounds}[stage]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The signal groups that `annotated` measures, in the order of its schema; the others are null there."""
+        if self.all_signals:
+            return tuple(schemas.SIGNAL_GROUPS)
+        # `filtered` carries the host of each page; a bound of one language asks for the page's.
+        needed = {"urls", *(bound.group for bound in self.bounds)}
+        if self.annotation.stop_words_of or any(bound.language for bound in self.bounds):
+            needed.add("language")
+        return tuple(group for group in schemas.SIGNAL_GROUPS if group in needed)
+
+    def problems(self) -> list[str]:
+        """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""
+        found = [problem for rule in (*self.bounds, *self.annotation.line_rules) for problem in rule.problems()]
+        extraction, annotation = self.extraction, self.annotation
+        if extraction.charset not in ("detect", "utf-8"):
+            found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
+        if extraction.max_page_bytes < 1:
+            found.append(f"extraction.max_page_bytes is {extraction.max_page_bytes}; expected 1 or more")
+        if annotation.url_removal not in ("none", "fixed", "faithful"):
+            found.append(
+                f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"
+            )
+        if annotation.domain_match not in ("fixed", "faithful"):
+            found.append(f"annotation.domain_match is {annotation.domain_match!r}; expected 'fixed' or 'faithful'")
+        if annotation.tokens not in ("spacy_en", "uax29"):
+            found.append(f"annotation.tokens is {annotation.tokens!r}; expected 'spacy_en' or 'uax29'")
+        if annotation.reading not in ("fixed", "faithful"):
+            found.append(f"annotation.reading is {annotation.reading!r}; expected 'fixed' or 'faithful'")
+        if annotation.max_newlines is not None and annotation.max_newlines < 1:
+            found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
+        if not annotation.languages:
+            found.append("annotation.languages is empty; name at least one label of the language model")
+        if not 0 <= self.max_fault_share <= 1:
+            found.append(f"max_fault_share is {self.max_fault_share}; expected a share from 0 to 1")
+        return found
