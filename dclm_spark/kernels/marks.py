@@ -1,7 +1,7 @@
 """Punctuation as datatrove counts it: two sets of characters, as a table that compiled kernels look in.
 
 Source: `TERMINAL_PUNCTUATION` and `PUNCTUATION_SET` of datatrove 0.10.1 (`datatrove/utils/text.py`), as code points.
-Both sets are taken as they are, what counts as a word hangs on them: the digit U+FF11 is punctuation, the bullet is not.
+Both are taken as they are, since words hang on them: the digit U+FF11 is punctuation, the bullet is none.
 """
 
 import functools
