@@ -64,9 +64,9 @@ def made_up_text(chance: random.Random) -> str:
         if chance.random() < 0.8:
             line = line.rstrip(" ")
         lines.append(chance.choice(STARTS) + line + chance.choice(ENDS))
-    text = ""
+    text, line_break = "", chance.choice(["\n", "\n", "\n\n"])
     for _ in range(chance.choice([0, 1, 2, 4, 4, 8, 8, 12])):
-        text += chance.choice(lines) + (chance.choice(BREAKS) if chance.random() < odd + 0.1 else "\n")
+        text += chance.choice(lines) + (chance.choice(BREAKS) if chance.random() < odd + 0.1 else line_break)
     if chance.random() < 0.1:
         text += "".join(chr(_code_point(chance)) for _ in range(chance.randint(1, 30)))
     return text

@@ -16,7 +16,7 @@ from dclm_spark.recipes import FINEWEB_FAITHFUL
 from dclm_spark.rules import Bound
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "datatrove"
-N_HARD_TEXTS = 447
+N_HARD_TEXTS = 497
 # What datatrove's filters give as the reason; two where a bound has two sides.
 REASONS = {
     "gopher.frac_duplicate_paragraphs": ["dup_para_frac"],
