@@ -116,7 +116,7 @@ def _count_symbols(points, n_chars):
     for at in range(n_chars):
         point = points[at]
         if point == _FULL_STOP:
-            if at >= next_dots and _is_dots(points, at, n_chars):
+            if at >= next_dots and is_dots(points, at, n_chars):
                 n_symbols += 1
                 next_dots = at + 3
             if at >= next_spaced_dots and _is_spaced_dots(points, at, n_chars):
@@ -128,7 +128,8 @@ def _count_symbols(points, n_chars):
 
 
 @helper
-def _is_dots(points, at, stop):
+def is_dots(points, at, stop):
+    """Whether "..." starts at `at`."""
     return at + 3 <= stop and points[at] == points[at + 1] == points[at + 2] == _FULL_STOP
 
 
@@ -154,7 +155,7 @@ def _count_lines(points, flags, n_chars, counts):
             counts[_BULLET_LINES] += points[first] in _BULLETS
             counts[_ELLIPSIS_LINES] += (
                 points[end - 1] == _ELLIPSIS
-                or (end - 3 >= first and _is_dots(points, end - 3, end))
+                or (end - 3 >= first and is_dots(points, end - 3, end))
                 or (end - 5 >= first and _is_spaced_dots(points, end - 5, end))
             )
         start = stop + 1

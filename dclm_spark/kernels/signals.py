@@ -9,6 +9,8 @@ from dclm_spark.kernels.c4 import clean_c4
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.domains import count_excluded
 from dclm_spark.kernels.fasttext import identify_language
+from dclm_spark.kernels.fineweb import measure_fineweb
+from dclm_spark.kernels.gopher import measure_gopher
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.quality import measure_quality
 from dclm_spark.kernels.repetition import measure_repetition
@@ -20,7 +22,8 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
     """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
 
     The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected.
-    C4's rules come last, on what that leaves. Groups that are not asked for are null.
+    C4's rules come last, on what that leaves; FineWeb's are about the text that comes out. Groups that are not asked
+    for are null.
     """
     url = documents.column("url")
     text = correct_text(
@@ -67,6 +70,24 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
         )
     if "repetition" in groups:
         columns["repetition"] = measure_repetition(text)
+    if "gopher" in groups:
+        columns["gopher"] = _by_language(
+            text,
+            columns["language"],
+            annotation,
+            lambda texts, stop_words: measure_gopher(
+                texts, tokens=annotation.tokens, stop_words=stop_words, reading=annotation.reading
+            ),
+        )
+    if "fineweb" in groups:
+        is_counted = "gopher" in groups and text_of_lines is text
+        columns["fineweb"] = measure_fineweb(
+            text_of_lines,
+            tokens=annotation.tokens,
+            reading=annotation.reading,
+            short_line_chars=annotation.short_line_chars,
+            n_tokens=columns["gopher"].field("n_tokens") if is_counted else None,
+        )
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)
 
 

@@ -50,20 +50,14 @@ def join_specials(points, n_tokens, classes, terms, slots, starts, ends):
     comes before others all the same.
     """
     characters = np.empty(LONGEST_TERM, dtype=np.int32)
-    sizes = np.empty(0, dtype=np.int32)  # of the patterns that start at each token, as bits; filled if there are any
-    all_sizes = 0
-    class_before = class_of(points[starts[0]], classes) if n_tokens else 0
-    for index in range(1, n_tokens):
+    sizes = np.empty(n_tokens, dtype=np.int32)  # of the patterns that start at each token, as bits
+    all_sizes = class_before = 0
+    for index in range(n_tokens):
         current = class_of(points[starts[index]], classes)
-        if current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
-            found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
-            if found:
-                if all_sizes == 0:
-                    sizes = np.empty(n_tokens, dtype=np.int32)
-                    for before in range(n_tokens):
-                        sizes[before] = 0
-                sizes[index - 1] = found
-                all_sizes |= found
+        sizes[index] = 0
+        if index > 0 and current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
+            sizes[index - 1] = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
+            all_sizes |= sizes[index - 1]
         class_before = current
     return _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
 

@@ -20,96 +20,81 @@ _ZERO = ord("0")
 @helper
 def is_url(points, flags, start, stop, classes):
     """Whether the whole string from `start` to `stop` is a URL, a host or an address (`a@b.co`), path and all."""
-    if _is_host_and_path(points, flags, start, stop, classes):
-        return True
-    at = start
-    while at < stop and (flags[at] & IS_ALNUM or points[at] in _IN_SCHEME):
-        at += 1
-    has_scheme = at - start > 1 and at + 2 < stop
-    for index in range(3):
-        has_scheme = has_scheme and points[at + index] == _BEHIND_SCHEME[index]
-    if has_scheme and _is_host_and_path(points, flags, at + 3, stop, classes):
-        return True
-    for at in range(start + 1, stop):
-        if points[at] == _AT and _is_host_and_path(points, flags, at + 1, stop, classes):
-            return True
+    behind_scheme = start
+    while behind_scheme < stop and (flags[behind_scheme] & IS_ALNUM or points[behind_scheme] in _IN_SCHEME):
+        behind_scheme += 1
+    has_scheme = behind_scheme - start > 1 and behind_scheme + 3 <= stop
+    for mark in _BEHIND_SCHEME:
+        has_scheme = has_scheme and points[behind_scheme] == mark
+        behind_scheme += 1
+    for host in range(start, stop):
+        is_behind_at = host > start + 1 and points[host - 1] == _AT
+        if not (host == start or is_behind_at or (has_scheme and host == behind_scheme)):
+            continue
+        for end in (_ip_end(points, flags, host, stop), _name_end(points, host, stop, classes)):
+            if end < 0:
+                continue
+            path = end
+            if end < stop and points[end] == _COLON:
+                path += 1
+                while path < stop and path - end < 7 and flags[path] & IS_DECIMAL:
+                    path += 1
+                if not 2 <= path - end - 1 <= 5:  # digits of the port
+                    continue
+            if path == stop or points[path] in _STARTS_PATH:
+                return True
     return False
 
 
 @helper
-def _is_host_and_path(points, flags, start, stop, classes):
-    """Whether a host or an IP address starts at `start`, and nothing follows it but a port and a path."""
-    end = _ip_end(points, flags, start, stop)
-    if end >= 0 and _is_port_and_path(points, flags, end, stop):
-        return True
+def _name_end(points, start, stop, classes):
+    """Where the host that starts at `start` ends, labels and a top-level domain; -1 if there is none."""
     at = label = start
     while at < stop:
         point = points[at]
         if point == _FULL_STOP:
             # A label has up to 64 characters and neither begins nor ends with a hyphen or an underscore.
-            if not 0 < at - label <= 64 or points[at - 1] in _JOINERS:
-                return False
-            if points[label] in _JOINERS:
-                return False
+            if not 0 < at - label <= 64 or points[label] in _JOINERS or points[at - 1] in _JOINERS:
+                return -1
             label = at + 1
         elif not (class_of(point, classes) & IS_HOST or point in _JOINERS):
             break
         at += 1
-    end = label  # of the top-level domain, which has an alphabet of its own
-    while end < stop and class_of(points[end], classes) & IS_ALPHA_LOWER:
-        end += 1
-    return label > start and 2 <= end - label <= 63 and _is_port_and_path(points, flags, end, stop)
-
-
-@helper
-def _is_port_and_path(points, flags, start, stop):
-    """Whether the string goes on from `start` with a port, a path, both or nothing."""
-    if start < stop and points[start] == _COLON:
-        n_digits = 0
-        while start + 1 + n_digits < stop and n_digits < 6 and flags[start + 1 + n_digits] & IS_DECIMAL:
-            n_digits += 1
-        if not 2 <= n_digits <= 5:
-            return False
-        start += 1 + n_digits
-    return start == stop or points[start] in _STARTS_PATH
+    at = label  # of the top-level domain, which has an alphabet of its own
+    while label > start and at < stop and class_of(points[at], classes) & IS_ALPHA_LOWER:
+        at += 1
+    return at if 2 <= at - label <= 63 else -1
 
 
 @helper
 def _ip_end(points, flags, start, stop):
-    """Where the public IPv4 address that starts at `start` ends; -1 if there is none, or a digit more behind it."""
-    first = second = -1
+    """Where the IPv4 address that starts at `start` ends; -1 if there is none, a private one, or a digit behind it."""
+    first = second = value = -1
     at = start
     for octet in range(4):
-        # Up to three digits of any script; where the pattern names a digit, none but the ASCII one will do.
-        n_digits = 0
-        while at + n_digits < stop and n_digits < 4 and flags[at + n_digits] & IS_DECIMAL:
-            n_digits += 1
-        if not 1 <= n_digits <= 3:
+        left = at
+        value = 0
+        is_ascii = True
+        while at < stop and at - left < 4 and flags[at] & IS_DECIMAL:
+            digit = points[at] - _ZERO
+            # Where the pattern takes a digit of any script it takes a 9 too, and where it names digits it does not, but
+            # for those that lead.
+            is_ascii = is_ascii and digit <= 9
+            value = 10 * value + min(digit, 9)
+            at += 1
+        largest = 223 if octet == 0 else 254 if octet == 3 else 255
+        if not 1 <= at - left <= 3 or value > largest or (at - left == 3 and value < 100):
             return -1
-        a = points[at] - _ZERO
-        b = points[at + 1] - _ZERO if n_digits > 1 else -1
-        c = points[at + 2] - _ZERO if n_digits > 2 else -1
-        if n_digits == 3:
-            if octet == 0:
-                is_in_range = a == 1 or (a == 2 and (b == 0 or b == 1 or (b == 2 and 0 <= c <= 3)))
-            else:
-                is_in_range = a == 1 or (a == 2 and (0 <= b <= 4 or (b == 5 and 0 <= c <= (4 if octet == 3 else 5))))
-        else:
-            is_in_range = 1 <= a <= 9 or octet in (1, 2)
-        if not is_in_range:
+        if octet in (0, 3) and not 1 <= points[left] - _ZERO <= 9:
             return -1
-        value = a if n_digits == 1 else 10 * a + b if n_digits == 2 else 100 * a + 10 * b + c
-        is_ascii = a <= 9 and b <= 9 and c <= 9
         if octet == 0:
             first = value if is_ascii else -1
         elif octet == 1:
-            second = value if is_ascii else -1
-            if first == 172 and n_digits == 2 and a == 2:  # the last digit may be of any script here
-                return -1
-        at += n_digits
+            second = value if is_ascii or points[left] - _ZERO == 2 else -1
         if octet < 3:
             if at == stop or points[at] != _FULL_STOP:
                 return -1
             at += 1
-    is_private = first in (10, 127) or (first == 169 and second == 254) or (first == 192 and second == 168)
-    return -1 if is_private or (first == 172 and 16 <= second <= 31) else at
+    is_private = first == 10 or first == 127 or (first == 172 and 16 <= second <= 31)
+    is_private = is_private or (first == 169 and second == 254) or (first == 192 and second == 168)
+    return -1 if is_private else at

@@ -59,6 +59,12 @@ def _fill_slots(slots, points, starts):
 @helper
 def contains(slots, term_points, term_starts, points, n_points):
     """Whether the first `n_points` code points are one of the terms; the arrays are those of a TermSet."""
+    return index_of(slots, term_points, term_starts, points, n_points) >= 0
+
+
+@helper
+def index_of(slots, term_points, term_starts, points, n_points):
+    """Which of the terms the first `n_points` code points are, -1 if none; the arrays are those of a TermSet."""
     slot = hash_of(points, n_points) & (len(slots) - 1)
     while slots[slot] >= 0:
         start = term_starts[slots[slot]]
@@ -67,6 +73,6 @@ def contains(slots, term_points, term_starts, points, n_points):
             while at < n_points and term_points[start + at] == points[at]:
                 at += 1
             if at == n_points:
-                return True
+                return slots[slot]
         slot = (slot + 1) & (len(slots) - 1)
-    return False
+    return -1
