@@ -108,8 +108,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     thresholds.add_argument("--name", help="the recipe's name (the file's)")
     thresholds.add_argument(
         "--method",
-        default="tail",
-        help="tail: the limit removes a tenth; quantile, mean_std, median_ratio: as in English (%(default)s)",
+        default="auto",
+        help="tail: the limit removes a tenth; quantile, mean_std, median_ratio: as in English; auto: mean_std for "
+        "repetition, tail for the rest (%(default)s)",
+    )
+    thresholds.add_argument(
+        "--min-pages", type=_whole(1), default=100, help="fewer pages of a language are no reference (%(default)s)"
     )
     thresholds.add_argument("--tail", type=float, default=0.1, help="the share that tail removes (%(default)s)")
     thresholds.add_argument(

@@ -197,6 +197,7 @@ def _thresholds(arguments: argparse.Namespace) -> tuple[Any, str]:
         method=arguments.method,
         tail=arguments.tail,
         stop_word_share=arguments.stop_word_share,
+        min_pages=arguments.min_pages,
     )
     out = Path(arguments.out)
     if not out.parent.is_dir():

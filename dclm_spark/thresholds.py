@@ -1,12 +1,15 @@
 """Limits of a recipe's bounds for other languages, derived from pages of a reference corpus.
 
-The ways are those that FineWeb-2 compared (Penedo et al. 2025, section on filtering): a limit in another language is
-the one that removes a tenth of the reference pages (`tail`), the share that the recipe's limit removes in English
-(`quantile`), the one as many standard deviations from the mean as in English (`mean_std`), or the recipe's own times
-the ratio of the medians (`median_ratio`). All but the first need English reference pages.
+After FineWeb-2 (Penedo et al. 2025), which sets those limits anew that depend on how a language is written, and takes
+its stop words from the most frequent words. A limit is then the one that removes a tenth of the reference pages
+(`tail`), the share of them that the recipe's limit removes in English (`quantile`), as many standard deviations from
+the mean as in English (`mean_std`), or the recipe's own times the ratio of the medians (`median_ratio`). `auto` takes
+`mean_std` for repetition, of which good pages show next to nothing, and `tail` for the rest. All but `tail` need
+reference pages in English.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -23,7 +26,7 @@ from dclm_spark.rules import Bound
 from dclm_spark.runs import last_runs, measured_groups
 from dclm_spark.tables import Warehouse
 
-METHODS = ("tail", "quantile", "mean_std", "median_ratio")
+METHODS = ("auto", "tail", "quantile", "mean_std", "median_ratio")
 _ENGLISH = "en"
 _LIMITS = ("at_least", "above", "at_most", "below")
 _MIN_STOP_WORDS = 8
@@ -44,7 +47,7 @@ class Reference:
 
     languages: tuple[str, ...]
     dumps: tuple[str, ...] = ()
-    method: str = "tail"
+    method: str = "auto"
     tail: float = 0.1
     stop_word_share: float = 0.008
     min_pages: int = 100
@@ -60,11 +63,16 @@ class Reference:
         return found
 
 
+_REPETITION = re.compile(r"\w+\.frac_(duplicate_(lines|paragraphs|\d+gram_chars)|top_\d+gram_chars)")
+_WRITING = re.compile(
+    r"(gopher|quality)\.(mean_word_chars|frac_tokens_with_letter|frac_words_without_letter)"
+    r"|fineweb\.(frac_punctuated_lines|newlines_per_token)"
+)
+
+
 def is_derived(bound: Bound) -> bool:
-    """True for limits that depend on how a language is written: those on shares, ratios and means of text."""
-    name = bound.signal.partition(".")[2]
-    is_of_text = bound.group not in ("urls", "language", "lines", "c4")
-    return is_of_text and bound.language is None and (name.startswith(("frac_", "mean_")) or "_per_" in name)
+    """True for limits that depend on how a language is written."""
+    return bound.language is None and bool(_REPETITION.fullmatch(bound.signal) or _WRITING.fullmatch(bound.signal))
 
 
 def derive_recipe(
@@ -185,17 +193,20 @@ def _limits(
     def of(name: str, where: dict[str, Any] = own) -> float:
         return where[f"{bound.signal}:{name}"] or 0.0
 
+    method = reference.method
+    if method == "auto":
+        method = "mean_std" if _REPETITION.fullmatch(bound.signal) else "tail"
     limits = {}
     for name in _LIMITS:
         limit = getattr(bound, name)
         if limit is None:
             continue
         is_low = name in ("at_least", "above")
-        if reference.method == "tail":
+        if method == "tail":
             value = of("low" if is_low else "high")
-        elif reference.method == "quantile":
+        elif method == "quantile":
             value = of(f"{name}:quantile")
-        elif reference.method == "mean_std":
+        elif method == "mean_std":
             spread = of("std", english)
             value = of("mean") + ((limit - of("mean", english)) / spread * of("std") if spread else 0.0)
         else:
