@@ -106,8 +106,8 @@ def count_from(text, offsets, start, stop, chars, tables):
     decode(text, offsets[0], offsets[1], chars, points, flags)
     # No more room than asked for: what is written behind it would be seen.
     starts, ends = np.full(stop - start + 1, -7, dtype=np.int32), np.full(stop - start + 1, -7, dtype=np.int32)
-    n_sentences = count_sentences(points, flags, start, stop, tables, starts[:-1], ends[:-1])
     n_tokens = fill_spacy_tokens(points, flags, start, stop, tables, starts[:-1], ends[:-1])
+    n_sentences = count_sentences(points, stop, n_tokens, tables, starts, ends)
     return n_tokens, n_sentences, starts, ends
 
 
