@@ -63,6 +63,8 @@ def test_pages(recorded, shared_data, pages):
         ("a: )", ["a", ":", ")"]),  # with a space in it, an emoticon is none
         ("5°C.", ["5", "°", "C", "."]),  # more tokens than what they were put together from
         ("(°C.:)", ["(", "°", "C", ".", ":)"]),
+        (")-:(:", [")-:", "(", ":"]),  # ":(" lost to the longer one, and still keeps "(:" from being one
+        ("3:(:)", ["3", ":(", ":", ")"]),
         ("10km/h. 5US$ 3%", ["10", "km/h", ".", "5", "US$", "3", "%"]),
         ("km/h. US$ 3+", ["km", "/", "h.", "US$", "3", "+"]),
         ("a--b 5--6 a---b a----b", ["a", "--", "b", "5", "-", "-6", "a", "---", "b", "a----b"]),
