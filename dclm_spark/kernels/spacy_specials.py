@@ -25,7 +25,8 @@ from dclm_spark.kernels.spacy_tables import (
 _SPACE = ord(" ")
 # Two tokens that both begin like this begin no pattern.
 _WORDLIKE = IS_ALPHA | IS_ASCII_DIGIT
-_SEEN = 1  # a token in a pattern, for the choice among overlapping ones; more is the size of a chosen one
+# Of a token, beside the sizes of the patterns that start there: if it is in any, and where the chosen size begins.
+_IS_SEEN, _CHOSEN_SIZE = 1, 16
 
 
 @helper
@@ -42,24 +43,38 @@ def put_special(start, stop, splits, starts, ends, n_tokens):
 
 
 @helper
-def join_specials(points, n_tokens, classes, terms, slots, starts, ends):
+def join_specials(points, n_tokens, room, classes, terms, slots, starts, ends):
     """Makes the special cases of the tokens in a row that they consist of; returns how many tokens there are then.
 
     Of patterns that overlap, the longer one comes first, then the one further left. One is skipped if its first or last
     token is in a pattern that came before, even in a skipped one; and one with a space in it is no special case, but
-    comes before others all the same.
+    comes before others all the same. `starts` and `ends` have room for `room` tokens, which are never too few.
     """
     characters = np.empty(LONGEST_TERM, dtype=np.int32)
-    sizes = np.empty(n_tokens, dtype=np.int32)  # of the patterns that start at each token, as bits
+    patterns = np.empty(n_tokens, dtype=np.int32)  # the sizes of those that start at each token, as bits
     all_sizes = class_before = 0
     for index in range(n_tokens):
         current = class_of(points[starts[index]], classes)
-        sizes[index] = 0
+        patterns[index] = 0
         if index > 0 and current & IS_SECOND and not (current & _WORDLIKE and class_before & _WORDLIKE):
-            sizes[index - 1] = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
-            all_sizes |= sizes[index - 1]
+            found = _patterns_at(points, index - 1, n_tokens, terms, slots, starts, ends, characters)
+            patterns[index - 1] = found
+            all_sizes |= found
         class_before = current
-    return _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes) if all_sizes else n_tokens
+    if all_sizes == 0:
+        return n_tokens
+    longest = 1
+    while all_sizes >> longest + 1:
+        longest += 1
+    for size in range(longest, 1, -1):
+        for index in range(n_tokens):
+            if patterns[index] >> size & 1:
+                is_free = not (patterns[index] | patterns[index + size - 1]) & _IS_SEEN
+                for inside in range(index, index + size):
+                    patterns[inside] |= _IS_SEEN
+                if is_free:
+                    patterns[index] |= size << _CHOSEN_SIZE
+    return _put_patterns(points, n_tokens, room, terms, slots, starts, ends, patterns)
 
 
 @helper
@@ -87,33 +102,23 @@ def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters
 
 
 @helper
-def _put_patterns(points, n_tokens, terms, slots, starts, ends, sizes, all_sizes):
-    # The size of the pattern chosen at a token, _SEEN or 0; and a copy, since a special case may have more tokens than
-    # its pattern ("°C.").
-    chosen = np.empty(n_tokens, dtype=np.int32)
-    old_starts, old_ends = np.empty(n_tokens, dtype=np.int32), np.empty(n_tokens, dtype=np.int32)
-    for index in range(n_tokens):
-        chosen[index] = 0
-        old_starts[index], old_ends[index] = starts[index], ends[index]
-    for size in range(LONGEST_TERM, 1, -1):
-        for index in range(n_tokens if all_sizes >> size & 1 else 0):
-            if sizes[index] >> size & 1:
-                is_free = chosen[index] == 0 and chosen[index + size - 1] == 0
-                for inside in range(index, index + size):
-                    if chosen[inside] == 0:
-                        chosen[inside] = _SEEN
-                if is_free:
-                    chosen[index] = size
+def _put_patterns(points, n_tokens, room, terms, slots, starts, ends, patterns):
+    # A special case may have more tokens than its pattern ("°C."), so all tokens make way to the end of the room first.
+    moved = room - n_tokens
+    for index in range(n_tokens - 1, -1, -1):
+        starts[moved + index], ends[moved + index] = starts[index], ends[index]
     n_joined = index = 0
     while index < n_tokens:
-        size = chosen[index] if chosen[index] > 1 else 1
-        first, last = old_starts[index], old_ends[index + size - 1]
-        term = term_at(points, first, last, IS_SPECIAL, terms, slots) if size > 1 else -1
-        if term >= 0:
-            n_joined = put_special(first, last, terms[term, SPLITS], starts, ends, n_joined)
-        else:
-            for inside in range(index, index + size):
-                starts[n_joined], ends[n_joined] = old_starts[inside], old_ends[inside]
-                n_joined += 1
-        index += size
+        size = patterns[index] >> _CHOSEN_SIZE
+        term = -1
+        if size:
+            first, last = np.int64(starts[moved + index]), np.int64(ends[moved + index + size - 1])
+            term = term_at(points, first, last, IS_SPECIAL, terms, slots)
+            if term >= 0:
+                n_joined = put_special(first, last, terms[term, SPLITS], starts, ends, n_joined)
+                index += size
+        if term < 0:
+            starts[n_joined], ends[n_joined] = starts[moved + index], ends[moved + index]
+            n_joined += 1
+            index += 1
     return n_joined

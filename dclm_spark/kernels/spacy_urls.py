@@ -75,12 +75,12 @@ def _ip_end(points, flags, start, stop):
         left = at
         value = 0
         is_ascii = True
-        while at < stop and at - left < 4 and flags[at] & IS_DECIMAL:
+        while at < stop and flags[at] & IS_DECIMAL:
             digit = points[at] - _ZERO
             # Where the pattern takes a digit of any script it takes a 9 too, and where it names digits it does not, but
             # for those that lead.
             is_ascii = is_ascii and digit <= 9
-            value = 10 * value + min(digit, 9)
+            value = min(10 * value + min(digit, 9), 999)
             at += 1
         largest = 223 if octet == 0 else 254 if octet == 3 else 255
         if not 1 <= at - left <= 3 or value > largest or (at - left == 3 and value < 100):

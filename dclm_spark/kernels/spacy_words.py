@@ -45,7 +45,8 @@ _SPACE = ord(" ")
 def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
     """Writes where the tokens of the characters from `start` to `stop` start and end, and returns how many there are.
 
-    White space is no token. `starts` and `ends` need room for `stop - start` numbers, one for each character.
+    White space is no token. `starts` and `ends` need room for `stop - start` numbers, one for each character; what is
+    behind the tokens is overwritten as far as that.
     """
     classes, terms, slots = tables.classes, tables.terms, tables.slots
     n_tokens = 0
@@ -70,7 +71,7 @@ def fill_spacy_tokens(points, flags, start, stop, tables, starts, ends):
         else:
             starts[n_tokens], ends[n_tokens] = first, at
             n_tokens += 1
-    return join_specials(points, n_tokens, classes, terms, slots, starts, ends)
+    return join_specials(points, n_tokens, stop - start, classes, terms, slots, starts, ends)
 
 
 @helper
@@ -131,14 +132,13 @@ def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots
 
 
 @helper
-def count_sentences(points, flags, start, stop, tables, starts, ends):
-    """The number of sentences of the characters from `start` to `stop`; 1 for none.
+def count_sentences(points, stop, n_tokens, tables, starts, ends):
+    """The number of sentences of the characters up to `stop` whose tokens `fill_spacy_tokens` has written; 1 for none.
 
-    `starts` and `ends` are overwritten and need room as for `fill_spacy_tokens`. White space counts here: after a full
-    stop, what is neither one space between tokens nor punctuation starts a sentence.
+    White space counts too: after a full stop, what is neither one space between tokens nor punctuation starts a
+    sentence.
     """
     classes = tables.classes
-    n_tokens = fill_spacy_tokens(points, flags, start, stop, tables, starts, ends)
     n_sentences = 1
     is_after_end = False
     for index in range(n_tokens + 1):
@@ -169,10 +169,9 @@ def _count_rows(text, offsets, char_tables, tables, is_sentences):
     starts, ends = np.empty(len(points), dtype=np.int32), np.empty(len(points), dtype=np.int32)
     for row in range(len(counts)):
         n_chars = decode(text, offsets[row], offsets[row + 1], char_tables, points, flags)
+        counts[row] = fill_spacy_tokens(points, flags, 0, n_chars, tables, starts, ends)
         if is_sentences:
-            counts[row] = count_sentences(points, flags, 0, n_chars, tables, starts, ends)
-        else:
-            counts[row] = fill_spacy_tokens(points, flags, 0, n_chars, tables, starts, ends)
+            counts[row] = count_sentences(points, n_chars, counts[row], tables, starts, ends)
     return counts
 
 

@@ -63,6 +63,8 @@ def test_pages(recorded, shared_data, pages):
         ("a: )", ["a", ":", ")"]),  # with a space in it, an emoticon is none
         ("5°C.", ["5", "°", "C", "."]),  # more tokens than what they were put together from
         ("(°C.:)", ["(", "°", "C", ".", ":)"]),
+        (")-:(:", [")-:", "(", ":"]),  # ":(" lost to the longer one, and still keeps "(:" from being one
+        ("3:(:)", ["3", ":(", ":", ")"]),
         ("10km/h. 5US$ 3%", ["10", "km/h", ".", "5", "US$", "3", "%"]),
         ("km/h. US$ 3+", ["km", "/", "h.", "US$", "3", "+"]),
         ("a--b 5--6 a---b a----b", ["a", "--", "b", "5", "-", "-6", "a", "---", "b", "a----b"]),
@@ -106,8 +108,8 @@ def count_from(text, offsets, start, stop, chars, tables):
     decode(text, offsets[0], offsets[1], chars, points, flags)
     # No more room than asked for: what is written behind it would be seen.
     starts, ends = np.full(stop - start + 1, -7, dtype=np.int32), np.full(stop - start + 1, -7, dtype=np.int32)
-    n_sentences = count_sentences(points, flags, start, stop, tables, starts[:-1], ends[:-1])
     n_tokens = fill_spacy_tokens(points, flags, start, stop, tables, starts[:-1], ends[:-1])
+    n_sentences = count_sentences(points, stop, n_tokens, tables, starts, ends)
     return n_tokens, n_sentences, starts, ends
 
 
