@@ -17,6 +17,7 @@ _HOMES = {
     "DomainList": "recipe",
     "Extraction": "recipe",
     "LineBound": "rules",
+    "LinePattern": "rules",
     "LinePhrase": "rules",
     "RECIPES": "recipes",
     "Recipe": "recipe",

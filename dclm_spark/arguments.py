@@ -180,6 +180,9 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hard-words", metavar="FILE", help="words banned in a URL as words of their own")
     group.add_argument("--soft-words", metavar="FILE", help="words of which a URL may hold one")
     group.add_argument(
+        "--bad-words", metavar="FILE", help="words and phrases counted in texts for C4's rule, one a line"
+    )
+    group.add_argument(
         "--all-signals", action="store_true", help="measure every signal group, not only those that the bounds need"
     )
     group.add_argument("--language-model", help="a fastText model: path or URL (lid.176.ftz, bundled)")

@@ -252,7 +252,7 @@ def _warehouse(arguments: argparse.Namespace, location: str):
 def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
     return recipe_files.load_recipe(
         name or arguments.recipe,
-        words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words")},
+        words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words", "bad_words")},
         banned_domains=arguments.banned_domains,
         language_model=arguments.language_model,
         extractor=arguments.extractor,

@@ -9,7 +9,7 @@ from typing import Any
 
 from dclm_spark.recipe import Annotation, DomainList
 from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
-from dclm_spark.rules import Bound, LineBound, LinePhrase
+from dclm_spark.rules import Bound, LineBound, LinePattern, LinePhrase, LineRule
 
 ReadWords = Callable[[str], tuple[str, ...]]
 """The words of a list, from its path as the configuration gives it."""
@@ -61,7 +61,7 @@ class Building:
             raise Unsupported(f"a second bound on {signal}")
         self.bounds.append(Bound(signal, **limits))
 
-    def line_rule(self, *rules: LineBound | LinePhrase) -> None:
+    def line_rule(self, *rules: LineRule) -> None:
         self.set(line_rules=(*self.annotation.line_rules, *rules))
 
     def words(self, options: Options) -> tuple[str, ...]:
@@ -206,6 +206,26 @@ def _line_phrases(building: Building, options: Options) -> None:
         building.line_rule(LinePhrase(phrase, location, max_words, removes_line, dots_match_any="." in phrase))
 
 
+def _end_marks(building: Building, options: Options) -> None:
+    building.line_rule(LineBound("has_end_mark", at_least=1))
+    if options.take("remove_ellipses", False):
+        building.line_rule(LineBound("has_end_ellipsis", at_most=0))
+
+
+def _citations(building: Building, options: Options) -> None:
+    building.line_rule(LinePattern("citations"))
+
+
+def _longest_words(building: Building, options: Options) -> None:
+    max_chars = options.take("max_length", 1000)
+    options.expect("model", "split", "fasttext")
+    building.line_rule(LineBound("longest_word_chars", at_most=max_chars))
+
+
+def _page_substrings(building: Building, options: Options) -> None:
+    raise Unsupported("no signal says which pages hold a phrase; substring_line_modifier takes the lines that do")
+
+
 def _words_removed(building: Building, options: Options) -> None:
     options.take("prev_word_count_key")
     building.bound("lines.frac_words_removed", at_most=options.take("max_removed_ratio", 0.05))
@@ -233,6 +253,10 @@ STEPS: dict[str, Callable[[Building, Options], None]] = {
     "counter_line_modifier": _counter_lines,
     "line_length_modifier": _line_words,
     "substring_line_modifier": _line_phrases,
+    "punctuation_line_modifier": _end_marks,
+    "citation_removal_modifier": _citations,
+    "word_length_modifier": _longest_words,
+    "substring_filter": _page_substrings,
     "word_removal_ratio_filter": _words_removed,
 }
 """Function of DCLM's -> what its step adds."""

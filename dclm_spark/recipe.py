@@ -59,7 +59,7 @@ class C4Lines:
         cleans_text: The lines go from the text; else they are only counted.
         max_word_chars: A line with a longer word goes; null looks at no word.
         removes_citations: `[1]`, `[edit]` and `[citation needed]` are cut from lines.
-        needs_end_mark: A line that ends in none of `.?!"'`, or in an ellipsis, goes.
+        needs_end_mark: A line that ends in none of `.?!"'` (read as `fixed`: nor in `”’`), or in `...`, goes.
         min_words: A line of fewer words, between white space, goes.
         code_phrases: A line that says one of these, in any case, goes before curly brackets are looked for.
         policy_phrases: The same, after they are.

@@ -78,7 +78,11 @@ class Bound:
         return found
 
 
-LINE_MEASURES = ("frac_upper_chars", "frac_digit_chars", "is_counter", "n_words")
+LINE_MEASURES = (
+    *("frac_upper_chars", "frac_digit_chars", "is_counter", "n_words"),
+    *("longest_word_chars", "has_end_mark", "has_end_ellipsis"),
+)
+LINE_PATTERNS = ("citations",)
 
 
 @dataclass(frozen=True)
@@ -88,7 +92,8 @@ class LineBound:
     Args:
         measure: What of a line is bounded. `frac_upper_chars` and `frac_digit_chars` are shares of all its characters;
             `is_counter` is 1 for a line that says "3 likes", "1.2K views" and the like, else 0; `n_words` counts words
-            between white space.
+            between white space, `longest_word_chars` the characters of the longest; `has_end_mark` is 1 for a line
+            that ends in one of `.?!"…`, `has_end_ellipsis` for one that ends in `...` or `…`, before white space.
         at_least: Smallest value kept.
         at_most: Largest value kept.
     """
@@ -147,4 +152,24 @@ class LinePhrase:
         return f"{self.phrase!r}"
 
 
-LineRule = LineBound | LinePhrase
+@dataclass(frozen=True)
+class LinePattern:
+    """A rule for lines: what a named pattern finds is cut from each line, which stays even if nothing is left of it.
+
+    Args:
+        pattern: `citations` are those of Wikipedia: `[1]`, `[]`, `[edit]` and `[citation needed]`.
+    """
+
+    pattern: str
+
+    def problems(self) -> list[str]:
+        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        if self.pattern in LINE_PATTERNS:
+            return []
+        return [f"line rule on an unknown pattern {self.pattern!r}; known are: {', '.join(LINE_PATTERNS)}"]
+
+    def __str__(self) -> str:
+        return self.pattern
+
+
+LineRule = LineBound | LinePhrase | LinePattern

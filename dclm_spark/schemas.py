@@ -88,8 +88,8 @@ C4 = pa.struct(
         pa.field("n_sentences", pa.int32()),  # of the lines that stay
         pa.field("n_lorem_ipsum", pa.int32()),  # lines that say it, of those that no rule before has removed
         pa.field("n_curly_brackets", pa.int32()),  # lines with "{", of those that no rule before has removed
-        pa.field("n_bad_words", pa.int32()),  # of the whole text; null where the recipe has no such list
-        pa.field("n_long_lines", pa.int32()),  # of 200 characters or more, in the whole text
+        pa.field("n_bad_words", pa.int32()),  # of the text that goes on; null where the recipe has no such list
+        pa.field("n_long_lines", pa.int32()),  # of 200 characters or more, in the text that goes on
     ]
 )
 

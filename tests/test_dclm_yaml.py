@@ -6,6 +6,7 @@ import pytest
 
 from dclm_spark.errors import InputError, RecipeError
 from dclm_spark.recipe_files import load_recipe
+from dclm_spark.recipe_json import canonical_json, from_json
 from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, REFINEDWEB_FAITHFUL
 
 # The steps of baselines_configs/dclm_baseline_refinedweb.yaml.
@@ -83,21 +84,69 @@ def test_dclms_refinedweb_is_the_faithful_recipe(checkout):
     assert recipe.annotation.excluded_domains == REFINEDWEB_FAITHFUL.annotation.excluded_domains
 
 
-def test_every_step_without_a_counterpart_is_named(checkout):
-    steps = [
-        ("citation_removal_modifier", "no counterpart"),
-        ("symbol_ratio_filter, max_ratio: 0.1", "unknown options max_ratio"),
-        ("page_length_filter, length_type: sentence", "'sentence'"),
-        ("stop_word_filter, count_unique: True", "count_unique is True"),
-        ("url_substring_filter, banlist: [x]", "ignore_chars"),
-        ("substring_line_modifier, banlist: ['a|b']", "regular expression"),
-        ("substring_line_modifier, banlist: [a, b], remove_substring_only: True", "more than one phrase"),
-        ("substring_line_modifier, banlist: javascript", None),
-        ("bullet_count_filter", "behind corrections of lines"),
-    ]
+# The steps of baselines_configs/c4.yaml, and what is said of each that no recipe can express.
+C4 = (
+    ("move_url_modifier", None),
+    ("key_name_modifier", None),
+    ("page_length_filter, length_type: char, max_length: 190000", None),
+    ("word_length_modifier, max_length: 1000, model: split", None),
+    ("citation_removal_modifier", None),
+    ("punctuation_line_modifier, remove_ellipses: True", None),
+    ("line_length_modifier, min_length: 5", None),
+    ("substring_filter, banlist: ['lorem ipsum']", "no signal says which pages hold a phrase"),
+    ("substring_line_modifier, banlist: [javascript]", None),
+    ("substring_filter, banlist: ['{']", "no signal says which pages hold a phrase"),
+    ("substring_line_modifier, banlist: [terms of use, privacy policy]", None),
+    (
+        "page_length_filter, length_type: sentence, min_length: 3, tokenizer: nltk, tokenizer_lang: english",
+        "'sentence'",
+    ),
+    (r'split_lines_modifier, delimiter: "\n"', "no counterpart"),
+    ("exact_dedup, content_key: url, normalize: normalize_url", "no counterpart"),
+    (r'join_lines_modifier, delimiter: "\n"', "no counterpart"),
+    ("within_page_dedup, granularity: line, normalize: True", "no counterpart"),
+    ("substring_filter, banlist_from_fname: lists/ldnoobw.txt, exact_word: True", "no signal says"),
+    ("detect_lang_whole_page_enricher, model: langdetect, seed: 0", "'langdetect'"),
+    (
+        "language_filter, key: language_id_whole_page_langdetect, keep_languages: [en], threshold: 0.99",
+        "behind corrections",
+    ),
+)
+
+
+def configuration(steps) -> str:
     lines = "\n".join(f"    - {{func: {step}}}" for step, _ in steps)
+    return f"- source: cc\n  steps:\n{lines}\n"
+
+
+def test_the_line_rules_of_c4(checkout):
+    recipe = load_recipe(checkout(configuration([step for step in C4 if step[1] is None])))
+    assert not recipe.problems()
+    assert [str(rule) for rule in recipe.annotation.line_rules] == [
+        *("longest_word_chars <= 1000", "citations", "has_end_mark >= 1", "has_end_ellipsis <= 0", "n_words >= 5"),
+        *("'javascript'", "'terms of use'", "'privacy policy'"),
+    ]
+    assert from_json(canonical_json(recipe)) == recipe
+
+
+STRANGE = (
+    ("within_page_dedup", "no counterpart"),
+    ("symbol_ratio_filter, max_ratio: 0.1", "unknown options max_ratio"),
+    ("page_length_filter, length_type: sentence", "'sentence'"),
+    ("stop_word_filter, count_unique: True", "count_unique is True"),
+    ("url_substring_filter, banlist: [x]", "ignore_chars"),
+    ("substring_line_modifier, banlist: ['a|b']", "regular expression"),
+    ("substring_line_modifier, banlist: [a, b], remove_substring_only: True", "more than one phrase"),
+    ("word_length_modifier", "model is 'fasttext'"),
+    ("substring_line_modifier, banlist: javascript", None),
+    ("bullet_count_filter", "behind corrections of lines"),
+)
+
+
+@pytest.mark.parametrize("steps", [STRANGE, C4], ids=["strange", "c4"])
+def test_every_step_without_a_counterpart_is_named(checkout, steps):
     with pytest.raises(RecipeError) as error:
-        load_recipe(checkout(f"- source: cc\n  steps:\n{lines}\n"))
+        load_recipe(checkout(configuration(steps)))
     expected = [(number, step, said) for number, (step, said) in enumerate(steps, 1) if said]
     assert len(error.value.problems) == len(expected)
     for problem, (number, step, said) in zip(error.value.problems, expected, strict=True):

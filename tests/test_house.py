@@ -19,7 +19,16 @@ FORBIDDEN = re.compile(
     r"\.rdd\b|\bsparkContext\b|\._jvm\b|\._jdf\b|monotonically_increasing_id|\bF\.rand\(|\bF\.randn\(|(?<![\w.])hash\("
 )
 # Rows come to the driver only where a ledger, a report or one page is read.
-MAY_COLLECT = {"ingest.py", "runs.py", "funnel.py", "lookup.py", "maintain.py", "export.py", "what_if.py"}
+MAY_COLLECT = {
+    "ingest.py",
+    "runs.py",
+    "funnel.py",
+    "lookup.py",
+    "maintain.py",
+    "export.py",
+    "what_if.py",
+    "thresholds.py",
+}
 NUMBERS = re.compile(
     r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|per_token|offset|hash)$|position$|batch$|http_status$"
 )

@@ -11,6 +11,7 @@ Nothing is read or written at import: a kernel looks for its cache when it is fi
 
 import contextlib
 import functools
+import gc
 import hashlib
 import os
 import stat
@@ -37,6 +38,20 @@ def kernel(function):
     """
     dispatcher = njit(nogil=True)(function)
     dispatcher._cache = _KernelCache(function)
+    compile_ = dispatcher.compile
+
+    def compile_undisturbed(signature):
+        # A compilation makes millions of objects that live until its end; looking through them again and again for
+        # garbage takes an eighth of its time.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_(signature)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    dispatcher.compile = compile_undisturbed
     return dispatcher
 
 

@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark import schemas
-from dclm_spark.kernels.counters import counted_set, is_counter
+from dclm_spark.kernels.citations import cut_citations
+from dclm_spark.kernels.counters import counted_set
 from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.line_measures import END_ELLIPSIS, END_MARK, LONGEST_WORD, WORDS, measure_line
 from dclm_spark.kernels.phrases import Phrases, encode_phrases, is_phrase_at
 from dclm_spark.kernels.unicode import (
-    IS_DIGIT,
     IS_SPACE,
-    IS_UPPER,
     char_room,
     char_tables,
     decode,
@@ -27,13 +27,15 @@ from dclm_spark.kernels.unicode import (
     utf8_buffers,
 )
 from dclm_spark.kernels.words import count_fasttext, count_split
-from dclm_spark.rules import LINE_MEASURES, LineBound, LineRule
+from dclm_spark.rules import LINE_MEASURES, LineBound, LinePattern, LineRule
 
 LINES_TYPE = schemas.LINES
 
-_UPPER, _DIGIT, _COUNTER, _WORDS = range(len(LINE_MEASURES))
-_ANY, _START, _END = range(len(LINE_MEASURES), len(LINE_MEASURES) + 3)
+# What a rule is: one of the measures, or one of these.
+_CITATIONS, _ANY, _START, _END = range(len(LINE_MEASURES), len(LINE_MEASURES) + 4)
 _LOCATIONS = {"any": _ANY, "start": _START, "end": _END}
+# DCLM's modifiers that leave white space around the text; the next rule sees it.
+_LEAVES_SPACE = (WORDS, LONGEST_WORD, END_MARK, END_ELLIPSIS, _CITATIONS)
 
 _REMOVED, _CUT, _WORDS_BEFORE, _WORDS_AFTER, _N_COUNTS = range(5)
 
@@ -41,7 +43,7 @@ _NEWLINE = ord("\n")
 
 
 class _Rules(NamedTuple):
-    """One entry a rule: what it is (a measure, or the location of a phrase), its limits, and those of its lines."""
+    """One entry a rule: what it is (a measure, a pattern, a phrase's location), its limits, and those of its lines."""
 
     kinds: np.ndarray
     at_least: np.ndarray
@@ -55,11 +57,12 @@ def correct_lines(text: pa.Array, *, rules: tuple[LineRule, ...]) -> tuple[pa.Ar
     r"""Each text after the line rules, and what they took, of type LINES_TYPE; null for null.
 
     - `n_lines_removed`: lines that broke a bound, held a phrase that removes them, or were left blank by a cut
-    - `n_lines_cut`: lines that lost a phrase and stayed, once for each rule that cut them
+    - `n_lines_cut`: lines that lost a phrase or citations and stayed, once for each rule that cut them
     - `frac_words_removed`: share of the words (`quality.n_words`) that are gone; 1.0 for a text without words
 
-    Lines end at "\n" only. An empty line stays and counts as none; white space around the whole text goes, as DCLM's
-    modifiers strip it; so does a line of white space that a phrase's rule looks at. A text cut to nothing is "" (DCLM
+    Lines end at "\n" only. An empty line stays and counts as none; white space around the whole text goes where DCLM's
+    modifiers strip it (bounds on shares and counters, phrases); so does a line of white space that a phrase's rule
+    looks at. A text cut to nothing is "" (DCLM
     drops it there; here the bound on the share does). Without rules the texts stay as they are and nothing is measured:
     every row is null. A byte that is no UTF-8 comes out as U+FFFD.
 
@@ -93,6 +96,9 @@ def _encode_rules(rules: tuple[LineRule, ...]) -> _Rules:
             phrases.append(("", False))
             low, high = (-np.inf if rule.at_least is None else rule.at_least), rule.at_most
             rows.append((LINE_MEASURES.index(rule.measure), low, np.inf if high is None else high, 0, False))
+        elif isinstance(rule, LinePattern):
+            phrases.append(("", False))
+            rows.append((_CITATIONS, 0, 0, 0, False))
         else:
             phrases.append((rule.phrase, rule.dots_match_any))
             max_words = np.iinfo(np.int64).max if rule.max_words is None else rule.max_words
@@ -171,16 +177,19 @@ def _apply(points, flags, starts, stops, n_lines, rules, index, tables, counted,
                     stays = start == stop or not _is_blank(flags, new_start, new_stop)
                     count[_CUT] += was_cut and stays
                     start, stop = new_start, new_stop
+        elif kind == _CITATIONS:
+            new_stop = cut_citations(points, flags, start, stop)
+            count[_CUT] += new_stop != stop
+            stop = new_stop
         elif start < stop:
-            value = _measure(points, flags, start, stop, kind, tables, counted)
+            value = measure_line(points, flags, start, stop, kind, tables, counted)
             stays = rules.at_least[index] <= value <= rules.at_most[index]
         if stays:
             starts[n_left], stops[n_left] = start, stop
             n_left += 1
         else:
             count[_REMOVED] += 1
-    # DCLM's line_length_modifier is the one that leaves white space around the text; the next rule sees it.
-    return n_left if kind == _WORDS else _strip(flags, starts, stops, n_left)
+    return n_left if kind in _LEAVES_SPACE else _strip(flags, starts, stops, n_left)
 
 
 @helper
@@ -207,20 +216,6 @@ def _strip(flags, starts, stops, n_lines):
     starts[0], _ = strip(flags, starts[0], stops[0])
     _, stops[last] = strip(flags, starts[last], stops[last])
     return n_lines
-
-
-@helper
-def _measure(points, flags, start, stop, kind, tables, counted):
-    """The measure of one line that is not empty, as a float."""
-    if kind == _WORDS:
-        return float(count_split(flags[start:stop], stop - start))
-    if kind == _COUNTER:
-        return 1.0 if is_counter(points, flags, start, stop, tables, counted) else 0.0
-    wanted = IS_UPPER if kind == _UPPER else IS_DIGIT
-    n_found = 0
-    for at in range(start, stop):
-        n_found += flags[at] & wanted != 0
-    return n_found / (stop - start)
 
 
 @helper

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.kernels.c4 import clean_c4
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.domains import count_excluded
 from dclm_spark.kernels.fasttext import identify_language
@@ -20,14 +21,24 @@ from dclm_spark.recipe import Annotation
 def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Sequence[str]) -> pa.RecordBatch:
     """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
 
-    The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected;
-    FineWeb's rules are about the text that comes out. Groups that are not asked for are null.
+    The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected.
+    C4's rules come last, on what that leaves; FineWeb's are about the text that comes out. Groups that are not asked
+    for are null.
     """
     url = documents.column("url")
     text = correct_text(
         documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
     )
     text_of_lines, lines = correct_lines(text, rules=annotation.line_rules)
+    # Cleaned whether or not the group is asked for: what is measured does not change the text.
+    if "c4" in groups or annotation.c4.cleans_text:
+        text_of_lines, c4 = clean_c4(
+            text_of_lines,
+            rules=annotation.c4,
+            tokens=annotation.tokens,
+            reading=annotation.reading,
+            bad_words=annotation.bad_words,
+        )
     columns = {
         **{group: pa.nulls(len(text), type_) for group, type_ in schemas.SIGNAL_GROUPS.items()},
         "doc_id": documents.column("doc_id"),
@@ -36,6 +47,8 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
         "text": text_of_lines,
         "lines": lines,
     }
+    if "c4" in groups:
+        columns["c4"] = c4
     if "urls" in groups:
         columns["urls"] = measure_urls(
             url,

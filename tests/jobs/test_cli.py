@@ -267,6 +267,8 @@ def test_recipe_prints_what_recipe_reads(place):
     (place / "words.txt").write_text("casino\npoker\n")
     said = json.loads(dclm("recipe", "--hard-words", place / "words.txt", "--max-fault-share", 0.2, "--json").out)
     assert (said["annotation"]["hard_words"], said["max_fault_share"]) == (["casino", "poker"], 0.2)
+    said = json.loads(dclm("recipe", "--bad-words", place / "words.txt", "--json").out)
+    assert said["annotation"]["bad_words"] == ["casino", "poker"]
 
 
 def test_recipes_are_shown_and_compared(place):

@@ -14,7 +14,7 @@ from dclm_spark import schemas
 from dclm_spark.kernels.lines import LINES_TYPE, correct_lines
 from dclm_spark.kernels.words import count_words_fasttext
 from dclm_spark.recipes import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
-from dclm_spark.rules import LineBound, LinePhrase, LineRule
+from dclm_spark.rules import LineBound, LinePattern, LinePhrase, LineRule
 
 FIXED, FAITHFUL = (recipe.annotation.line_rules for recipe in (DCLM_BASELINE, DCLM_BASELINE_FAITHFUL))
 COUNTER = re.compile(
@@ -26,7 +26,13 @@ MEASURES = {
     "frac_digit_chars": lambda line: sum(map(str.isdigit, line)) / len(line),
     "is_counter": lambda line: int(COUNTER.search(line.lower()) is not None),
     "n_words": lambda line: len(line.split()),
+    "longest_word_chars": lambda line: max(map(len, line.split()), default=0),
+    "has_end_mark": lambda line: int(re.search(r'[.!?"\u2026]\s*$', line) is not None),
+    "has_end_ellipsis": lambda line: int(re.search(r"(?:\.\.\.|\u2026)\s*$", line) is not None),
 }
+CITATIONS = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
+# The measures after which DCLM strips the text.
+STRIPPED = ("frac_upper_chars", "frac_digit_chars", "is_counter")
 
 
 def corrected_by_rule(text: str, rules: tuple[LineRule, ...]) -> tuple[str, int, int]:
@@ -39,6 +45,10 @@ def corrected_by_rule(text: str, rules: tuple[LineRule, ...]) -> tuple[str, int,
                 low, high = rule.at_least, rule.at_most
                 value = MEASURES[rule.measure](line) if line else None
                 stays = value is None or ((low is None or low <= value) and (high is None or value <= high))
+            elif isinstance(rule, LinePattern):
+                stays, cut = True, CITATIONS.sub("", line)
+                n_cut += cut != line
+                line = cut
             elif rule.max_words is not None and len(line.split()) > rule.max_words:
                 stays = True
             else:
@@ -55,7 +65,7 @@ def corrected_by_rule(text: str, rules: tuple[LineRule, ...]) -> tuple[str, int,
                 kept.append(line)
             n_removed += not stays
         text = "\n".join(kept)
-        if not (isinstance(rule, LineBound) and rule.measure == "n_words"):
+        if isinstance(rule, LinePhrase) or (isinstance(rule, LineBound) and rule.measure in STRIPPED):
             text = text.strip()
     return text, n_removed, n_cut
 
@@ -113,6 +123,20 @@ PIECES = [
         "The harbour lies west.",
     ),
     *("日本", "👍 e\u0301", "\u1e9e", "x"),
+    *(
+        "[1]",
+        "[]",
+        "[٣²]",
+        "[٣]",
+        "[[12]]",
+        "[edit]",
+        "[Edit]",
+        "[citation needed]",
+        "[citation [2]needed]",
+        "[1",
+        "[edit",
+    ),
+    *("west.", "west...", "west…", '"west"', "west?!  ", "west.' ", "west.\u3000", ". . .", "west.[3]", "..", " ..."),
 ]
 
 
@@ -130,6 +154,9 @@ OTHERS = (
     ),
     (LinePhrase("in cart", removes_line=True, max_words=3), LinePhrase("."), LinePhrase("...", dots_match_any=True)),
     (LinePhrase("ÀÉ", location="start"), LinePhrase("日", location="end")),
+    (LineBound("longest_word_chars", at_most=6), LinePattern("citations"), LineBound("has_end_mark", at_least=1)),
+    (LineBound("has_end_ellipsis", at_most=0), LineBound("longest_word_chars", at_least=2), LinePhrase("west")),
+    (LinePattern("citations"), LineBound("frac_upper_chars", at_most=0.5), LineBound("has_end_ellipsis", at_least=1)),
     *((rule,) for rule in FAITHFUL),
 )
 
@@ -151,6 +178,13 @@ def test_the_dots_of_read_more():
     faithful, fixed = (correct_lines(text, rules=rules)[0][0].as_py() for rules in (FAITHFUL, FIXED))
     assert faithful == "Go on:\nGo on:\nGo on: Read more"
     assert fixed == "Go on: Read more on\nGo on:\nGo on: Read more"
+
+
+def test_white_space_around_the_text_stays_where_dclm_leaves_it():
+    text = pa.array([" [1]\nThe harbour lies west. [2] \n\n"])
+    corrected, rows = correct_lines(text, rules=(LinePattern("citations"), LineBound("has_end_mark", at_least=1)))
+    assert corrected[0].as_py() == "The harbour lies west.  \n\n"
+    assert (rows[0]["n_lines_cut"].as_py(), rows[0]["n_lines_removed"].as_py()) == (2, 1)
 
 
 def test_a_slice_nulls_and_the_type():
@@ -184,17 +218,26 @@ def test_bytes_that_are_no_utf8():
 
 def test_rules_that_say_nothing_are_named():
     rules = (LineBound("n_syllables", at_most=2), LineBound("n_words"), LinePhrase(""), LinePhrase("x", location="top"))
-    rules += (LineBound("n_words", at_least=3, at_most=2),)
+    rules += (LineBound("n_words", at_least=3, at_most=2), LinePattern("footnotes"))
     recipe = replace(DCLM_BASELINE, annotation=replace(DCLM_BASELINE.annotation, line_rules=rules))
-    assert len(recipe.problems()) == 5
+    assert len(recipe.problems()) == 6
 
 
-@pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", " ", "1 ", "items in cart", "3 likes\n", "日", "HOME\nx y\n"])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *("a", "a ", "a\n", "\n", " ", "1 ", "items in cart", "3 likes\n", "日", "HOME\nx y\n"),
+        "[",
+        "[1",
+        "[1]",
+        "[citation ",
+    ],
+)
 def test_time_is_linear(unit):
     for n_chars in (100, 3_000_000):  # the first compiles
         text = pa.array([unit * (n_chars // len(unit))])
         began = time.process_time()
-        correct_lines(text, rules=FIXED)
+        correct_lines(text, rules=(*FIXED, LinePattern("citations"), LineBound("longest_word_chars", at_most=1000)))
         seconds = time.process_time() - began
     # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
     assert seconds < 5

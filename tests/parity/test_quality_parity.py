@@ -14,6 +14,7 @@ from dclm_spark.kernels.quality import measure_quality
 from dclm_spark.kernels.repetition import measure_repetition
 from dclm_spark.kernels.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
 from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
+from dclm_spark.rules import LineBound, LinePattern
 
 N_RECORDED_WORDS = 400  # of each page, where it has more
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
@@ -40,6 +41,14 @@ LINE_MODIFIERS = (
     *("uppercase_ratio_line_modifier", "numeric_ratio_line_modifier", "counter_line_modifier", "line_length_modifier"),
     *(f"substring_line_modifier:{phrase}" for phrase in ("items in cart", "Read more...", "Sign-in")),
 )
+
+
+# What DCLM's c4.yaml has besides, each as the rules that its step makes.
+C4_MODIFIERS = {
+    "punctuation_line_modifier": (LineBound("has_end_mark", at_least=1), LineBound("has_end_ellipsis", at_most=0)),
+    "citation_removal_modifier": (LinePattern("citations"),),
+    "word_length_modifier": (LineBound("longest_word_chars", at_most=1000),),
+}
 
 
 def read(path: Path) -> list[dict]:
@@ -108,6 +117,12 @@ def test_corrected_text(pages, modifier, arguments):
 )
 def test_corrected_lines(pages, modifier, rule):
     corrected, _ = correct_lines(pa.array([page["text"] for page in pages]), rules=(rule,))
+    assert_recorded(pages, modifier, corrected)
+
+
+@pytest.mark.parametrize("modifier", C4_MODIFIERS)
+def test_lines_corrected_by_c4(pages, modifier):
+    corrected, _ = correct_lines(pa.array([page["text"] for page in pages]), rules=C4_MODIFIERS[modifier])
     assert_recorded(pages, modifier, corrected)
 
 

@@ -1,0 +1,183 @@
+"""C4's rules as datatrove reads them: the lines that stay, and what the rules about pages ask of them.
+
+Source: Raffel et al. 2020 (C4), section 2.2, and Xue et al. 2021 (mC4), section 3.1, as datatrove 0.10 has them in
+`pipeline/filters/c4_filters.py`.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.kernels.bad_words import bad_words_trie, count_bad_words
+from dclm_spark.kernels.c4_lines import HAS_CURLY_BRACKET, SAYS_LOREM_IPSUM, encode_rules, judge_line, phrases_of
+from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.quality import lower_word
+from dclm_spark.kernels.sentences import count_uax29_sentences
+from dclm_spark.kernels.spacy_tables import spacy_tables
+from dclm_spark.kernels.spacy_words import count_sentences
+from dclm_spark.kernels.unicode import (
+    CR,
+    LF,
+    WORD_BREAK,
+    char_room,
+    char_tables,
+    decode,
+    encode,
+    string_array,
+    strip,
+    utf8_buffers,
+)
+from dclm_spark.recipe import C4Lines
+
+C4_TYPE = schemas.C4
+
+_REMOVED, _SENTENCES, _LOREM_IPSUM, _CURLY_BRACKETS, _BAD_WORDS, _LONG_LINES, _N_COUNTS = range(7)
+
+LONG_LINE_CHARS = 200  # mC4 keeps pages with three such lines
+
+_NEWLINE = ord("\n")
+# What str.splitlines takes for the end of a line besides the newlines of UAX #29.
+_FILE_SEPARATOR, _RECORD_SEPARATOR = 0x1C, 0x1E
+
+
+def clean_c4(
+    text: pa.Array, *, rules: C4Lines, tokens: str, reading: str, bad_words: tuple[str, ...] | None
+) -> tuple[pa.Array, pa.StructArray]:
+    r"""Each text after C4's rules of lines, and what they found, of type C4_TYPE; null for null.
+
+    Lines end where `str.splitlines` ends them, white space around them goes; those that stay are joined by "\n". A line
+    goes by its longest word, its end, its number of words, and what it says in lower case, in that order.
+
+    - `n_lines_removed`: lines that go, blank ones not counted
+    - `n_sentences`: sentences of the lines that stay, each line divided by itself
+    - `n_lorem_ipsum`: lines that say "lorem ipsum"
+    - `n_curly_brackets`: lines with a "{"
+    - `n_bad_words`: occurrences of `bad_words` in the text in lower case, between characters that are neither letters,
+      digits nor underscores, the longest at each place; entries in scripts without spaces count anywhere
+    - `n_long_lines`: lines, split at "\n", of 200 code points or more; this and `n_bad_words` in the text that goes on,
+      the cleaned one where the rules clean
+
+    datatrove drops a page at its first line with "lorem ipsum" or "{"; here such a line is counted and goes on as if
+    that rule were switched off, so both counts are of the whole page, and a text stays to be looked at.
+
+    Read as `fixed`, three things differ from datatrove's code (`faithful`):
+
+    - White space that a citation leaves around a line goes as well: "It is so. [1]" ends in a full stop.
+    - Words are counted after citations are cut, as C4's own code counts them: "[1] [2] So." is one.
+    - The quotation marks \u201d and \u2019 end a line too: the paper asks for a period, an exclamation mark, a question
+      mark or an end quotation mark.
+
+    In both, two things differ. Letters, digits and lower case are those of the package's tables, datatrove's those of
+    the Python it runs in; that shows on characters newer than its Unicode. And `bad_words` need borders or do not by
+    their script, where datatrove goes by the language of the page; for capitals in the list see `bad_words_trie`.
+
+    Args:
+        text: Strings, a slice or not.
+        rules: Which lines go. Without `cleans_text` they are counted, and the text comes back as it is.
+        tokens: What sentences are made of: `spacy_en` or `uax29`.
+        reading: `faithful` or `fixed`.
+        bad_words: The list; null measures nothing.
+
+    >>> texts, rows = clean_c4(
+    ...     pa.array(["Home\nIt lies here.[1] And so on.\nEnable Javascript, please.", "", None]),
+    ...     rules=C4Lines(cleans_text=True), tokens="uax29", reading="fixed", bad_words=("lies",),
+    ... )
+    >>> texts.to_pylist()
+    ['It lies here. And so on.', '', None]
+    >>> [rows[0][name].as_py() for name in ("n_lines_removed", "n_sentences", "n_bad_words")]
+    [2, 2, 1]
+    """
+    data, offsets = utf8_buffers(text)
+    cleaned, new_offsets, counts = _clean_rows(
+        data,
+        offsets,
+        char_tables(),
+        spacy_tables(),
+        encode_rules(rules, tokens, reading),
+        phrases_of(rules),
+        bad_words_trie(() if bad_words is None else tuple(bad_words), reading=reading),
+    )
+    is_null = text.is_null().to_numpy(zero_copy_only=False)
+    arrays = [pa.array(counts[:, column], type=field.type, mask=is_null) for column, field in enumerate(C4_TYPE)]
+    if bad_words is None:
+        arrays[_BAD_WORDS] = pa.nulls(len(text), C4_TYPE[_BAD_WORDS].type)
+    signals = pa.StructArray.from_arrays(arrays, fields=list(C4_TYPE), mask=pa.array(is_null))
+    return (string_array(text, cleaned, new_offsets) if rules.cleans_text else text), signals
+
+
+@kernel
+def _clean_rows(text, offsets, tables, sentence_tables, rules, phrases, bad_words):
+    n_rows = len(offsets) - 1
+    counts = np.zeros((n_rows, _N_COUNTS), dtype=np.int64)
+    new_offsets = np.zeros(n_rows + 1, dtype=np.int64)
+    cleaned = np.empty(offsets[-1] - offsets[0] if rules.cleans_text else 0, dtype=np.uint8)
+    points, flags = char_room(offsets)
+    # Of two bytes at least is the one character whose lower case is two characters.
+    lowered = np.empty(len(points), dtype=np.int32)
+    starts, ends = np.empty(len(points), dtype=np.int32), np.empty(len(points), dtype=np.int32)
+    for row in range(n_rows):
+        n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
+        count = counts[row]
+        # Of the text that goes on: before the lines are moved together, or after.
+        if not rules.cleans_text:
+            _measure_page(points, flags, 0, n_chars, lowered, tables, bad_words, count)
+        room = lowered, starts, ends
+        n_chars = _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count)
+        if rules.cleans_text:
+            start, stop = strip(flags, 0, n_chars)
+            _measure_page(points, flags, start, stop, lowered, tables, bad_words, count)
+            cleaned, new_offsets[row + 1] = encode(points[start:stop], stop - start, cleaned, new_offsets[row])
+    return cleaned[: new_offsets[n_rows]], new_offsets, counts
+
+
+@helper
+def _measure_page(points, flags, start, stop, lowered, tables, bad_words, count):
+    if len(bad_words.marks) > 1:
+        n_lowered = lower_word(points, flags, start, stop, tables.blocks, tables.lower, lowered)
+        count[_BAD_WORDS] = count_bad_words(lowered, n_lowered, bad_words, tables)
+    for at in range(start, stop + 1):
+        if at == stop or points[at] == _NEWLINE:
+            count[_LONG_LINES] += at - start >= LONG_LINE_CHARS
+            start = at + 1
+
+
+@helper
+def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count):
+    """Moves the lines that stay together, a newline between two, and returns how many characters they have."""
+    lowered, starts, ends = room
+    is_first = True
+    next_start = target = 0
+    while next_start < n_chars:
+        # Invariant: target <= next_start, and a line end stands between them where a line has stayed.
+        start = stop = next_start
+        while stop < n_chars and not _ends_line(points[stop], flags[stop]):
+            stop += 1
+        is_pair = stop + 1 < n_chars and flags[stop] & WORD_BREAK == CR and flags[stop + 1] & WORD_BREAK == LF
+        next_start = stop + 1 + is_pair
+        start, stop = strip(flags, start, stop)
+        was_blank = start == stop
+        start, stop, says = judge_line(points, flags, start, stop, lowered, tables, rules, phrases)
+        count[_LOREM_IPSUM] += says & SAYS_LOREM_IPSUM != 0
+        count[_CURLY_BRACKETS] += says & HAS_CURLY_BRACKET != 0
+        if start < 0:
+            count[_REMOVED] += not was_blank
+            continue
+        if rules.is_spacy:
+            n_sentences = count_sentences(points, flags, start, stop, sentence_tables, starts, ends)
+        else:
+            n_sentences = count_uax29_sentences(points, flags, start, stop, sentence_tables)
+        # In nothing there is one sentence to datatrove.
+        count[_SENTENCES] += n_sentences if start < stop else rules.is_faithful
+        if not is_first:
+            points[target], flags[target] = _NEWLINE, tables.flags[0, _NEWLINE]
+            target += 1
+        is_first = False
+        for at in range(start, stop):
+            points[target], flags[target] = points[at], flags[at]
+            target += 1
+    return target
+
+
+@helper
+def _ends_line(point, flag):
+    return flag & WORD_BREAK >= CR or _FILE_SEPARATOR <= point <= _RECORD_SEPARATOR
