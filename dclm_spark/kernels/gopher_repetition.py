@@ -17,7 +17,7 @@ from dclm_spark.kernels.segments import (
 )
 from dclm_spark.kernels.unicode import strip
 
-_TOP_SIZES, _LAST_SIZE = (2, 3, 4), 10
+_LAST_TOP_SIZE = 4
 _TOKEN_END = -1  # no code point
 _DIGEST_BASE = 0xD6E8FEB86659FD93  # any odd number with many bits serves
 
@@ -54,20 +54,21 @@ def measure_ngrams(points, starts, ends, n_tokens, n_chars, ids, counts, joined,
     token_digests, factors = np.empty(n_tokens, dtype=np.uint64), np.empty(n_tokens, dtype=np.uint64)
     _join(points, starts, ends, n_tokens, is_faithful, joined, bounds, token_digests, factors)
     digests = token_digests.copy()
-    n_gap_chars = 0 if is_faithful else 1
+    n_end_marks = 0 if is_faithful else 1  # a token
     slots = slots_for(2 * n_tokens)  # at most a quarter full: most n-grams occur once, and are found missing at once
-    for size in range(2, _LAST_SIZE + 1):
+    # The count of sizes is left to run time: unrolled, the loop takes longer to compile.
+    for size in range(2, 2 + len(result)):
         n_ngrams = n_tokens - size + 1
         if n_ngrams <= 0:
             break
         for index in range(n_ngrams):
             last = index + size - 1
             digests[index] = digests[index] * factors[last] + token_digests[last]
-        if size in _TOP_SIZES:
+        if size <= _LAST_TOP_SIZE:
             n_left = number_ngrams(ids, counts, at, n_left)
-            n_found = _top_chars(ids, counts, at, n_left, size, bounds, n_gap_chars, is_faithful)
+            n_found = _top_chars(ids, counts, at, n_left, size, bounds, n_end_marks, is_faithful)
         else:
-            n_found = _extra_chars(joined, bounds, digests, n_ngrams, size, n_gap_chars, slots)
+            n_found = _extra_chars(joined, bounds, digests, n_ngrams, size, n_end_marks, slots)
         result[size - 2] = n_found / n_chars
 
 
@@ -96,7 +97,7 @@ def _join(points, starts, ends, n_tokens, is_faithful, joined, bounds, digests, 
 
 
 @helper
-def _top_chars(ids, counts, at, n_left, size, bounds, n_gap_chars, is_faithful):
+def _top_chars(ids, counts, at, n_left, size, bounds, n_end_marks, is_faithful):
     """Characters, with a space between two tokens, of the most frequent n-gram, times how often it occurs."""
     top_count = top_chars = 0
     if is_faithful:
@@ -105,14 +106,14 @@ def _top_chars(ids, counts, at, n_left, size, bounds, n_gap_chars, is_faithful):
     for index in range(n_left):
         place = at[index]
         count = counts[ids[place]]
-        n_chars = bounds[place + size] - bounds[place] - size * n_gap_chars + size - 1
+        n_chars = bounds[place + size] - bounds[place] - size * n_end_marks + size - 1
         if count > top_count or (count == top_count and n_chars > top_chars and not is_faithful):
             top_count, top_chars = count, n_chars
     return top_count * top_chars
 
 
 @helper
-def _extra_chars(joined, bounds, digests, n_ngrams, size, n_gap_chars, slots):
+def _extra_chars(joined, bounds, digests, n_ngrams, size, n_end_marks, slots):
     """Characters of the n-grams that have occurred before, going on behind each one found.
 
     Linear: what is compared letter by letter either is the same, and passed over, or has the same digest by chance.
@@ -136,7 +137,7 @@ def _extra_chars(joined, bounds, digests, n_ngrams, size, n_gap_chars, slots):
             if not is_found:
                 slot = (slot + 1) & (len(slots) - 1)
         if is_found:
-            n_found += length - size * n_gap_chars
+            n_found += length - size * n_end_marks
             index += size
         else:
             slots[slot] = index

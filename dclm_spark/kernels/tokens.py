@@ -26,10 +26,8 @@ def token_kind(tokens: str) -> int:
 def fill_tokens(kind, points, flags, n_chars, tables, starts, ends):
     """Writes where the tokens of a decoded text start and end, and returns how many there are.
 
-    `kind` and `tables` are what `token_kind` and `spacy_tables` give.
-
-    Tokens are slices of the text in order, none of them blank, none with white space around it. `starts` and `ends`
-    need room for as many numbers as there are characters.
+    Tokens are slices of the text in order, none of them blank, none with white space around it. `kind` and `tables`
+    are what `token_kind` and `spacy_tables` give; `starts` and `ends` need room for one number for each character.
     """
     if kind == SPACY_EN:
         return fill_spacy_tokens(points, flags, 0, n_chars, tables, starts, ends)
