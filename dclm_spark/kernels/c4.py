@@ -14,7 +14,7 @@ from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.quality import lower_word
 from dclm_spark.kernels.sentences import count_uax29_sentences
 from dclm_spark.kernels.spacy_tables import spacy_tables
-from dclm_spark.kernels.spacy_words import count_sentences
+from dclm_spark.kernels.spacy_words import count_sentences, fill_spacy_tokens
 from dclm_spark.kernels.unicode import (
     CR,
     LF,
@@ -163,7 +163,8 @@ def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases
             count[_REMOVED] += not was_blank
             continue
         if rules.is_spacy:
-            n_sentences = count_sentences(points, flags, start, stop, sentence_tables, starts, ends)
+            n_tokens = fill_spacy_tokens(points, flags, start, stop, sentence_tables, starts, ends)
+            n_sentences = count_sentences(points, stop, n_tokens, sentence_tables, starts, ends)
         else:
             n_sentences = count_uax29_sentences(points, flags, start, stop, sentence_tables)
         # In nothing there is one sentence to datatrove.
