@@ -217,18 +217,24 @@ def _limits(
 
 
 def _stop_words(pages, reference: Reference) -> dict[str, tuple[str, ...]]:
-    """Language -> its most frequent words: those above the share, eight at least."""
+    """Language -> its most frequent words: those above the share, eight at least.
+
+    Numbers are none, nor are Latin words in a language that is written in another script.
+    """
     texts = pages.where(F.col("language.code").isin(*reference.languages))
     texts = texts.select(F.col("language.code").alias("language"), "text")
     counts = with_word_counts(texts).groupBy("language", "word").agg(F.sum("n").alias("n"))
-    totals = {row["language"]: row["n"] for row in counts.groupBy("language").agg(F.sum("n").alias("n")).collect()}
-    # Numbers are no words of a language.
+    counts = counts.where(F.col("word").rlike(r"\p{L}")).withColumn("is_latin", F.col("word").rlike(r"\p{IsLatin}"))
+    n_latin = F.sum(F.when(F.col("is_latin"), F.col("n")).otherwise(0)).alias("n_latin")
+    totals = {row["language"]: row for row in counts.groupBy("language").agg(F.sum("n").alias("n"), n_latin).collect()}
+    latin = [language for language, row in totals.items() if 2 * row["n_latin"] >= row["n"]]
     ranks = Window.partitionBy("language").orderBy(F.desc("n"), "word")
-    ranked = counts.where(F.col("word").rlike(r"\p{L}")).withColumn("rank", F.row_number().over(ranks))
+    own = counts.where(F.col("language").isin(*latin) | ~F.col("is_latin"))
+    ranked = own.withColumn("rank", F.row_number().over(ranks))
     frequent = ranked.where(F.col("rank") <= math.ceil(1 / reference.stop_word_share)).orderBy("rank").collect()
     found = {}
     for language in reference.languages:
-        least = reference.stop_word_share * totals[language]
+        least = reference.stop_word_share * totals[language]["n"]
         found[language] = tuple(
             row["word"]
             for row in frequent
