@@ -2,7 +2,11 @@
 
 import functools
 
-from dclm_spark.kernels.jit import helper
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.quality import lower_word
 from dclm_spark.kernels.tries import ROOT, Trie, child_of, make_trie
 from dclm_spark.kernels.unicode import (
     ALETTER,
@@ -10,8 +14,11 @@ from dclm_spark.kernels.unicode import (
     IS_ALNUM,
     IS_LETTER,
     WORD_BREAK,
+    char_room,
     char_tables,
+    decode,
     flags_of,
+    utf8_buffers,
 )
 
 # What a phrase needs to count: characters around it that are of no word, or nothing.
@@ -22,7 +29,7 @@ _UNDERSCORE = ord("_")
 
 @functools.lru_cache(maxsize=8)
 def bad_words_trie(bad_words: tuple[str, ...], *, reading: str) -> Trie:
-    """The list for `count_bad_words`; white space around an entry is none of it.
+    """The list for `measure_bad_words`; white space around an entry is none of it.
 
     Read as `fixed`, an entry is meant in any case; datatrove (`faithful`) looks for it as it stands in texts in lower
     case, so that one with a capital letter is never found.
@@ -40,8 +47,34 @@ def _is_unspaced(entry: str) -> bool:
     return any(flag & IS_LETTER and flag & WORD_BREAK not in (ALETTER, HEBREW_LETTER) for flag in flags)
 
 
+def measure_bad_words(text: pa.Array, bad_words: tuple[str, ...] | None, *, reading: str) -> pa.Int32Array:
+    """How many of the list's entries each text holds, in any case; null for null, and throughout without a list.
+
+    >>> measure_bad_words(pa.array(["Bad, badly bad", "", None]), ("bad",), reading="fixed").to_pylist()
+    [2, 0, None]
+    """
+    if bad_words is None:
+        return pa.nulls(len(text), pa.int32())
+    data, offsets = utf8_buffers(text)
+    counts = _count_rows(data, offsets, char_tables(), bad_words_trie(tuple(bad_words), reading=reading))
+    return pa.array(counts, mask=text.is_null().to_numpy(zero_copy_only=False))
+
+
+@kernel
+def _count_rows(text, offsets, tables, trie):
+    counts = np.zeros(len(offsets) - 1, dtype=np.int32)
+    points, flags = char_room(offsets)
+    # Of two bytes at least is the one character whose lower case is two characters.
+    lowered = np.empty(len(points), dtype=np.int32)
+    for row in range(len(counts)):
+        n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
+        n_lowered = lower_word(points, flags, 0, n_chars, tables.blocks, tables.lower, lowered)
+        counts[row] = _count(lowered, n_lowered, trie, tables)
+    return counts
+
+
 @helper
-def count_bad_words(lowered, n_chars, trie, tables):
+def _count(lowered, n_chars, trie, tables):
     """How many stand in the first `n_chars` code points, which are in lower case; the longest counts, none overlap."""
     # Named once: taking an array out of a tuple costs more than reading the array.
     keys, children, marks, starts = trie

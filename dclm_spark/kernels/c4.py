@@ -4,17 +4,18 @@ Source: Raffel et al. 2020 (C4), section 2.2, and Xue et al. 2021 (mC4), section
 `pipeline/filters/c4_filters.py`.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 
 from dclm_spark import schemas
-from dclm_spark.kernels.bad_words import bad_words_trie, count_bad_words
+from dclm_spark.kernels.bad_words import measure_bad_words
 from dclm_spark.kernels.c4_lines import HAS_CURLY_BRACKET, SAYS_LOREM_IPSUM, encode_rules, judge_line, phrases_of
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.quality import lower_word
-from dclm_spark.kernels.sentences import count_uax29_sentences
 from dclm_spark.kernels.spacy_tables import spacy_tables
-from dclm_spark.kernels.spacy_words import count_sentences, fill_spacy_tokens
+from dclm_spark.kernels.spacy_words import count_sentences
+from dclm_spark.kernels.tokens import tokenize
 from dclm_spark.kernels.unicode import (
     CR,
     LF,
@@ -31,7 +32,7 @@ from dclm_spark.recipe import C4Lines
 
 C4_TYPE = schemas.C4
 
-_REMOVED, _SENTENCES, _LOREM_IPSUM, _CURLY_BRACKETS, _BAD_WORDS, _LONG_LINES, _N_COUNTS = range(7)
+_KEPT, _REMOVED, _SENTENCES, _LOREM_IPSUM, _CURLY_BRACKETS, _N_COUNTS = range(6)
 
 LONG_LINE_CHARS = 200  # mC4 keeps pages with three such lines
 
@@ -40,9 +41,17 @@ _NEWLINE = ord("\n")
 _FILE_SEPARATOR, _RECORD_SEPARATOR = 0x1C, 0x1E
 
 
+class Cleaned(NamedTuple):
+    """Texts after C4's rules, their signals, and how many tokens each text has; null where the texts are as before."""
+
+    text: pa.Array
+    signals: pa.StructArray
+    n_tokens: pa.Int32Array | None
+
+
 def clean_c4(
     text: pa.Array, *, rules: C4Lines, tokens: str, reading: str, bad_words: tuple[str, ...] | None
-) -> tuple[pa.Array, pa.StructArray]:
+) -> Cleaned:
     r"""Each text after C4's rules of lines, and what they found, of type C4_TYPE; null for null.
 
     Lines end where `str.splitlines` ends them, white space around them goes; those that stay are joined by "\n". A line
@@ -78,7 +87,7 @@ def clean_c4(
         reading: `faithful` or `fixed`.
         bad_words: The list; null measures nothing.
 
-    >>> texts, rows = clean_c4(
+    >>> texts, rows, _ = clean_c4(
     ...     pa.array(["Home\nIt lies here.[1] And so on.\nEnable Javascript, please.", "", None]),
     ...     rules=C4Lines(cleans_text=True), tokens="uax29", reading="fixed", bad_words=("lies",),
     ... )
@@ -88,64 +97,58 @@ def clean_c4(
     [2, 2, 1]
     """
     data, offsets = utf8_buffers(text)
-    cleaned, new_offsets, counts = _clean_rows(
-        data,
-        offsets,
-        char_tables(),
-        spacy_tables(),
-        encode_rules(rules, tokens, reading),
-        phrases_of(rules),
-        bad_words_trie(() if bad_words is None else tuple(bad_words), reading=reading),
+    is_faithful = reading == "faithful"
+    joined, cleaned, counts = _clean_rows(
+        data, offsets, char_tables(), encode_rules(rules, reading), phrases_of(rules), rules.cleans_text
     )
+    lines = string_array(text, *joined)
+    lines_tokens = tokenize(lines, tokens=tokens)
+    _count_sentences(*utf8_buffers(lines), char_tables(), spacy_tables(), lines_tokens, is_faithful, counts)
+    if rules.cleans_text:
+        text = string_array(text, *cleaned)
     is_null = text.is_null().to_numpy(zero_copy_only=False)
-    arrays = [pa.array(counts[:, column], type=field.type, mask=is_null) for column, field in enumerate(C4_TYPE)]
-    if bad_words is None:
-        arrays[_BAD_WORDS] = pa.nulls(len(text), C4_TYPE[_BAD_WORDS].type)
-    signals = pa.StructArray.from_arrays(arrays, fields=list(C4_TYPE), mask=pa.array(is_null))
-    return (string_array(text, cleaned, new_offsets) if rules.cleans_text else text), signals
+    columns = {
+        "n_lines_removed": counts[:, _REMOVED],
+        "n_sentences": counts[:, _SENTENCES],
+        "n_lorem_ipsum": counts[:, _LOREM_IPSUM],
+        "n_curly_brackets": counts[:, _CURLY_BRACKETS],
+        "n_long_lines": _count_long_lines(*utf8_buffers(text)),
+    }
+    arrays = {name: pa.array(column, type=pa.int32(), mask=is_null) for name, column in columns.items()}
+    arrays["n_bad_words"] = measure_bad_words(text, bad_words, reading=reading)
+    signals = pa.StructArray.from_arrays(
+        [arrays[field.name] for field in C4_TYPE], fields=list(C4_TYPE), mask=pa.array(is_null)
+    )
+    n_tokens = pa.array(np.diff(lines_tokens.offsets), pa.int32(), mask=is_null) if rules.cleans_text else None
+    return Cleaned(text, signals, n_tokens)
 
 
 @kernel
-def _clean_rows(text, offsets, tables, sentence_tables, rules, phrases, bad_words):
+def _clean_rows(text, offsets, tables, rules, phrases, cleans_text):
+    """The lines that stay, as they are and stripped, each as bytes and offsets; and what was counted on the way."""
     n_rows = len(offsets) - 1
     counts = np.zeros((n_rows, _N_COUNTS), dtype=np.int64)
-    new_offsets = np.zeros(n_rows + 1, dtype=np.int64)
-    cleaned = np.empty(offsets[-1] - offsets[0] if rules.cleans_text else 0, dtype=np.uint8)
     points, flags = char_room(offsets)
     # Of two bytes at least is the one character whose lower case is two characters.
     lowered = np.empty(len(points), dtype=np.int32)
-    starts, ends = np.empty(len(points), dtype=np.int32), np.empty(len(points), dtype=np.int32)
+    n_bytes = offsets[-1] - offsets[0]
+    joined, cleaned = np.empty(n_bytes, dtype=np.uint8), np.empty(n_bytes, dtype=np.uint8)
+    joined_offsets, cleaned_offsets = np.zeros(n_rows + 1, dtype=np.int64), np.zeros(n_rows + 1, dtype=np.int64)
     for row in range(n_rows):
         n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
-        count = counts[row]
-        # Of the text that goes on: before the lines are moved together, or after.
-        if not rules.cleans_text:
-            _measure_page(points, flags, 0, n_chars, lowered, tables, bad_words, count)
-        room = lowered, starts, ends
-        n_chars = _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count)
-        if rules.cleans_text:
+        n_chars = _clean(points, flags, n_chars, lowered, tables, rules, phrases, counts[row])
+        joined, joined_offsets[row + 1] = encode(points, n_chars, joined, joined_offsets[row])
+        if cleans_text:
             start, stop = strip(flags, 0, n_chars)
-            _measure_page(points, flags, start, stop, lowered, tables, bad_words, count)
-            cleaned, new_offsets[row + 1] = encode(points[start:stop], stop - start, cleaned, new_offsets[row])
-    return cleaned[: new_offsets[n_rows]], new_offsets, counts
+            end = encode(points[start:stop], stop - start, cleaned, cleaned_offsets[row])
+            cleaned, cleaned_offsets[row + 1] = end
+    joined = joined[: joined_offsets[n_rows]]
+    return (joined, joined_offsets), (cleaned[: cleaned_offsets[n_rows]], cleaned_offsets), counts
 
 
 @helper
-def _measure_page(points, flags, start, stop, lowered, tables, bad_words, count):
-    if len(bad_words.marks) > 1:
-        n_lowered = lower_word(points, flags, start, stop, tables.blocks, tables.lower, lowered)
-        count[_BAD_WORDS] = count_bad_words(lowered, n_lowered, bad_words, tables)
-    for at in range(start, stop + 1):
-        if at == stop or points[at] == _NEWLINE:
-            count[_LONG_LINES] += at - start >= LONG_LINE_CHARS
-            start = at + 1
-
-
-@helper
-def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases, count):
+def _clean(points, flags, n_chars, lowered, tables, rules, phrases, count):
     """Moves the lines that stay together, a newline between two, and returns how many characters they have."""
-    lowered, starts, ends = room
-    is_first = True
     next_start = target = 0
     while next_start < n_chars:
         # Invariant: target <= next_start, and a line end stands between them where a line has stayed.
@@ -162,21 +165,53 @@ def _clean(points, flags, n_chars, room, tables, sentence_tables, rules, phrases
         if start < 0:
             count[_REMOVED] += not was_blank
             continue
-        if rules.is_spacy:
-            n_tokens = fill_spacy_tokens(points, flags, start, stop, sentence_tables, starts, ends)
-            n_sentences = count_sentences(points, stop, n_tokens, sentence_tables, starts, ends)
-        else:
-            n_sentences = count_uax29_sentences(points, flags, start, stop, sentence_tables)
-        # In nothing there is one sentence to datatrove.
-        count[_SENTENCES] += n_sentences if start < stop else rules.is_faithful
-        if not is_first:
+        if count[_KEPT]:
             points[target], flags[target] = _NEWLINE, tables.flags[0, _NEWLINE]
             target += 1
-        is_first = False
+        count[_KEPT] += 1
         for at in range(start, stop):
             points[target], flags[target] = points[at], flags[at]
             target += 1
     return target
+
+
+@kernel
+def _count_sentences(text, offsets, tables, sentence_tables, tokens, is_faithful, counts):
+    """Counts the sentences of each line by itself; `tokens` are those of the whole texts: none stands in two lines."""
+    points, flags = char_room(offsets)
+    for row in range(len(counts)):
+        if not counts[row, _KEPT]:
+            continue
+        n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
+        token, last_token = tokens.offsets[row], tokens.offsets[row + 1]
+        start = 0
+        for stop in range(n_chars + 1):
+            if stop < n_chars and points[stop] != _NEWLINE:
+                continue
+            first = token
+            while token < last_token and tokens.starts[token] < stop:
+                token += 1
+            if start < stop:
+                starts, ends = tokens.starts[first:token], tokens.ends[first:token]
+                counts[row, _SENTENCES] += count_sentences(points, stop, token - first, sentence_tables, starts, ends)
+            else:  # in nothing there is one sentence to datatrove
+                counts[row, _SENTENCES] += is_faithful
+            start = stop + 1
+
+
+@kernel
+def _count_long_lines(text, offsets):
+    counts = np.zeros(len(offsets) - 1, dtype=np.int32)
+    for row in range(len(counts)):
+        n_chars = 0
+        for at in range(offsets[row], offsets[row + 1]):
+            if text[at] == _NEWLINE:
+                counts[row] += n_chars >= LONG_LINE_CHARS
+                n_chars = 0
+            else:
+                n_chars += text[at] & 0xC0 != 0x80  # all but the bytes that go on with a character
+        counts[row] += n_chars >= LONG_LINE_CHARS
+    return counts
 
 
 @helper

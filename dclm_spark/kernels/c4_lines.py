@@ -24,21 +24,17 @@ class LineRules(NamedTuple):
     """C4Lines in numbers."""
 
     is_faithful: bool
-    is_spacy: bool
-    cleans_text: bool
     max_word_chars: int
     removes_citations: bool
     needs_end_mark: bool
     min_words: int
 
 
-def encode_rules(rules: C4Lines, tokens: str, reading: str) -> LineRules:
+def encode_rules(rules: C4Lines, reading: str) -> LineRules:
     """The rules for `judge_line`."""
     max_word_chars = np.iinfo(np.int64).max if rules.max_word_chars is None else rules.max_word_chars
     return LineRules(
         reading == "faithful",
-        tokens == "spacy_en",
-        rules.cleans_text,
         max_word_chars,
         rules.removes_citations,
         rules.needs_end_mark,

@@ -30,9 +30,10 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
         documents.column("text"), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines
     )
     text_of_lines, lines = correct_lines(text, rules=annotation.line_rules)
+    n_tokens = None  # of `text_of_lines`, where they have been counted
     # Cleaned whether or not the group is asked for: what is measured does not change the text.
     if "c4" in groups or annotation.c4.cleans_text:
-        text_of_lines, c4 = clean_c4(
+        text_of_lines, c4, n_tokens = clean_c4(
             text_of_lines,
             rules=annotation.c4,
             tokens=annotation.tokens,
@@ -80,13 +81,14 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
             ),
         )
     if "fineweb" in groups:
-        is_counted = "gopher" in groups and text_of_lines is text
+        if "gopher" in groups and text_of_lines is text:
+            n_tokens = columns["gopher"].field("n_tokens")
         columns["fineweb"] = measure_fineweb(
             text_of_lines,
             tokens=annotation.tokens,
             reading=annotation.reading,
             short_line_chars=annotation.short_line_chars,
-            n_tokens=columns["gopher"].field("n_tokens") if is_counted else None,
+            n_tokens=n_tokens,
         )
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)
 

@@ -21,7 +21,7 @@ CITATIONS = re.compile(r"\[\d*\]|\[edit\]|\[citation needed\]")
 
 
 def clean(*texts, rules=RULES, reading="fixed", tokens="uax29", bad_words=None) -> tuple[list, list]:
-    cleaned, rows = clean_c4(
+    cleaned, rows, _ = clean_c4(
         pa.array(texts, pa.string()), rules=rules, tokens=tokens, reading=reading, bad_words=bad_words
     )
     cleaned.validate(full=True)
@@ -212,7 +212,7 @@ def test_long_lines():
 @pytest.mark.parametrize("text_type", [pa.string(), pa.large_string()])
 def test_nulls_slices_and_the_type(text_type):
     text = pa.array(["left out", "It lies west.\nHome", None, "", "left out"], text_type)[1:4]
-    cleaned, rows = clean_c4(text, rules=RULES, tokens="spacy_en", reading="fixed", bad_words=("home",))
+    cleaned, rows, _ = clean_c4(text, rules=RULES, tokens="spacy_en", reading="fixed", bad_words=("home",))
     assert rows.type == C4_TYPE == schemas.C4
     assert (cleaned.type, cleaned.to_pylist()) == (text_type, ["It lies west.", None, ""])
     assert rows[0].as_py() == {
@@ -230,9 +230,9 @@ def test_nulls_slices_and_the_type(text_type):
 
 def test_lines_that_are_only_counted():
     text = pa.array([" Home \nIt lies west. [1]", None])
-    same, counted = clean_c4(text, rules=C4Lines(), tokens="uax29", reading="fixed", bad_words=None)
-    _, cleaned = clean_c4(text, rules=RULES, tokens="uax29", reading="fixed", bad_words=None)
-    assert same is text and counted.equals(cleaned)
+    same, counted, n_tokens = clean_c4(text, rules=C4Lines(), tokens="uax29", reading="fixed", bad_words=None)
+    _, cleaned, *_ = clean_c4(text, rules=RULES, tokens="uax29", reading="fixed", bad_words=None)
+    assert same is text and n_tokens is None and counted.equals(cleaned)
 
 
 @pytest.mark.parametrize("groups", [(), ("c4",)])
@@ -252,7 +252,7 @@ def test_annotated_holds_what_the_recipe_asks_for(groups, cleans_text):
 def test_bytes_that_are_no_utf8():
     buffers = pa.array([b"\xff\xfe It lies west \xf0\x9f", b"\xe6\x97"] * 20).buffers()
     text = pa.Array.from_buffers(pa.string(), 40, buffers)
-    cleaned, _ = clean_c4(text, rules=NO_END_MARK, tokens="spacy_en", reading="fixed", bad_words=("bad",))
+    cleaned, *_ = clean_c4(text, rules=NO_END_MARK, tokens="spacy_en", reading="fixed", bad_words=("bad",))
     cleaned.validate(full=True)
     assert cleaned[:2].to_pylist() == ["\ufffd\ufffd It lies west \ufffd\ufffd", ""]
 

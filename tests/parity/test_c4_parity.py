@@ -49,7 +49,7 @@ def golden(shared_data) -> list[dict]:
 
 def assert_as_recorded(rows: list[dict], setting: str) -> None:
     text = pa.array([row["text"] for row in rows])
-    cleaned, found = clean_c4(text, rules=SETTINGS[setting], tokens="spacy_en", reading="faithful", bad_words=None)
+    cleaned, found, _ = clean_c4(text, rules=SETTINGS[setting], tokens="spacy_en", reading="faithful", bad_words=None)
     for row, ours, signals in zip(rows, cleaned.to_pylist(), found.to_pylist(), strict=True):
         reason, n_sentences, sha1 = row[setting]
         is_dropped_at_once = signals["n_lorem_ipsum"] > 0 or signals["n_curly_brackets"] > 0
@@ -66,7 +66,7 @@ def assert_as_recorded(rows: list[dict], setting: str) -> None:
 def bad_words_found(rows: list[dict], bad_words: list[str]) -> list[bool]:
     text = pa.array([row["text"] for row in rows])
     arguments = {"rules": C4Lines(), "tokens": "uax29", "reading": "faithful"}
-    _, found = clean_c4(text, **arguments, bad_words=tuple(bad_words))
+    _, found, _ = clean_c4(text, **arguments, bad_words=tuple(bad_words))
     return [n_found > 0 for n_found in found.field("n_bad_words").to_pylist()]
 
 
