@@ -1,5 +1,6 @@
 """The only user of `mapInArrow`: one pass over the rows, many kernels."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -11,6 +12,7 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels import pages, pools
+from dclm_spark.kernels.compiled import MachineCode, keep, machine_code
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.kernels.words import words_uax29
@@ -56,8 +58,10 @@ def with_signals(
 ) -> "DataFrame":
     """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
     schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
+    code = _code_for(documents, annotation, groups)
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
         for batch in batches:
             columns = annotate_batch(batch, annotation, groups).columns
             if has_domain_key:
@@ -67,6 +71,19 @@ def with_signals(
     # Only these columns travel to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
     return needed.mapInArrow(measure, schemas.spark_schema(schema))
+
+
+_SAMPLE = pa.RecordBatch.from_pylist(
+    [{"doc_id": "", "dump": "", "url": "http://example.org/", "text": "The harbour lies west.\nIt is old."}]
+)
+
+
+def _code_for(documents: "DataFrame", annotation: Annotation, groups: Sequence[str]) -> MachineCode:
+    """What the workers will run, compiled on the driver; nothing where the driver is a client of another machine."""
+    is_client = ".connect." in type(documents).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
+    if is_client:
+        return MachineCode()
+    return machine_code(repr((annotation, tuple(groups))), lambda: annotate_batch(_SAMPLE, annotation, groups))
 
 
 def with_word_counts(texts: "DataFrame") -> "DataFrame":
