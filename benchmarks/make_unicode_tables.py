@@ -3,6 +3,11 @@
     pip install uniseg==0.10.1 unicodedata2==16.0.0 numpy
     python -m benchmarks.make_unicode_tables
 
+and from it a file with another version of Word_Break, of the uniseg that is installed (0.8.1 has Unicode 15.0):
+
+    pip install uniseg==0.8.1 unicodedata2==16.0.0 numpy
+    python -m benchmarks.make_unicode_tables 15.0
+
 Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
 spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, the two properties that the final sigma
 asks for, and the few capitals that are no letters (Ⅳ, Ⓐ), are those of the Python that runs this (3.11, so Unicode
@@ -14,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import unicodedata2
-from uniseg.emoji import extended_pictographic
+import uniseg
 from uniseg.wordbreak import word_break
 
 from dclm_spark.kernels import unicode
 
-TARGET = Path(__file__).parent.parent / "dclm_spark" / "data" / unicode._TABLES_FILE
+FOLDER = Path(__file__).parent.parent / "dclm_spark" / "data"
 N_CODE_POINTS = sys.maxunicode + 1
 DOTTED_CAPITAL_I = 0x130  # the one character whose lower case is two: the kernels know it
 CLASSES = {
@@ -47,6 +52,8 @@ CLASSES = {
 
 def flags(char: str) -> int:
     """The flags of one character."""
+    from uniseg.emoji import extended_pictographic
+
     category = unicodedata2.category(char)
     is_letter = category in ("Lm", "Lt", "Lu", "Ll", "Lo")
     is_number = unicodedata2.numeric(char, None) is not None  # every decimal and digit has a numeric value
@@ -69,24 +76,36 @@ def flags(char: str) -> int:
     )
 
 
-def main() -> None:
+def main(version: str = unicode.WORD_BREAKER) -> None:
     chars = [chr(code_point) for code_point in range(N_CODE_POINTS)]
+    if version != unicode.WORD_BREAKER:
+        assert uniseg.unidata_version.startswith(version), uniseg.unidata_version
+        tables = unicode.char_tables()
+        all_flags = tables.flags[tables.blocks].reshape(-1).astype(np.int64)
+        lower = tables.lower[tables.blocks].reshape(-1)
+        classes = np.array([CLASSES[word_break(char).value] for char in chars])
+        write(version, all_flags & ~unicode.WORD_BREAK | classes, lower)
+        return
     lengthened = [ord(char) for char in chars if len(char.lower()) != 1]
     assert lengthened == [DOTTED_CAPITAL_I], lengthened
     lower = [0 if len(char.lower()) != 1 else ord(char.lower()) - ord(char) for char in chars]
+    write(version, np.array([flags(char) for char in chars]), np.array(lower))
 
-    rows = np.stack([np.array([flags(char) for char in chars]), np.array(lower)], axis=1).reshape(-1, 256 * 2)
+
+def write(version: str, all_flags: np.ndarray, lower: np.ndarray) -> None:
+    rows = np.stack([all_flags, lower], axis=1).reshape(-1, 256 * 2)
     seen: dict[bytes, int] = {}
     blocks = [seen.setdefault(row.tobytes(), len(seen)) for row in rows]
     unique = np.stack([np.frombuffer(row, dtype=rows.dtype) for row in seen]).reshape(len(seen), 256, 2)
+    target = FOLDER / unicode.WORD_BREAKERS[version]
     np.savez_compressed(
-        TARGET,
+        target,
         blocks=np.array(blocks, dtype=np.uint16),
         flags=unique[:, :, 0].astype(np.uint16),
         lower=unique[:, :, 1].astype(np.int32),
     )
-    print(f"{TARGET}: {len(seen)} blocks, {TARGET.stat().st_size} bytes")
+    print(f"{target}: {len(seen)} blocks, {target.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -20,6 +20,7 @@ from dclm_spark.kernels.unicode import (
     CR,
     LF,
     WORD_BREAK,
+    WORD_BREAKER,
     char_room,
     char_tables,
     decode,
@@ -50,7 +51,13 @@ class Cleaned(NamedTuple):
 
 
 def clean_c4(
-    text: pa.Array, *, rules: C4Lines, tokens: str, reading: str, bad_words: tuple[str, ...] | None
+    text: pa.Array,
+    *,
+    rules: C4Lines,
+    tokens: str,
+    reading: str,
+    bad_words: tuple[str, ...] | None,
+    word_breaker: str = WORD_BREAKER,
 ) -> Cleaned:
     r"""Each text after C4's rules of lines, and what they found, of type C4_TYPE; null for null.
 
@@ -86,6 +93,7 @@ def clean_c4(
         tokens: What sentences are made of: `spacy_en` or `uax29`.
         reading: `faithful` or `fixed`.
         bad_words: The list; null measures nothing.
+        word_breaker: The version of UAX #29's tables, for its tokens.
 
     >>> texts, rows, _ = clean_c4(
     ...     pa.array(["Home\nIt lies here.[1] And so on.\nEnable Javascript, please.", "", None]),
@@ -102,7 +110,7 @@ def clean_c4(
         data, offsets, char_tables(), encode_rules(rules, reading), phrases_of(rules), rules.cleans_text
     )
     lines = string_array(text, *joined)
-    lines_tokens = tokenize(lines, tokens=tokens)
+    lines_tokens = tokenize(lines, tokens=tokens, word_breaker=word_breaker)
     _count_sentences(*utf8_buffers(lines), char_tables(), spacy_tables(), lines_tokens, is_faithful, counts)
     if rules.cleans_text:
         text = string_array(text, *cleaned)

@@ -11,7 +11,7 @@ from dclm_spark.kernels.jit import kernel
 from dclm_spark.kernels.marks import IS_TERMINAL, is_mark, mark_table
 from dclm_spark.kernels.segments import NEWLINE, extra_copies, fill_segments, number_segments
 from dclm_spark.kernels.tokens import count_tokens
-from dclm_spark.kernels.unicode import char_room, char_tables, decode, strip, utf8_buffers
+from dclm_spark.kernels.unicode import WORD_BREAKER, char_room, char_tables, decode, strip, utf8_buffers
 
 FINEWEB_TYPE = schemas.FINEWEB
 
@@ -20,7 +20,13 @@ _LINES, _PUNCTUATED_LINES, _SHORT_LINES, _DUPLICATE_CHARS, _CHARS, _NEWLINES, _N
 
 
 def measure_fineweb(
-    text: pa.Array, *, tokens: str, reading: str, short_line_chars: int, n_tokens: pa.Array | None = None
+    text: pa.Array,
+    *,
+    tokens: str,
+    reading: str,
+    short_line_chars: int,
+    n_tokens: pa.Array | None = None,
+    word_breaker: str = WORD_BREAKER,
 ) -> pa.StructArray:
     r"""FineWeb's signals of each text, of type FINEWEB_TYPE; null for null.
 
@@ -41,6 +47,7 @@ def measure_fineweb(
         reading: `faithful` or `fixed`.
         short_line_chars: The longest line that is short.
         n_tokens: How many tokens each text has, where that is known: then none are looked for.
+        word_breaker: The version of UAX #29's tables, for its tokens.
 
     >>> texts = pa.array(["The harbour lies west. \nHome\n\nHome", "", None])
     >>> rows = measure_fineweb(texts, tokens="uax29", reading="fixed", short_line_chars=10).to_pylist()
@@ -52,7 +59,7 @@ def measure_fineweb(
     if reading not in ("faithful", "fixed"):
         raise ValueError(f"reading is {reading!r}; expected 'faithful' or 'fixed'")
     if n_tokens is None:
-        n_tokens = count_tokens(text, tokens=tokens)
+        n_tokens = count_tokens(text, tokens=tokens, word_breaker=word_breaker)
     data, offsets = utf8_buffers(text)
     counts = _count_rows(data, offsets, char_tables(), mark_table(), short_line_chars, reading == "faithful")
     is_null = text.is_null().to_numpy(zero_copy_only=False)

@@ -16,7 +16,16 @@ from dclm_spark.kernels.marks import IS_PUNCTUATION, is_mark, mark_table
 from dclm_spark.kernels.quality import is_dots, lower_word
 from dclm_spark.kernels.terms import TermSet, index_of, term_set
 from dclm_spark.kernels.tokens import tokenize
-from dclm_spark.kernels.unicode import IS_LETTER, IS_SPACE, char_room, char_tables, decode, strip, utf8_buffers
+from dclm_spark.kernels.unicode import (
+    IS_LETTER,
+    IS_SPACE,
+    WORD_BREAKER,
+    char_room,
+    char_tables,
+    decode,
+    strip,
+    utf8_buffers,
+)
 
 GOPHER_TYPE = schemas.GOPHER
 
@@ -30,7 +39,9 @@ _CARRIAGE_RETURN, _LINE_FEED = map(ord, "\r\n")
 _LINE_ENDS = tuple(map(ord, "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"))  # of str.splitlines
 
 
-def measure_gopher(text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], reading: str) -> pa.StructArray:
+def measure_gopher(
+    text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], reading: str, word_breaker: str = WORD_BREAKER
+) -> pa.StructArray:
     r"""Gopher's signals of each text, of type GOPHER_TYPE; null for null.
 
     - `n_tokens`: tokens, punctuation marks among them
@@ -69,6 +80,7 @@ def measure_gopher(text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], 
         tokens: `spacy_en` or `uax29`, see `recipes.Annotation`.
         stop_words: Each counts once.
         reading: `faithful` or `fixed`.
+        word_breaker: The version of UAX #29's tables, for its tokens.
 
     >>> texts = pa.array(["- The end.\nThe end ...", "", None])
     >>> rows = measure_gopher(texts, tokens="uax29", stop_words=("the", "end"), reading="fixed")
@@ -88,7 +100,7 @@ def measure_gopher(text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], 
         data,
         offsets,
         char_tables(),
-        tokenize(text, tokens=tokens),
+        tokenize(text, tokens=tokens, word_breaker=word_breaker),
         stop_word_set,
         mark_table(),
         is_faithful,

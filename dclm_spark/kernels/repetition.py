@@ -10,7 +10,7 @@ import pyarrow as pa
 from dclm_spark import schemas
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.segments import fill_segments, number_ngrams, number_segments
-from dclm_spark.kernels.unicode import char_room, char_tables, decode, utf8_buffers
+from dclm_spark.kernels.unicode import WORD_BREAKER, char_room, char_tables, decode, utf8_buffers
 from dclm_spark.kernels.words import fill_word_bounds
 
 REPETITION_TYPE = schemas.REPETITION
@@ -20,7 +20,7 @@ _WORDS, _LINES, _PARAGRAPHS, _LINE_CHARS, _PARAGRAPH_CHARS, _TOP, _DUPLICATE, _N
 _TOP_SIZES, _DUPLICATE_SIZES = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 
 
-def measure_repetition(text: pa.Array) -> pa.StructArray:
+def measure_repetition(text: pa.Array, *, word_breaker: str = WORD_BREAKER) -> pa.StructArray:
     """The repetition signals of each text, of type REPETITION_TYPE; null for null.
 
     - `n_words`: UAX #29 segments that start with a letter or number, the words of all n-grams below
@@ -44,7 +44,7 @@ def measure_repetition(text: pa.Array) -> pa.StructArray:
     [1.0, None]
     """
     data, offsets = utf8_buffers(text)
-    results = _measure_rows(data, offsets, char_tables())
+    results = _measure_rows(data, offsets, char_tables(word_breaker))
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     arrays = [
         pa.array(column, mask=is_null).cast(field.type)

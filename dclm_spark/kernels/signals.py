@@ -39,6 +39,7 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
             tokens=annotation.tokens,
             reading=annotation.reading,
             bad_words=annotation.bad_words,
+            word_breaker=annotation.word_breaker,
         )
     columns = {
         **{group: pa.nulls(len(text), type_) for group, type_ in schemas.SIGNAL_GROUPS.items()},
@@ -70,14 +71,18 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
             lambda texts, stop_words: measure_quality(texts, stop_words=stop_words),
         )
     if "repetition" in groups:
-        columns["repetition"] = measure_repetition(text)
+        columns["repetition"] = measure_repetition(text, word_breaker=annotation.word_breaker)
     if "gopher" in groups:
         columns["gopher"] = _by_language(
             text,
             columns["language"],
             annotation,
             lambda texts, stop_words: measure_gopher(
-                texts, tokens=annotation.tokens, stop_words=stop_words, reading=annotation.reading
+                texts,
+                tokens=annotation.tokens,
+                stop_words=stop_words,
+                reading=annotation.reading,
+                word_breaker=annotation.word_breaker,
             ),
         )
     if "fineweb" in groups:
@@ -89,6 +94,7 @@ def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Se
             reading=annotation.reading,
             short_line_chars=annotation.short_line_chars,
             n_tokens=n_tokens,
+            word_breaker=annotation.word_breaker,
         )
     return pa.RecordBatch.from_arrays([columns[name] for name in schemas.ANNOTATED.names], schema=schemas.ANNOTATED)
 

@@ -8,7 +8,7 @@ import pyarrow as pa
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.spacy_tables import spacy_tables
 from dclm_spark.kernels.spacy_words import fill_spacy_tokens
-from dclm_spark.kernels.unicode import IS_SPACE, char_room, char_tables, decode, strip, utf8_buffers
+from dclm_spark.kernels.unicode import IS_SPACE, WORD_BREAKER, char_room, char_tables, decode, strip, utf8_buffers
 from dclm_spark.kernels.words import next_word_end
 
 UAX29, SPACY_EN = range(2)
@@ -65,7 +65,7 @@ class Tokens(NamedTuple):
     offsets: np.ndarray
 
 
-def tokenize(text: pa.Array, *, tokens: str) -> Tokens:
+def tokenize(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKER) -> Tokens:
     """The tokens of each text, punctuation marks among them.
 
     Kernels that measure tokens take them from here instead of filling them in themselves: what finds spaCy's tokens
@@ -75,20 +75,20 @@ def tokenize(text: pa.Array, *, tokens: str) -> Tokens:
     [0, 2, 2]
     """
     data, offsets = utf8_buffers(text)
-    return Tokens(*_tokenize_rows(data, offsets, char_tables(), token_kind(tokens), spacy_tables()))
+    return Tokens(*_tokenize_rows(data, offsets, char_tables(word_breaker), token_kind(tokens), spacy_tables()))
 
 
-def count_tokens(text: pa.Array, *, tokens: str) -> pa.Int32Array:
+def count_tokens(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKER) -> pa.Int32Array:
     """The number of tokens of each text, punctuation marks among them; null for null.
 
     >>> count_tokens(pa.array(["It can't be 3.5, can it?", "", None]), tokens="uax29").to_pylist()
     [8, 0, None]
     """
-    counts = np.diff(tokenize(text, tokens=tokens).offsets)
+    counts = np.diff(tokenize(text, tokens=tokens, word_breaker=word_breaker).offsets)
     return pa.array(counts, pa.int32(), mask=text.is_null().to_numpy(zero_copy_only=False))
 
 
-def tokens_of(text: str, *, tokens: str) -> list[str]:
+def tokens_of(text: str, *, tokens: str, word_breaker: str = WORD_BREAKER) -> list[str]:
     """The tokens of one text, in order.
 
     >>> tokens_of("It can't be 3.5?", tokens="spacy_en")
@@ -96,7 +96,7 @@ def tokens_of(text: str, *, tokens: str) -> list[str]:
     >>> tokens_of("It can't be 3.5?", tokens="uax29")
     ['It', "can't", 'be', '3.5', '?']
     """
-    found = tokenize(pa.array([text], pa.string()), tokens=tokens)
+    found = tokenize(pa.array([text], pa.string()), tokens=tokens, word_breaker=word_breaker)
     return [text[start:end] for start, end in zip(found.starts, found.ends, strict=True)]
 
 

@@ -37,7 +37,9 @@ IS_DIGIT = 0x2000
 IS_DECIMAL = 0x4000
 
 REPLACEMENT = 0xFFFD
-_TABLES_FILE = "unicode_16.npz"
+WORD_BREAKERS = {"16.0": "unicode_16.npz", "15.0": "unicode_15.npz"}
+"""Version of the Word_Break property -> the file of its tables; all else in them is Unicode 16.0."""
+WORD_BREAKER = "16.0"
 
 
 class CharTables(NamedTuple):
@@ -53,9 +55,15 @@ class CharTables(NamedTuple):
 
 
 @functools.cache
-def char_tables() -> CharTables:
-    """The tables shipped with the package, read once a process, from a folder or a zip."""
-    packed = resources.files("dclm_spark").joinpath("data", _TABLES_FILE).read_bytes()
+def char_tables(word_breaker: str = WORD_BREAKER) -> CharTables:
+    """The tables shipped with the package, read once a process, from a folder or a zip.
+
+    Raises:
+        ValueError: There is no such word breaker.
+    """
+    if word_breaker not in WORD_BREAKERS:
+        raise ValueError(f"no word breaker {word_breaker!r}; known are: {', '.join(WORD_BREAKERS)}")
+    packed = resources.files("dclm_spark").joinpath("data", WORD_BREAKERS[word_breaker]).read_bytes()
     with np.load(io.BytesIO(packed)) as arrays:
         tables = CharTables(*(arrays[name] for name in CharTables._fields))
     for table in tables:

@@ -7,6 +7,8 @@ import unicodedata
 import pyarrow as pa
 import pytest
 
+from dclm_spark.kernels.repetition import measure_repetition
+from dclm_spark.kernels.tokens import tokens_of
 from dclm_spark.kernels.unicode import (
     IS_ALNUM,
     IS_LETTER,
@@ -113,3 +115,16 @@ def test_bytes_that_are_no_utf8_are_read_without_reaching_beyond_the_text():
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="expected string or large_string"):
         utf8_buffers(pa.array([b"bytes"]))
+
+
+def test_the_version_of_the_word_breaker_is_a_choice():
+    # The number sign of Arabic was a format character before it became numeric; U+A7CB was nothing before 16.0.
+    text = "\u06001 a\ua7cbb"
+    newer, older = (tokens_of(text, tokens="uax29", word_breaker=version) for version in ("16.0", "15.0"))
+    assert (newer, older) == (["\u06001", "a\ua7cbb"], ["\u0600", "1", "a", "\ua7cb", "b"])
+    counts = [
+        measure_repetition(pa.array([text]), word_breaker=version)[0]["n_words"].as_py() for version in ("16.0", "15.0")
+    ]
+    assert counts == [1, 4]
+    with pytest.raises(ValueError, match=r"no word breaker '6\.2'; known are: 16\.0, 15\.0"):
+        measure_repetition(pa.array([text]), word_breaker="6.2")
