@@ -42,6 +42,7 @@ QUALITY = pa.struct(
         pa.field("n_words", pa.int32()),  # fastText tokens that begin with a letter or digit: the length rule's words
         pa.field("n_words_split", pa.int32()),  # runs between white space
         pa.field("n_chars", pa.int64()),  # code points
+        pa.field("n_replacement_chars", pa.int32()),  # U+FFFD among them: what could not be decoded
         pa.field("n_lines", pa.int32()),  # lines that are not blank
         pa.field("mean_word_chars", pa.float64()),  # of the white-space words
         pa.field("symbols_per_word", pa.float64()),  # "#" and ellipses per white-space word; may pass 1

@@ -21,6 +21,7 @@ _BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "
 # Python's codecs are narrower than the encodings that the WHATWG means by these names.
 _WIDER = {"gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949", "big5": "big5hkscs", "iso8859-11": "cp874"}
 _FALLBACK = "cp1252"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 # Of the characters that are not ASCII, the share that may be broken in text that still counts as being in a charset.
 _MAX_FRAC_BROKEN = 0.1
@@ -133,7 +134,7 @@ def extract(html: str, *, extractor: str, options: Mapping[str, Any]) -> tuple[s
     except Exception as error:  # whatever a page provokes is the page's fault, and costs the page alone
         return None, _message(error)
     if extractor == "trafilatura":  # resiliparse gives UTF-8; Python's own strings may hold surrogates
-        text = text.encode("utf-8", "replace").decode("utf-8")
+        text = _SURROGATE.sub("\ufffd", text)
     return text, None
 
 

@@ -16,6 +16,7 @@ from dclm_spark.kernels.unicode import (
     IS_CASED,
     IS_LETTER,
     IS_SPACE,
+    REPLACEMENT,
     char_room,
     char_tables,
     decode,
@@ -27,8 +28,8 @@ from dclm_spark.kernels.words import count_fasttext
 QUALITY_TYPE = schemas.QUALITY
 
 # What one row of counts holds.
-_WORDS, _WORDS_SPLIT, _CHARS, _LINES, _WORD_CHARS, _SYMBOLS = range(6)
-_BULLET_LINES, _ELLIPSIS_LINES, _WORDS_WITHOUT_LETTER, _STOP_WORDS, _N_COUNTS = range(6, 11)
+_WORDS, _WORDS_SPLIT, _CHARS, _REPLACEMENTS, _LINES, _WORD_CHARS, _SYMBOLS = range(7)
+_BULLET_LINES, _ELLIPSIS_LINES, _WORDS_WITHOUT_LETTER, _STOP_WORDS, _N_COUNTS = range(7, 12)
 
 _NEWLINE, _SPACE, _FULL_STOP, _ELLIPSIS, _HASH = map(ord, "\n .…#")
 _BULLETS = tuple(map(ord, "●•*-"))
@@ -42,6 +43,8 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
     - `n_words`: fastText tokens that start with a letter or number, the words of DCLM's page length
     - `n_words_split`: words between white space (`str.split`), the words of all ratios below
     - `n_chars`: code points
+    - `n_replacement_chars`: U+FFFD among them, each in the place of what was no text: bytes that no charset decodes, or
+      half of a surrogate pair
     - `n_lines`: lines, split at "\\n", that are not blank
     - `mean_word_chars`: mean code points a word; 0.0 without words
     - `symbols_per_word`: occurrences of "#", "...", ". . ." and "…" a word, each of the four counted by itself, without
@@ -69,6 +72,7 @@ def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.Struct
         counts[:, _WORDS],
         n_words,
         counts[:, _CHARS],
+        counts[:, _REPLACEMENTS],
         n_lines,
         _ratio(counts[:, _WORD_CHARS], n_words, of_none=0.0),
         _ratio(counts[:, _SYMBOLS], n_words, of_none=np.inf),
@@ -102,6 +106,8 @@ def _measure_rows(text, offsets, tables, stop_words):
         counts[row, _CHARS] = n_chars
         counts[row, _WORDS] = count_fasttext(flags, n_chars)
         counts[row, _SYMBOLS] = _count_symbols(points, n_chars)
+        for at in range(n_chars):
+            counts[row, _REPLACEMENTS] += points[at] == REPLACEMENT
         _count_words(points, flags, n_chars, tables, stop_words, lowered, counts[row])
         _count_lines(points, flags, n_chars, counts[row])
     return counts

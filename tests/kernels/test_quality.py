@@ -38,6 +38,7 @@ def quality_by_rule(text: str, stop_words: tuple[str, ...]) -> dict:
     return {
         "n_words_split": len(words),
         "n_chars": len(text),
+        "n_replacement_chars": text.count("\ufffd"),
         "n_lines": len(lines),
         "mean_word_chars": sum(map(len, words)) / len(words) if words else 0.0,
         "symbols_per_word": n_symbols / len(words) if words else math.inf,
@@ -83,6 +84,7 @@ def test_nulls_slices_and_empty_arrays(text_type):
         "n_words": 3,
         "n_words_split": 4,
         "n_chars": 10,
+        "n_replacement_chars": 0,
         "n_lines": 2,
         "mean_word_chars": 7 / 4,
         "symbols_per_word": 0.0,
@@ -91,7 +93,7 @@ def test_nulls_slices_and_empty_arrays(text_type):
         "frac_words_without_letter": 0.25,
         "n_stop_words": 2,
     }
-    assert list(measured[2].as_py().values()) == [0, 0, 0, 0, 0.0, math.inf, 0.0, 0.0, 1.0, 0]
+    assert list(measured[2].as_py().values()) == [0, 0, 0, 0, 0, 0.0, math.inf, 0.0, 0.0, 1.0, 0]
     assert len(measure_quality(text[:0], stop_words=STOP_WORDS)) == 0
 
 

@@ -11,7 +11,7 @@ from dclm_spark.stages.filtered import filter_documents
 SOUND = {
     "urls": ("example.org", "example.org", None, None, None, None, 0),
     "language": ("en", 0.9, 0.9),
-    "quality": (100, 100, 600, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
+    "quality": (100, 100, 600, 0, 10, 4.5, 0.0, 0.0, 0.0, 0.0, 9),
     "repetition": (100, *[0.0] * 13),
     "lines": (0, 0, 0.0),
 }
