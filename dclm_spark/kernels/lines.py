@@ -58,7 +58,8 @@ def correct_lines(text: pa.Array, *, rules: tuple[LineRule, ...]) -> tuple[pa.Ar
 
     - `n_lines_removed`: lines that broke a bound, held a phrase that removes them, or were left blank by a cut
     - `n_lines_cut`: lines that lost a phrase or citations and stayed, once for each rule that cut them
-    - `frac_words_removed`: share of the words (`quality.n_words`) that are gone; 1.0 for a text without words
+    - `frac_words_removed`: share of the words (`quality.n_words`) that are gone; 1.0 for a text without words, below 0
+      where there are more, since white space that is none to fastText (U+2028) has gone from the front of one
 
     Lines end at "\n" only. An empty line stays and counts as none; white space around the whole text goes where DCLM's
     modifiers strip it (bounds on shares and counters, phrases); so does a line of white space that a phrase's rule

@@ -75,7 +75,8 @@ def test_rows_know_nothing_of_each_other(kind, texts):
                 assert row[group] is None or set(row[group].values()) == {None}, group
             for name, value in (row[group] or {}).items():
                 if value is not None and not isinstance(value, str):
-                    assert value >= 0, (group, name)
+                    # White space that hid a word from fastText may go with a line's ends: there are more words then.
+                    assert value >= 0 or name == "frac_words_removed", (group, name)
                     # Occurrences of a top n-gram may overlap, and a symbol a word is no share.
                     if name.startswith("frac_") and "top_" not in name:
                         assert value <= 1, (group, name)
