@@ -7,8 +7,8 @@ The program of `benchmarks.peers` that runs the peer; it needs the packages abov
 
 Runs GopherRepetitionFilter, GopherQualityFilter, C4QualityFilter and FineWebQualityFilter and prints as JSON the CPU
 seconds of one pass. Each works on every text in full: limits that no text breaks take the place of their own. What
-cannot be switched off without making the work smaller stays on, and the texts that it drops early are counted. datatrove
-keeps the words of the last five texts, so that its filters share them; that stays as it is.
+cannot be switched off without making the work smaller stays on, and the texts that it drops early are counted.
+datatrove keeps the words of the last five texts, so that its filters share them; that stays as it is.
 """
 
 import json

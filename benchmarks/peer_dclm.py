@@ -10,8 +10,8 @@ Runs every step of DCLM-Baseline's heuristics but those of URLs and of the langu
 mappers and from its own recipe, and prints as JSON the CPU seconds of one pass. Each step works on every text in full,
 whatever the steps before have decided: a text that a filter drops goes on to the next.
 
-What its modules import and these steps never call is replaced by empty modules (`UNUSED`). `uniseg` is the word breaker:
-0.10.1 is what an install without a version brings, 0.7.2 the fastest of the releases before.
+What its modules import and these steps never call is replaced by empty modules (`UNUSED`). `uniseg` is the word
+breaker: 0.10.1 is what an install without a version brings, and 0.7.2 some five times as fast.
 """
 
 import importlib.util

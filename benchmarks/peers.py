@@ -4,10 +4,10 @@
     --dclm-python PYTHON        an environment that its filters run in; once for each release of uniseg
     --datatrove-python PYTHON   an environment with datatrove and spaCy
 
-`benchmarks/peer_dclm.py` and `benchmarks/peer_datatrove.py` say how to make an environment. Texts are the main content of
-the first pages of WARC files. Each is one thread, in a process of its own, and is measured in turns with ours: CPU
-seconds of one pass over all texts, compiled code warm. Prints as JSON, for each peer, the median ratio of its seconds to
-ours with the two that it is made of, and a sentence for each peer that an option is missing for.
+`benchmarks/peer_dclm.py` and `benchmarks/peer_datatrove.py` say how to make an environment. Texts are the main content
+of the first pages of WARC files. Each is one thread, in a process of its own, and is measured in turns with ours: CPU
+seconds of one pass over all texts, compiled code warm. Prints as JSON, for each peer, the median ratio of its seconds
+to ours with the two that it is made of; a peer that an option is missing for is left out.
 """
 
 import argparse
@@ -126,26 +126,20 @@ def main(words: list[str]) -> dict[str, Any]:
     arguments = parser.parse_args(words)
     text = some_texts(arguments.files)
     n_chars = pc.sum(pc.utf8_length(text)).as_py()
-    measured: dict[str, Any] = {"n_pages": len(text), "n_chars": n_chars, "dclm": [], "datatrove": [], "missing": []}
+    peers = []
     with tempfile.NamedTemporaryFile("w", suffix=".jsonl", encoding="utf-8") as texts:
         texts.writelines(json.dumps({"text": page}) + "\n" for page in text.to_pylist())
         texts.flush()
         if arguments.dclm and arguments.dclm_python:
             for python in arguments.dclm_python:
                 peer = [python, str(HERE / "peer_dclm.py"), arguments.dclm, texts.name]
-                measured["dclm"].append(compare(peer, like_dclm, text))
-        else:
-            measured["missing"].append(
-                "DCLM's code is not measured: --dclm names a checkout of it, --dclm-python an environment for it."
-            )
+                found = compare(peer, like_dclm, text)
+                peers.append({"name": f"DCLM, uniseg {found['uniseg']}", **found})
         if arguments.datatrove_python:
             peer = [arguments.datatrove_python, str(HERE / "peer_datatrove.py"), texts.name]
-            measured["datatrove"].append(compare(peer, like_datatrove, text))
-        else:
-            measured["missing"].append(
-                "datatrove is not measured: --datatrove-python names an environment that it is installed in."
-            )
-    return measured
+            found = compare(peer, like_datatrove, text)
+            peers.append({"name": f"datatrove {found['datatrove']}", **found})
+    return {"n_pages": len(text), "n_chars": n_chars, "peers": peers}
 
 
 if __name__ == "__main__":

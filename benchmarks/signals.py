@@ -1,8 +1,8 @@
 """The signals of one page, without Spark: python -m benchmarks.signals FILE...
 
-Prints as JSON how many milliseconds of CPU the kernels of `annotated`, all but the language's, take for 5,000 characters
-of the texts in WARC files, in one thread, compiled code warm; the best of some rounds, and the parts of it: those of
-`dclm_baseline`, and those of all rule sets together, with spaCy's tokens.
+Prints as JSON how many milliseconds of CPU the kernels of `annotated`, all but the language's, take for 5,000
+characters of the texts in WARC files, in one thread, compiled code warm; the best of some rounds, and the parts of it:
+those of `dclm_baseline`, and those of all rule sets together, with spaCy's tokens.
 """
 
 import dataclasses
