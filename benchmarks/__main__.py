@@ -5,7 +5,8 @@ a slow or busy machine too. CPU time is that of the whole process tree, JVM and 
 that has done the same work once before. `--data` is a folder with the subfolders `docs-2026-10` and `docs-2026-14` of
 WARC files, and `articles` for the peers; `--quick` takes the bundled sample instead and shows that the programs work,
 not how fast they are. PEERS are the options of `benchmarks.peers`, which name environments that other people's code is
-installed in; without one its row is missing. Takes some twenty-five minutes on two free cores; needs the extras `local` and `test`.
+installed in; without one its row is missing. Takes some thirty minutes on two free cores; needs the extras `local` and
+`test`.
 """
 
 import argparse
