@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 import unicodedata
 
 import pyarrow as pa
@@ -113,3 +114,14 @@ def test_bytes_that_are_no_utf8_are_read_without_reaching_beyond_the_text():
 def test_other_types_are_refused():
     with pytest.raises(TypeError, match="expected string or large_string"):
         utf8_buffers(pa.array([b"bytes"]))
+
+
+@pytest.mark.parametrize("count", [count_words_fasttext, count_words_split, count_words_uax29])
+@pytest.mark.parametrize("unit", [*"a\n\u0301\u200d🇩", "a ", "a\n", "a'", "a'\u0301", 'ש"', "\r\n", "1,"], ids=ascii)
+def test_time_is_linear(unit, count):
+    count(pa.array(["a"]))  # the first compiles
+    text = pa.array([unit * (3_000_000 // len(unit))])
+    began = time.process_time()
+    count(text)
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert time.process_time() - began < 5
