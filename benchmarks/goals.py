@@ -65,7 +65,7 @@ def in_spark(program: str, *arguments: Any) -> dict[str, Any]:
 
 
 def compare_cpu(files: Sequence[Path], title: str, *, n_runs: int) -> list[Goal]:
-    """`documents` and `annotated` against their bare loops."""
+    """`documents`, `annotated` and the whole chain against their bare loops."""
     measured = in_spark("pairs", n_runs, *files)
     goals = []
     for stage, loop_name in (("documents", "bare loop"), ("annotated", "`predict`")):
