@@ -14,12 +14,14 @@ from dclm_spark.kernels.segments import (
     number_ngrams,
     number_segments,
     slot_of,
+    slots_for,
 )
 from dclm_spark.kernels.unicode import strip
 
 _TOP_SIZES, _LAST_SIZE = (2, 3, 4), 10
 _DIGEST_BASE = 0xD6E8FEB86659FD93  # any odd number with many bits serves
 _N_POWERS = 32  # few tokens are longer
+_FEW_TOKENS = 4096  # nearly all pages have fewer; 64 KiB of slots
 
 
 @helper
@@ -57,7 +59,10 @@ def measure_ngrams(points, starts, ends, n_tokens, n_chars, numbers, is_faithful
             n_found = _extra_chars(starts, ends, ids, counts, at, n_left, size)
         result[size - 2] = n_found / n_chars
     if is_faithful:
-        _measure_joined(points, starts, ends, n_tokens, n_chars, numbers[: 2 * n_tokens + 1], result)
+        # At most a quarter full: most n-grams occur once, and are found missing at once. A long text has to do with the
+        # room there is, half full.
+        slots = slots_for(2 * n_tokens) if n_tokens <= _FEW_TOKENS else numbers[: 2 * n_tokens + 1]
+        _measure_joined(points, starts, ends, n_tokens, n_chars, slots, result)
 
 
 @helper
