@@ -44,6 +44,9 @@ class Lake:
     def annotated(self, dump: str) -> dict[str, float]:
         return self._measure(lambda: chain.make_annotated(self._job(dump)))
 
+    def filtered(self, dump: str) -> dict[str, float]:
+        return self._measure(lambda: chain.make_filtered(self._job(dump)))
+
     def data_files(self, dump: str) -> list[str]:
         """The Parquet files of a dump's documents, which were written once and never replaced."""
         return [str(path) for path in Path(self._warehouse.location).glob(f"documents/dump={dump}/*.parquet")]
@@ -66,7 +69,10 @@ def bare(stage: str, paths: Sequence[str]) -> dict[str, Any]:
 
 
 def pairs(scratch: str, n_runs: str, *files: str) -> dict[str, Any]:
-    """Both stages beside their bare loops, in turns; and a few records alone: what a run costs whatever its size."""
+    """Stages beside their bare loops, in turns; and a few records alone: what a run costs whatever its size.
+
+    `chain` has the three stages of a dump, and beside them the loop that extracts and identifies.
+    """
     with Tree() as tree:
         lake = Lake("local[1]", scratch, tree)
         first = lake.documents("warm-up", files)
@@ -79,10 +85,16 @@ def pairs(scratch: str, n_runs: str, *files: str) -> dict[str, Any]:
             (lake.annotated(f"run-{n}"), bare("annotated", lake.data_files(f"run-{n}"))) for n in range(int(n_runs))
         ]
         fixed["annotated"] = lake.annotated("tiny")
+        lake.filtered("warm-up")
+        filtered = [(lake.filtered(f"run-{n}"), bare("chain", files)) for n in range(int(n_runs))]
+        fixed["filtered"] = lake.filtered("tiny")
+    made = zip(documents, annotated, filtered, strict=True)
+    whole = [([stage for stage, _ in stages], stages[-1][1]) for stages in made]
     return {
         "first": first,
         "documents": documents,
         "annotated": annotated,
+        "chain": whole,
         "fixed": fixed,
         "peak_worker_bytes": peak,
     }

@@ -124,8 +124,7 @@ def _measure_rows(text, offsets, tables, tokens, stop_words, marks, is_faithful,
     points, flags = char_room(offsets)
     room = len(points) + 1  # for lines, see `fill_segments`; tokens are no more than characters
     starts, ends = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
-    ids, counts = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
-    joined = np.empty(2 * room, dtype=np.int32)
+    numbers = np.empty(2 * room, dtype=np.int32)
     word = np.empty(stop_words.longest, dtype=np.int32)
     last_rows = np.full(len(stop_words.starts), -1, dtype=np.int64)  # in which each stop word was found
     for row in range(len(results)):
@@ -140,15 +139,13 @@ def _measure_rows(text, offsets, tables, tokens, stop_words, marks, is_faithful,
         result[_STOP_WORDS] = _count_stop_words(
             points, flags, token_starts, token_ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful
         )
-        measure_ngrams(
-            points, token_starts, token_ends, n_tokens, n_chars, ids, counts, joined, is_faithful, result[_NGRAMS:]
-        )
+        measure_ngrams(points, token_starts, token_ends, n_tokens, n_chars, numbers, is_faithful, result[_NGRAMS:])
         for min_newlines, share, share_chars in (
             (1, _DUPLICATE_LINES, _LINE_CHARS),
             (2, _DUPLICATE_PARAGRAPHS, _PARAGRAPH_CHARS),
         ):
             n_segments, n_extra, n_extra_chars = measure_segments(
-                points, flags, n_chars, min_newlines, starts, ends, ids, counts, is_faithful
+                points, flags, n_chars, min_newlines, starts, ends, numbers, is_faithful
             )
             result[share] = _share(n_extra, n_segments if n_chars else 0)
             result[share_chars] = _share(n_extra_chars, n_chars)

@@ -70,6 +70,23 @@ def helper(function):
     return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
 
 
+def inlined(function):
+    """The same, for a few small functions that are called once a word: their code is put where they are called.
+
+    A call hands over each array with a count of its references, which costs more than a look at a small table.
+
+    >>> @inlined
+    ... def half(number):
+    ...     return number // 2
+    >>> @kernel
+    ... def quarter(number):
+    ...     return half(half(number))
+    >>> quarter(8)
+    2
+    """
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True, inline="always")(function)
+
+
 @functools.cache
 def sources_hash() -> str:
     """The hash, 16 hex letters, of the sources of all modules of this package, read from a folder or a zip."""

@@ -42,17 +42,22 @@ def fill_segments(points, flags, start, stop, min_newlines, strips, keeps_blank,
 @helper
 def slots_for(n_entries):
     """Empty slots of a hash table that stays at most half full."""
-    n_slots = 4
-    while n_slots < 2 * n_entries:
-        n_slots *= 2
-    return np.full(n_slots, -1, dtype=np.int32)
+    return np.full(2 * n_entries + 1, -1, dtype=np.int32)
 
 
 @helper
 def slot_of(digest, n_slots):
     """The slot at which to look first for what has this digest (uint64)."""
-    # The high half of a product depends on every bit of its factors.
-    return np.int64((digest * np.uint64(_HASH_FACTOR)) >> np.uint64(32)) & (n_slots - 1)
+    # The high half of a product depends on every bit of its factors; a share of 2**32 becomes one of the slots, which
+    # are as many as are needed: a power of two would be up to twice as many.
+    high = (digest * np.uint64(_HASH_FACTOR)) >> np.uint64(32)
+    return np.int64((high * np.uint64(n_slots)) >> np.uint64(32))
+
+
+@helper
+def next_slot(slot, n_slots):
+    """The slot at which to look after this one."""
+    return slot + 1 if slot + 1 < n_slots else 0
 
 
 @helper
@@ -69,7 +74,7 @@ def number_segments(points, starts, ends, n_segments, ids, counts):
             digest ^= digest >> np.uint64(29)
         slot = slot_of(digest, len(slots))
         while slots[slot] >= 0 and not _is_same(points, starts, ends, firsts[slots[slot]], start, length):
-            slot = (slot + 1) & (len(slots) - 1)
+            slot = next_slot(slot, len(slots))
         if slots[slot] < 0:
             slots[slot] = n_ids
             firsts[n_ids] = index
@@ -114,8 +119,8 @@ def number_ngrams(ids, counts, at, n_left):
     n_pairs = 0
     for index in range(n_left - 1):
         n_pairs += at[index + 1] == at[index] + 1
-    slots = slots_for(n_pairs)
-    firsts, seconds = np.empty(n_pairs, dtype=np.int32), np.empty(n_pairs, dtype=np.int32)
+    slots = slots_for(n_pairs)  # hold the first place of each number, as an index to `at`
+    numbers = np.empty(n_pairs, dtype=np.int32)
     n_ids = n_places = 0
     for index in range(n_left - 1):
         place = at[index]
@@ -123,20 +128,26 @@ def number_ngrams(ids, counts, at, n_left):
             continue
         first, second = ids[place], ids[place + 1]
         slot = slot_of(np.uint64(first) << np.uint64(32) | np.uint64(second), len(slots))
-        while slots[slot] >= 0 and (firsts[slots[slot]] != first or seconds[slots[slot]] != second):
-            slot = (slot + 1) & (len(slots) - 1)
+        while slots[slot] >= 0:
+            other = at[slots[slot]]
+            if ids[other] == first and ids[other + 1] == second:
+                break
+            slot = next_slot(slot, len(slots))
         if slots[slot] < 0:
-            slots[slot] = n_ids
-            firsts[n_ids], seconds[n_ids] = first, second
+            slots[slot] = n_places
+            numbers[n_places] = n_ids
             counts[n_ids] = 0
             n_ids += 1
-        ids[place] = slots[slot]  # read for the last time as `first` of this place
-        counts[slots[slot]] += 1
+        else:
+            numbers[n_places] = numbers[slots[slot]]
+        counts[numbers[n_places]] += 1
         at[n_places] = place
         n_places += 1
     n_left = 0
     for index in range(n_places):
-        if counts[ids[at[index]]] > 1:
-            at[n_left] = at[index]
+        place = at[index]
+        ids[place] = numbers[index]
+        if counts[numbers[index]] > 1:
+            at[n_left] = place
             n_left += 1
     return n_left

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.jit import inlined, kernel
 
 _FNV_BASIS, _FNV_PRIME, _MASK_32 = 0x811C9DC5, 0x01000193, 0xFFFFFFFF
 
@@ -37,7 +37,7 @@ def term_set(terms: Iterable[str]) -> TermSet:
     return TermSet(slots, points, starts, max(map(len, unique), default=0))
 
 
-@helper
+@inlined
 def hash_of(points, n_points):
     """The 32-bit FNV-1a hash of the first `n_points` code points."""
     digest = np.int64(_FNV_BASIS)
@@ -56,13 +56,13 @@ def _fill_slots(slots, points, starts):
         slots[slot] = index
 
 
-@helper
+@inlined
 def contains(slots, term_points, term_starts, points, n_points):
     """Whether the first `n_points` code points are one of the terms; the arrays are those of a TermSet."""
     return index_of(slots, term_points, term_starts, points, n_points) >= 0
 
 
-@helper
+@inlined
 def index_of(slots, term_points, term_starts, points, n_points):
     """Which of the terms the first `n_points` code points are, -1 if none; the arrays are those of a TermSet."""
     slot = hash_of(points, n_points) & (len(slots) - 1)

@@ -108,7 +108,7 @@ def test_arguments_that_cannot_be_right(url_removal, max_newlines):
 
 @pytest.mark.parametrize(
     "piece",
-    [*"a\n.1 é", "a" * 255 + ".", "a.com.", ".comx", "1.2.3.", " " * 99 + "a.co", ".คอมx", "http://"],
+    [*"a\n.1 é", "a ", "a\n", "a" * 255 + ".", "a.com.", ".comx", "1.2.3.", " " * 99 + "a.co", ".คอมx", "http://"],
     ids=lambda piece: ascii(piece[:6]),
 )
 def test_time_is_linear_in_length(piece):

@@ -1,12 +1,20 @@
 """Which pages a list of domains bans, by either match. No JVM, no network."""
 
 import random
+import time
 from urllib.parse import urlparse
 
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.domains import BANNING, banning_domains, count_banned, domain_keys, listed_domains
+from dclm_spark.kernels.domains import (
+    BANNING,
+    banning_domains,
+    count_banned,
+    count_excluded,
+    domain_keys,
+    listed_domains,
+)
 
 
 def is_banned(url: str, *lines: str, match: str = "fixed") -> bool:
@@ -119,3 +127,14 @@ def test_odd_urls_and_lines_raise_nothing(match):
             keys = domain_keys(pa.array([url]), match=match)
             assert banning_domains(pa.array([url]), match=match).num_rows >= len(keys.drop_null())
     assert listed_domains(pa.array([None], pa.string()), match=match).to_pylist() == [None]
+
+
+@pytest.mark.parametrize("match", ["fixed", "faithful"])
+@pytest.mark.parametrize("unit", [*"aé/@:[%", "a.", "www", "a\n", "\n", "a-", "://"], ids=ascii)
+def test_time_is_linear(unit, match):
+    url = pa.array(["http://" + unit * (3_000_000 // len(unit)) + "com/"])
+    began = time.process_time()
+    banning_domains(url, match=match)
+    count_excluded(url, ("example.com",), match=match)
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert time.process_time() - began < 5

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -220,6 +221,16 @@ def test_newline_joins_or_separates_words():
     joined, separate = identify(text, newline="")[0], identify(text, newline=" ")[0]
     assert separate == identify(ENGLISH)[0]
     assert joined == identify(ENGLISH.replace(" ", ""))[0] != separate
+
+
+@pytest.mark.parametrize("unit", [*"a\né .", "a ", "a\n", "ab", "words and "], ids=ascii)
+def test_time_is_linear(unit):
+    identify("a")
+    text = unit * (3_000_000 // len(unit))
+    began = time.process_time()
+    identify(text)
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert time.process_time() - began < 5
 
 
 def test_probability_never_passes_one():

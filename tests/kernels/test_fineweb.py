@@ -114,13 +114,14 @@ def test_an_unknown_reading_is_refused():
         measure("a", "literal")
 
 
+@pytest.mark.parametrize("tokens", ["uax29", "spacy_en"])
 @pytest.mark.parametrize("reading", ["faithful", "fixed"])
 @pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", " ", " \n", "日", ".\r\n"])
-def test_time_is_linear(unit, reading):
+def test_time_is_linear(unit, reading, tokens):
     for n_chars in (100, 3_000_000):  # the first compiles
         text = pa.array([unit * (n_chars // len(unit))])
         began = time.process_time()
-        measure_fineweb(text, tokens="uax29", reading=reading, short_line_chars=30)
+        measure_fineweb(text, tokens=tokens, reading=reading, short_line_chars=30)
         seconds = time.process_time() - began
     # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
     assert seconds < 5

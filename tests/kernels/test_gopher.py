@@ -207,13 +207,16 @@ def test_unknown_choices_are_refused():
         measure("a", "fixed", tokens="words")
 
 
+@pytest.mark.parametrize("tokens", ["uax29", "spacy_en"])
 @pytest.mark.parametrize("reading", ["faithful", "fixed"])
-@pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", "\r\n", "ab cd ef gh ", "日", "...", "#", "\u2028", "x\n\n"])
-def test_time_is_linear(unit, reading):
+@pytest.mark.parametrize(
+    "unit", ["a", "a ", "a\n", "\n", "\r\n", "ab cd ef gh ", "日", "...", "#", "(", "\u2028", "x\n\n"]
+)
+def test_time_is_linear(unit, reading, tokens):
     for n_chars in (100, 1_000_000):  # the first compiles
         text = pa.array([unit * (n_chars // len(unit))])
         began = time.process_time()
-        measure_gopher(text, tokens="uax29", stop_words=STOP_WORDS, reading=reading)
+        measure_gopher(text, tokens=tokens, stop_words=STOP_WORDS, reading=reading)
         seconds = time.process_time() - began
     # A quadratic step over a million characters takes many minutes; the bound leaves room for a busy machine.
     assert seconds < 5

@@ -108,7 +108,7 @@ def test_a_share_of_lines_decides_as_a_count_of_lines_does():
 
 @pytest.mark.parametrize(
     "piece",
-    [*"a\n. \u0301Σ🇩", ". ", "a'", "a'\u0301\u0301", "Σ' ", "\r\n", "👩\u200d", 'ש"', "\u3000\n"],
+    [*"a\n. \u0301Σ🇩", "a ", "a\n", ". ", "a'", "a'\u0301\u0301", "Σ' ", "\r\n", "👩\u200d", 'ש"', "\u3000\n"],
     ids=ascii,
 )
 def test_time_is_linear_in_length(piece):

@@ -4,6 +4,7 @@ import random
 import re
 import socket
 import sys
+import time
 
 import pyarrow as pa
 import pytest
@@ -167,3 +168,14 @@ def test_odd_urls_raise_nothing():
         measure(url, "http://" + url, strict=("a",), hard=("a",), soft=("a",))
     long = "http://" + "a@" * 50_000 + "." * 50_000 + "[" * 50_000
     assert measure(long, strict=("a.",), hard=("a",), soft=("a",))[0]["host"] is None
+
+
+@pytest.mark.parametrize(
+    "unit", [*"aé/@:[%", "a.", "word", "words ", "a\n", "\n", "wo-r.d", "http://", "\u017f"], ids=ascii
+)
+def test_time_is_linear(unit):
+    url = "http://" + unit * (3_000_000 // len(unit))
+    began = time.process_time()
+    measure(url, strict=("word", "wordy"), hard=("word", "words"), soft=("word", "other word"))
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert time.process_time() - began < 5

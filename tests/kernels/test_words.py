@@ -2,6 +2,7 @@
 
 import random
 import sys
+import time
 import unicodedata
 
 import pyarrow as pa
@@ -128,3 +129,14 @@ def test_the_version_of_the_word_breaker_is_a_choice():
     assert counts == [1, 4]
     with pytest.raises(ValueError, match=r"no word breaker '6\.2'; known are: 16\.0, 15\.0"):
         measure_repetition(pa.array([text]), word_breaker="6.2")
+
+
+@pytest.mark.parametrize("count", [count_words_fasttext, count_words_split, count_words_uax29])
+@pytest.mark.parametrize("unit", [*"a\n\u0301\u200d🇩", "a ", "a\n", "a'", "a'\u0301", 'ש"', "\r\n", "1,"], ids=ascii)
+def test_time_is_linear(unit, count):
+    count(pa.array(["a"]))  # the first compiles
+    text = pa.array([unit * (3_000_000 // len(unit))])
+    began = time.process_time()
+    count(text)
+    # A quadratic step over 3 million characters takes hours; the bound leaves room for a busy machine.
+    assert time.process_time() - began < 5
