@@ -25,6 +25,7 @@ from benchmarks.goals import (
     compare_cores,
     compare_cpu,
     compare_peers,
+    measure_cold_start,
     measure_kernel_memory,
     measure_memory,
     measure_signals,
@@ -75,6 +76,7 @@ def main() -> int:
             goals += compare_cpu(copies, f"{title}, each file {N_COPIES} times", n_runs=1)
     articles = sorted((folder / "articles").glob("*.warc.gz")) or all_files
     goals += [*measure_signals(all_files), *compare_peers(articles, options_of(arguments))]
+    goals += measure_cold_start()
     goals += [*compare_cores(files[names[-1]]), measure_memory(), measure_kernel_memory(all_files)]
     print("| goal | measured | bound | met | figures |\n|---|---|---|---|---|", *goals, "", machine(), sep="\n")
     return 0

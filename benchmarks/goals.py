@@ -30,7 +30,7 @@ class Goal:
 
     Args:
         name: What is compared with what.
-        measured: The ratio, GiB or milliseconds.
+        measured: The ratio, GiB, seconds or milliseconds.
         bound: The limit.
         is_most: True if the measured value must be at most the bound, else at least.
         figures: What the ratio is made of.
@@ -165,6 +165,21 @@ def compare_peers(files: Sequence[Path], options: Iterable[str]) -> list[Goal]:
         title = f"{name} / our kernels, CPU, the same rules on the same texts"
         goals.append(Goal(title, found["ratio"], bound, False, figures))
     return goals
+
+
+def measure_cold_start() -> list[Goal]:
+    """What kernels that are not compiled cost a worker."""
+    return [
+        Goal(
+            f"first batch of a worker on a new host, `{recipe}`, CPU",
+            found["worker"],
+            5.0,
+            True,
+            f"the driver compiles once a machine, {found['driver']:.1f} s; the next worker {found['next']:.2f} s",
+            "s",
+        )
+        for recipe, found in run("cold").items()
+    ]
 
 
 def measure_kernel_memory(files: Sequence[Path]) -> Goal:

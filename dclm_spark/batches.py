@@ -73,9 +73,10 @@ def with_signals(
     return needed.mapInArrow(measure, schemas.spark_schema(schema))
 
 
-_SAMPLE = pa.RecordBatch.from_pylist(
+SAMPLE = pa.RecordBatch.from_pylist(
     [{"doc_id": "", "dump": "", "url": "http://example.org/", "text": "The harbour lies west.\nIt is old."}]
 )
+"""A page that runs every kernel."""
 
 
 def _code_for(documents: "DataFrame", annotation: Annotation, groups: Sequence[str]) -> MachineCode:
@@ -83,7 +84,7 @@ def _code_for(documents: "DataFrame", annotation: Annotation, groups: Sequence[s
     is_client = ".connect." in type(documents).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
     if is_client:
         return MachineCode()
-    return machine_code(repr((annotation, tuple(groups))), lambda: annotate_batch(_SAMPLE, annotation, groups))
+    return machine_code(repr((annotation, tuple(groups))), lambda: annotate_batch(SAMPLE, annotation, groups))
 
 
 def with_word_counts(texts: "DataFrame") -> "DataFrame":

@@ -1,5 +1,6 @@
 """One page's way through the chain: where it comes from, each signal beside its bound, the first rule it broke."""
 
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -7,12 +8,13 @@ import pyarrow as pa
 from dclm_spark import schemas
 from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import InputError
+from dclm_spark.kernels.c4 import clean_c4
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.domains import count_banned
 from dclm_spark.kernels.html import decode, extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipe import Annotation, Recipe
+from dclm_spark.recipe import Annotation, C4Lines, Recipe
 
 _MAX_SHOWN_LINES = 20
 
@@ -89,7 +91,8 @@ def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 def corrected_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
     """What the line rules do to a document's text, one entry a line: the rule, the line, what it becomes or null.
 
-    In the order of the rules, then of the lines. A line that two rules cut has two entries; blank ones have none.
+    In the order of the rules, C4's last, then of the lines. A line that two rules cut has two entries; blank ones have
+    none.
     """
     # Each rule looks at one line alone, so that a line may pass for a text.
     whole = correct_text(pa.array([text]), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines)
@@ -106,6 +109,44 @@ def corrected_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
             if signal["n_lines_cut"]:
                 found.append({"rule": str(rule), "line": line, "becomes": becomes})
             left.append(becomes if signal["n_lines_cut"] else line)
+        lines = left
+    return [*found, *_cleaned_lines("\n".join(lines), annotation)] if annotation.c4.cleans_text else found
+
+
+_NO_RULE = C4Lines(
+    True, None, removes_citations=False, needs_end_mark=False, min_words=0, code_phrases=(), policy_phrases=()
+)
+
+
+def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
+    """The same for C4's rules: a line goes by the one with which, after those before it, it is gone."""
+    rules, code, policy = annotation.c4, annotation.c4.code_phrases, annotation.c4.policy_phrases
+    steps: list[tuple[str, dict[str, Any]]] = [
+        ("longest word", {"max_word_chars": rules.max_word_chars}),
+        ("citations", {"removes_citations": rules.removes_citations}),
+        ("end mark", {"needs_end_mark": rules.needs_end_mark}),
+        ("words", {"min_words": rules.min_words}),
+        *((repr(phrase), {"code_phrases": code[:number]}) for number, phrase in enumerate(code, 1)),
+        *((repr(phrase), {"policy_phrases": policy[:number]}) for number, phrase in enumerate(policy, 1)),
+    ]
+    lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
+    shown = dict.fromkeys(lines)  # what each has become so far
+    found, rule = [], _NO_RULE
+    for name, changes in steps:
+        rule = replace(rule, **changes)
+        # Sentences are of no interest here, so that the tokens which are quicker at hand serve.
+        cleaned, signals, _ = clean_c4(
+            pa.array(lines, pa.string()), rules=rule, tokens="uax29", reading=annotation.reading, bad_words=None
+        )
+        left = []
+        for line, becomes, signal in zip(lines, cleaned.to_pylist(), signals.to_pylist(), strict=True):
+            if signal["n_lines_removed"]:
+                found.append({"rule": f"C4: {name}", "line": shown[line] or line, "becomes": None})
+                continue
+            if becomes != (shown[line] or line):
+                found.append({"rule": f"C4: {name}", "line": shown[line] or line, "becomes": becomes})
+                shown[line] = becomes
+            left.append(line)
         lines = left
     return found
 
