@@ -66,7 +66,7 @@ format: .venv/.test
 	$(BIN)/ruff format .
 
 bench: .venv/.test
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(PEERS)
 
 wheel: .venv/.run
 	rm -rf build/lib build/bdist.*

@@ -19,6 +19,9 @@ def annotate(
 ) -> "DataFrame":
     """The same documents with their text corrected and the recipe's signal groups measured.
 
+    The first call on a machine compiles the kernels that the workers will run, ten to twenty seconds; nothing else is
+    done before the rows are asked for.
+
     Args:
         documents: Rows with doc_id, dump, url and text; text is never null. With a list of domains they are read twice,
             the first time for their url alone.
