@@ -54,7 +54,7 @@ test-others: .venv/.test
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-spark35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/jobs -m "not spark41"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands tests/jobs -m "not spark41"
 
 lint: .venv/.test
 	$(BIN)/ruff check .
