@@ -225,22 +225,17 @@ def _stop_words(pages, reference: Reference) -> dict[str, tuple[str, ...]]:
     texts = texts.select(F.col("language.code").alias("language"), "text")
     counts = with_word_counts(texts).groupBy("language", "word").agg(F.sum("n").alias("n"))
     counts = counts.where(F.col("word").rlike(r"\p{L}")).withColumn("is_latin", F.col("word").rlike(r"\p{IsLatin}"))
-    n_latin = F.sum(F.when(F.col("is_latin"), F.col("n")).otherwise(0)).alias("n_latin")
-    totals = {row["language"]: row for row in counts.groupBy("language").agg(F.sum("n").alias("n"), n_latin).collect()}
-    latin = [language for language, row in totals.items() if 2 * row["n_latin"] >= row["n"]]
-    ranks = Window.partitionBy("language").orderBy(F.desc("n"), "word")
-    own = counts.where(F.col("language").isin(*latin) | ~F.col("is_latin"))
-    ranked = own.withColumn("rank", F.row_number().over(ranks))
-    frequent = ranked.where(F.col("rank") <= math.ceil(1 / reference.stop_word_share)).orderBy("rank").collect()
-    found = {}
-    for language in reference.languages:
-        least = reference.stop_word_share * totals[language]["n"]
-        found[language] = tuple(
-            row["word"]
-            for row in frequent
-            if row["language"] == language and (row["n"] >= least or row["rank"] <= _MIN_STOP_WORDS)
-        )
-    return found
+    # All in one query: each further one would count the words of all texts again.
+    of_language = Window.partitionBy("language")
+    n_latin = F.sum(F.when(F.col("is_latin"), F.col("n")).otherwise(0)).over(of_language)
+    counts = counts.withColumns({"n_all": F.sum("n").over(of_language), "n_latin": n_latin})
+    own = counts.where(~F.col("is_latin") | (2 * F.col("n_latin") >= F.col("n_all")))
+    ranked = own.withColumn("rank", F.row_number().over(of_language.orderBy(F.desc("n"), "word")))
+    is_frequent = (F.col("n") >= reference.stop_word_share * F.col("n_all")) | (F.col("rank") <= _MIN_STOP_WORDS)
+    rows = ranked.where(is_frequent).orderBy("rank").collect()
+    return {
+        language: tuple(row["word"] for row in rows if row["language"] == language) for language in reference.languages
+    }
 
 
 def format_thresholds(recipe: Recipe, entries: Sequence[dict[str, Any]]) -> str:
