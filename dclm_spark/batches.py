@@ -17,6 +17,7 @@ from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, li
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.kernels.words import words_uax29
 from dclm_spark.recipe import Annotation, Extraction
+from dclm_spark.spark_types import spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -39,7 +40,7 @@ def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_fi
             for path in batch.column("path").to_pylist():
                 yield from _read_file(path, dump, extraction, open_file)
 
-    return files.mapInArrow(read, schemas.spark_schema(pages.SCHEMA))
+    return files.mapInArrow(read, spark_schema(pages.SCHEMA))
 
 
 def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile) -> Iterator[pa.RecordBatch]:
@@ -70,7 +71,7 @@ def with_signals(
 
     # Only these columns travel to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
-    return needed.mapInArrow(measure, schemas.spark_schema(schema))
+    return needed.mapInArrow(measure, spark_schema(schema))
 
 
 SAMPLE = pa.RecordBatch.from_pylist(
@@ -105,7 +106,7 @@ def with_word_counts(texts: "DataFrame") -> "DataFrame":
                 schema=_WORD_COUNTS,
             )
 
-    return texts.select("language", "text").mapInArrow(count, schemas.spark_schema(_WORD_COUNTS))
+    return texts.select("language", "text").mapInArrow(count, spark_schema(_WORD_COUNTS))
 
 
 _WORD_COUNTS = pa.schema([("language", pa.string()), ("word", pa.string()), ("n", pa.int64())])
@@ -118,7 +119,7 @@ def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
         for batch in batches:
             yield banning_domains(batch.column("url"), match=match)
 
-    return documents.select("url").mapInArrow(look_up, schemas.spark_schema(BANNING))
+    return documents.select("url").mapInArrow(look_up, spark_schema(BANNING))
 
 
 def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
@@ -129,7 +130,7 @@ def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
         for batch in batches:
             yield pa.RecordBatch.from_arrays([listed_domains(batch.column("domain"), match=match)], schema=schema)
 
-    return lines.select("domain").mapInArrow(read, schemas.spark_schema(schema))
+    return lines.select("domain").mapInArrow(read, spark_schema(schema))
 
 
 def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: CreateFile) -> "DataFrame":
@@ -156,4 +157,4 @@ def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: Create
             row = {"name": address.rpartition("/")[2], "n_rows": n_rows, "n_bytes": n_bytes}
             yield pa.RecordBatch.from_pylist([row], schema=WRITTEN)
 
-    return rows.mapInArrow(write, schemas.spark_schema(WRITTEN))
+    return rows.mapInArrow(write, spark_schema(WRITTEN))

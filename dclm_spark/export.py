@@ -13,6 +13,7 @@ from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.kernels.pools import FORMATS
 from dclm_spark.progress import Progress
 from dclm_spark.runs import last_runs
+from dclm_spark.spark_types import spark_type
 from dclm_spark.tables import Warehouse, check_dump
 from dclm_spark.targets import create_file, file_sizes, make_target, remove_files
 
@@ -146,7 +147,7 @@ def _texts(runs: Runs, dump: str, table: str) -> "DataFrame":
 
 def _facts(documents: "DataFrame") -> list:
     """`_FACTS` as columns; null where the table is older than one of them."""
-    types = {field.name: schemas.spark_type(field.type) for field in schemas.DOCUMENTS}
+    types = {field.name: spark_type(field.type) for field in schemas.DOCUMENTS}
     return [F.col(name) if name in documents.columns else F.lit(None).cast(types[name]).alias(name) for name in _FACTS]
 
 

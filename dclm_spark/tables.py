@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
+from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, type_conflicts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +73,7 @@ def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") 
         import pandas as pd
 
         rows = pd.DataFrame(rows, columns=schema.names, dtype=object)
-    return spark.createDataFrame(rows, schemas.spark_schema(schema)).coalesce(1)
+    return spark.createDataFrame(rows, spark_schema(schema)).coalesce(1)
 
 
 class Warehouse:
@@ -159,7 +159,7 @@ class Warehouse:
                     schema = ".".join(f"`{part}`" for part in self.location.split("."))
                     self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
                 self.spark.sql(
-                    f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({schemas.spark_columns(schemas.TABLES[table])}) "
+                    f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({spark_columns(schemas.TABLES[table])}) "
                     f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
                 )
         except Exception as error:  # the JVM's file system errors arrive as several classes
@@ -191,12 +191,10 @@ class Warehouse:
             os.close(folder)  # lets go of the lock
 
     def _check(self, table: str) -> None:
-        found = {name: _plain_type(type_) for name, type_ in self.spark.table(self.name(table)).dtypes}
-        expected = {f.name: _plain_type(schemas.spark_type(f.type)) for f in schemas.TABLES[table]}
+        conflicts = type_conflicts(self.spark.table(self.name(table)).dtypes, schemas.TABLES[table])
         problems = [
-            f"column {name} of {self.name(table)} is {found[name]}; expected {type_}: written by another version?"
-            for name, type_ in expected.items()
-            if name in found and not _extends(found[name], type_)
+            f"column {name} of {self.name(table)} is {found}; expected {expected}: written by another version?"
+            for name, found, expected in conflicts
         ]
         if problems:
             raise WarehouseError(problems)
@@ -216,7 +214,7 @@ class Warehouse:
         else:
             rows = self.spark.sql(f"SELECT * FROM {self.name(table)} VERSION AS OF {int(version)}")
         rows = rows.where(_matches(where)) if where else rows
-        return rows.withColumns(missing) if (missing := _missing_columns(rows, schemas.TABLES[table])) else rows
+        return rows.withColumns(missing) if (missing := missing_columns(rows, schemas.TABLES[table])) else rows
 
     def append(
         self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: tuple[str, int] | None = None
@@ -275,36 +273,8 @@ def _shares_this_disk(spark: "SparkSession") -> bool:
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
-def _missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column]":
-    """Nulls for the columns of a schema that rows lack, and for the fields that their structs lack."""
-    found = {field.name: field.dataType for field in rows.schema}
-    missing = {}
-    for field in schema:
-        if field.name not in found:
-            missing[field.name] = F.lit(None).cast(schemas.spark_type(field.type))
-        elif isinstance(found[field.name], StructType):
-            held = set(found[field.name].names)
-            column = F.col(field.name)
-            for inner in field.type:
-                if inner.name not in held:
-                    column = column.withField(inner.name, F.lit(None).cast(schemas.spark_type(inner.type)))
-                    missing[field.name] = column
-    return missing
-
-
 def _matches(where: Mapping[str, str]) -> "Column":
     return reduce(lambda one, other: one & other, (F.col(column) == value for column, value in where.items()))
-
-
-def _plain_type(type_: str) -> str:
-    return type_.lower().replace(" ", "")
-
-
-def _extends(found: str, expected: str) -> bool:
-    # A struct that gains fields is schema evolution, not a conflict: every field found must be one expected.
-    if found.startswith("struct<") and expected.startswith("struct<"):
-        return set(found[7:-1].split(",")) <= set(expected[7:-1].split(","))
-    return found == expected
 
 
 def _first_line(error: Exception) -> str:

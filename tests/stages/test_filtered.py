@@ -6,6 +6,7 @@ from dclm_spark import schemas
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
+from dclm_spark.spark_types import spark_schema
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {
@@ -58,7 +59,7 @@ CASES = [
 @pytest.fixture(scope="module")
 def flagged(spark):
     rows = [_document(str(i), **changes) for i, (changes, *_) in enumerate(CASES)]
-    annotated = spark.createDataFrame(rows, schemas.spark_schema(schemas.ANNOTATED))
+    annotated = spark.createDataFrame(rows, spark_schema(schemas.ANNOTATED))
     return {int(row["doc_id"]): row for row in filter_documents(annotated, recipe=DCLM_BASELINE).collect()}
 
 
@@ -94,7 +95,7 @@ def test_a_bound_of_one_language_speaks_of_its_pages_alone(spark):
         _document("german", language__code="de", quality__n_words=60),
         _document("none", language__code=None, quality__n_words=60),
     ]
-    annotated = spark.createDataFrame(rows, schemas.spark_schema(schemas.ANNOTATED))
+    annotated = spark.createDataFrame(rows, spark_schema(schemas.ANNOTATED))
     bounds = (
         Bound("quality.n_words", at_least=70, language="de"),
         Bound("quality.n_words", at_least=50, language="en"),
@@ -104,12 +105,12 @@ def test_a_bound_of_one_language_speaks_of_its_pages_alone(spark):
 
 
 def test_a_recipe_without_bounds_keeps_all(spark):
-    annotated = spark.createDataFrame([_document("a", quality__n_words=0)], schemas.spark_schema(schemas.ANNOTATED))
+    annotated = spark.createDataFrame([_document("a", quality__n_words=0)], spark_schema(schemas.ANNOTATED))
     assert filter_documents(annotated, recipe=Recipe("all")).where("removed_by IS NULL").count() == 1
 
 
 def test_columns_are_those_of_the_tables(spark):
-    annotated = spark.createDataFrame([_document("a")], schemas.spark_schema(schemas.ANNOTATED))
+    annotated = spark.createDataFrame([_document("a")], spark_schema(schemas.ANNOTATED))
     flagged = filter_documents(annotated, recipe=Recipe("one", bounds=(Bound("quality.n_words", at_least=1),)))
     assert set(schemas.FILTERED.names) < set(flagged.columns)
     assert {"removed_by", "value", "detail"} < set(flagged.columns)

@@ -9,6 +9,7 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
+from dclm_spark.spark_types import spark_schema, spark_type
 from dclm_spark.tables import PROPERTIES, Warehouse
 
 LINEAGE = {"run_id": "r1", "stage": "tests"}
@@ -32,7 +33,7 @@ def documents(spark, dump: str, *ids: str):
         (id_, dump, f"http://{id_}", FETCHED_AT, 200, "text/html", "utf-8", 9, "a.warc", 0, None, f"Text {id_}.", None)
         for id_ in ids
     ]
-    return spark.createDataFrame(rows, schemas.spark_schema(schemas.DOCUMENTS))
+    return spark.createDataFrame(rows, spark_schema(schemas.DOCUMENTS))
 
 
 def ids(rows) -> list[str]:
@@ -108,9 +109,7 @@ def test_a_batch_is_appended_once(place):
 def test_what_is_deleted_is_of_that_dump_and_stage_alone(place):
     place.prepare("quarantine")
     rows = [(dump, stage, "a.warc", 0, None, None, "k", "m") for dump in "AB" for stage in ("documents", "later")]
-    place.append(
-        place.spark.createDataFrame(rows, schemas.spark_schema(schemas.QUARANTINE)), "quarantine", lineage=LINEAGE
-    )
+    place.append(place.spark.createDataFrame(rows, spark_schema(schemas.QUARANTINE)), "quarantine", lineage=LINEAGE)
     place.delete("quarantine", dump="A", stage="documents")
     left = sorted((row["dump"], row["stage"]) for row in place.read("quarantine").collect())
     assert left == [("A", "later"), ("B", "documents"), ("B", "later")]
@@ -121,7 +120,7 @@ def test_what_is_deleted_is_of_that_dump_and_stage_alone(place):
 
 def make_older(place: Warehouse, table: str, changes: dict[str, str | None]) -> None:
     """The table as another version might have made it: a column's type changed, or the column left out."""
-    types = {field.name: schemas.spark_type(field.type) for field in schemas.TABLES[table]} | changes
+    types = {field.name: spark_type(field.type) for field in schemas.TABLES[table]} | changes
     columns = ", ".join(f"`{name}` {type_}" for name, type_ in types.items() if type_ is not None)
     if place.is_catalog:
         place.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {place.location}")
@@ -142,27 +141,25 @@ def test_a_later_column_joins_the_table(place, verb):
 
 def test_a_later_signal_joins_its_group(place):
     fewer = [field for field in schemas.QUALITY if field.name != "n_stop_words"]
-    make_older(place, "annotated", {"quality": schemas.spark_type(pa.struct(fewer))})
+    make_older(place, "annotated", {"quality": spark_type(pa.struct(fewer))})
 
     def annotated(dump: str, quality: tuple, type_: str):
         given = {"doc_id": f"doc-{dump}", "dump": dump, "quality": quality, "text": "Text."}
         row = tuple(given.get(name) for name in schemas.ANNOTATED.names)
-        types = {field.name: schemas.spark_type(field.type) for field in schemas.ANNOTATED} | {"quality": type_}
+        types = {field.name: spark_type(field.type) for field in schemas.ANNOTATED} | {"quality": type_}
         return place.spark.createDataFrame([row], ", ".join(f"{name} {kind}" for name, kind in types.items()))
 
     values = tuple(4.0 if pa.types.is_floating(field.type) else 4 for field in fewer)
-    annotated("A", values, schemas.spark_type(pa.struct(fewer))).writeTo(place.name("annotated")).append()
+    annotated("A", values, spark_type(pa.struct(fewer))).writeTo(place.name("annotated")).append()
     place.prepare("annotated")
-    place.replace(
-        annotated("B", (*values, 42), schemas.spark_type(schemas.QUALITY)), "annotated", lineage=LINEAGE, dump="B"
-    )
+    place.replace(annotated("B", (*values, 42), spark_type(schemas.QUALITY)), "annotated", lineage=LINEAGE, dump="B")
     found = place.read("annotated").selectExpr("doc_id", "quality.n_lines", "quality.n_stop_words").collect()
     assert sorted(map(tuple, found)) == [("doc-A", 4, None), ("doc-B", 4, 42)]
 
 
 def test_a_reader_needs_no_later_column(place):
     fewer = [field for field in schemas.QUALITY if field.name != "n_stop_words"]
-    make_older(place, "annotated", {"quality": schemas.spark_type(pa.struct(fewer)), "fineweb": None})
+    make_older(place, "annotated", {"quality": spark_type(pa.struct(fewer)), "fineweb": None})
     place.spark.sql(f"INSERT INTO {place.name('annotated')} (doc_id, dump, text) VALUES ('old', 'A', 'Text.')")
     rows = place.read("annotated", dump="A")
     assert [tuple(row) for row in rows.select("doc_id", "fineweb.n_lines", "quality.n_stop_words").collect()] == [

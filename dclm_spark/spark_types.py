@@ -1,0 +1,94 @@
+"""Arrow schemas in the words of Spark SQL, and what a table of an earlier version lacks of them."""
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from dclm_spark import schemas
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_SPARK_NAMES = {
+    pa.string(): "STRING",
+    pa.int32(): "INT",
+    pa.int64(): "BIGINT",
+    pa.float64(): "DOUBLE",
+    pa.bool_(): "BOOLEAN",
+    schemas.UTC_TIMESTAMP: "TIMESTAMP",
+}
+
+
+def spark_type(type_: pa.DataType) -> str:
+    """The Spark SQL name of an Arrow type.
+
+    >>> spark_type(pa.map_(pa.string(), pa.int64()))
+    'MAP<STRING, BIGINT>'
+    """
+    if pa.types.is_struct(type_):
+        return f"STRUCT<{', '.join(f'{field.name}: {spark_type(field.type)}' for field in type_)}>"
+    if pa.types.is_map(type_):
+        return f"MAP<{spark_type(type_.key_type)}, {spark_type(type_.item_type)}>"
+    return _SPARK_NAMES[type_]
+
+
+def spark_schema(schema: pa.Schema) -> str:
+    """A schema as a Spark SQL column list, without NOT NULL: what a lazy DataFrame of such rows has.
+
+    >>> spark_schema(pa.schema([pa.field("doc_id", pa.string(), nullable=False), pa.field("n_words", pa.int32())]))
+    '`doc_id` STRING, `n_words` INT'
+    """
+    return ", ".join(f"`{field.name}` {spark_type(field.type)}" for field in schema)
+
+
+def spark_columns(schema: pa.Schema) -> str:
+    """A schema as the column list of CREATE TABLE, NOT NULL where a row always has the value."""
+    return ", ".join(
+        f"`{field.name}` {spark_type(field.type)}{'' if field.nullable else ' NOT NULL'}" for field in schema
+    )
+
+
+def missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column]":
+    """Nulls for the columns of a schema that rows lack, and for the fields that their structs lack."""
+    found = {field.name: field.dataType for field in rows.schema}
+    missing = {}
+    for field in schema:
+        if field.name not in found:
+            missing[field.name] = F.lit(None).cast(spark_type(field.type))
+        elif isinstance(found[field.name], StructType):
+            held = set(found[field.name].names)
+            column = F.col(field.name)
+            for inner in field.type:
+                if inner.name not in held:
+                    column = column.withField(inner.name, F.lit(None).cast(spark_type(inner.type)))
+                    missing[field.name] = column
+    return missing
+
+
+def type_conflicts(dtypes: list[tuple[str, str]], schema: pa.Schema) -> list[tuple[str, str, str]]:
+    """The columns of a table whose type is another than the schema's: name, type found, type expected.
+
+    Args:
+        dtypes: Of the table's DataFrame. A column that is missing is no conflict, nor is a struct with fewer fields.
+        schema: The schema.
+    """
+    found = {name: _plain(type_) for name, type_ in dtypes}
+    expected = {field.name: _plain(spark_type(field.type)) for field in schema}
+    return [
+        (name, found[name], type_)
+        for name, type_ in expected.items()
+        if name in found and not _extends(found[name], type_)
+    ]
+
+
+def _plain(type_: str) -> str:
+    return type_.lower().replace(" ", "")
+
+
+def _extends(found: str, expected: str) -> bool:
+    # A struct that gains fields is schema evolution, not a conflict: every field found must be one expected.
+    if found.startswith("struct<") and expected.startswith("struct<"):
+        return set(found[7:-1].split(",")) <= set(expected[7:-1].split(","))
+    return found == expected
