@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dclm_spark import schemas
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.rules import Bound, LineRule
 
 MIB = 1 << 20
@@ -145,6 +146,8 @@ class Recipe:
         extraction: The part of `documents`.
         annotation: The part of `annotated`.
         bounds: The part of `filtered`: rules in the order in which a page meets them.
+        signatures: The part of `signatures`; null looks for no near-duplicates.
+        duplicates: The part of `duplicates`; it comes with `signatures`.
         all_signals: Every signal group is measured; else those that bounds speak of, and `urls`.
         max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
             part of any stage: it changes no row.
@@ -154,12 +157,21 @@ class Recipe:
     extraction: Extraction = Extraction()
     annotation: Annotation = Annotation()
     bounds: tuple[Bound, ...] = ()
+    signatures: MinHash | None = None
+    duplicates: NearDuplicates | None = None
     all_signals: bool = False
     max_fault_share: float = 0.05
 
     def part(self, stage: str) -> Any:
         """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
-        return {"documents": self.extraction, "annotated": self.annotation, "filtered": self.bounds}[stage]
+        return {
+            "documents": self.extraction,
+            "annotated": self.annotation,
+            "filtered": self.bounds,
+            "signatures": self.signatures,
+            "duplicates": self.duplicates,
+            "deduplicated": None,  # all that it does is decided before
+        }[stage]
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -196,6 +208,12 @@ class Recipe:
             found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
         if not annotation.languages:
             found.append("annotation.languages is empty; name at least one label of the language model")
+        if (self.signatures is None) != (self.duplicates is None):
+            found.append("signatures and duplicates go together; found one without the other")
+        found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
+        if self.signatures and self.duplicates:
+            if self.duplicates.verify == "exact" and not self.signatures.stores_shingles:
+                found.append("duplicates.verify 'exact' needs signatures.stores_shingles")
         if not 0 <= self.max_fault_share <= 1:
             found.append(f"max_fault_share is {self.max_fault_share}; expected a share from 0 to 1")
         return found

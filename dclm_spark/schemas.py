@@ -168,6 +168,40 @@ FILTERED = pa.schema(
     ]
 )
 
+SIGNATURES = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("dump", pa.string()),
+        pa.field("host", pa.string()),
+        _required("n_chars", pa.int64()),  # code points of the text
+        _required("n_shingles", pa.int32()),  # repeated ones each time; 0 where the text is too short for one
+        # All that follow are null for a document without shingles: it is nobody's candidate.
+        pa.field("text_hash", pa.int64()),  # of the normalised text's words: identical texts have the same
+        pa.field("signature", pa.binary()),  # 16 bits a permutation, little-endian
+        pa.field("keys", pa.binary()),  # 64 bits a band, little-endian: what two candidates share
+        pa.field("shingles", pa.binary()),  # distinct 64-bit hashes, rising; null unless the recipe stores them
+    ]
+)
+
+DUPLICATES = pa.schema(
+    [
+        _required("doc_id", pa.string()),
+        _required("dump", pa.string()),
+        _required("scope", pa.string()),  # of near_duplicates.SCOPES
+        _required("cluster_id", pa.string()),  # the doc_id of the cluster's survivor
+        _required("cluster_size", pa.int64()),  # documents of the cluster, 2 or more
+        pa.field("similarity", pa.float64()),  # to the survivor, [0, 1]; 1 for itself
+        _required("is_kept", pa.bool_()),
+    ]
+)
+
+DEDUPLICATED = pa.schema(
+    [
+        *FILTERED,
+        _required("cluster_size", pa.int64()),  # documents that this one stands for, itself among them: a weight
+    ]
+)
+
 # -- ledgers ----------------------------------------------------------------------------------------------------------
 
 QUARANTINE = pa.schema(
@@ -191,6 +225,29 @@ REMOVED = pa.schema(
         _required("removed_by", pa.string()),  # the first signal whose bound was broken
         pa.field("value", pa.float64()),  # its value
         pa.field("detail", pa.string()),  # the bound, in words
+    ]
+)
+
+# One row is a pair of candidates, each text and the first of a bucket that it shares; texts, not documents: identical
+# ones are one. A text that two documents have is its own pair.
+EDGES = pa.schema(
+    [
+        _required("dump", pa.string()),  # of the document whose text it is
+        _required("text_hash", pa.int64()),
+        _required("other_hash", pa.int64()),
+        pa.field("similarity", pa.float64()),  # null where nothing was verified
+        _required("is_cut", pa.bool_()),  # True where they are not alike
+        pa.field("bucket_size", pa.int64()),  # texts of a giant bucket, in a few pairs that are its examples; else null
+    ]
+)
+
+# One row is a cluster of an earlier run that a later dump has joined with another.
+MERGED_CLUSTERS = pa.schema(
+    [
+        _required("dump", pa.string()),  # the one that joined them
+        _required("scope", pa.string()),
+        _required("cluster_id", pa.string()),
+        _required("merged_id", pa.string()),  # the id that it had before
     ]
 )
 
@@ -246,13 +303,18 @@ RUNS = pa.schema(
     ]
 )
 
-FLOW: tuple[str, ...] = ("documents", "annotated", "filtered")
-"""The tables a page passes through, in order; each is made by the stage of its name."""
+FLOW: tuple[str, ...] = ("documents", "annotated", "filtered", "signatures", "duplicates", "deduplicated")
+"""The tables of a chain in the order in which they are made, each by the stage of its name."""
 
 TABLES: dict[str, pa.Schema] = {
     "documents": DOCUMENTS,
     "annotated": ANNOTATED,
     "filtered": FILTERED,
+    "signatures": SIGNATURES,
+    "duplicates": DUPLICATES,
+    "deduplicated": DEDUPLICATED,
+    "edges": EDGES,
+    "merged_clusters": MERGED_CLUSTERS,
     "quarantine": QUARANTINE,
     "removed": REMOVED,
     "plans": PLANS,

@@ -17,6 +17,7 @@ _SPARK_NAMES = {
     pa.int64(): "BIGINT",
     pa.float64(): "DOUBLE",
     pa.bool_(): "BOOLEAN",
+    pa.binary(): "BINARY",
     schemas.UTC_TIMESTAMP: "TIMESTAMP",
 }
 
