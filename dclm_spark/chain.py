@@ -1,16 +1,14 @@
 """The stages of one dump, one after the other: each is up to date, refused, or made and recorded in `runs`."""
 
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
-from pyspark.sql import functions as F
 
-from dclm_spark import ingest, schemas
+from dclm_spark import ingest
 from dclm_spark.domain_lists import read_domain_list
-from dclm_spark.errors import FaultLimitError, InputError, WarehouseError
+from dclm_spark.errors import FaultLimitError, InputError
 from dclm_spark.ingest import Source
 from dclm_spark.job import Job
 from dclm_spark.recipe import Recipe
@@ -20,24 +18,10 @@ from dclm_spark.sources import Listing
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
 from dclm_spark.tables import Warehouse, frame_of
+from dclm_spark.whole_dump import Outcome, make_stage, write_split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a stage did.
-
-    Args:
-        run: Its row of `runs`, new or old.
-        is_new: False if the stage was up to date.
-        is_lent: True if the run is the upstream's, which lends its table.
-    """
-
-    run: dict[str, Any]
-    is_new: bool
-    is_lent: bool = False
 
 
 def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
@@ -137,7 +121,7 @@ def make_annotated(job: Job) -> Outcome:
         commit = job.warehouse.replace(annotated, "annotated", lineage=run.lineage, dump=job.dump)
         return {"n_rows_out": commit.n_rows, "output_versions": {"annotated": commit.version}}
 
-    return _make(job, "annotated", ("annotated",), write)
+    return make_stage(job, "annotated", ("annotated",), write)
 
 
 def _banned_domains(job: Job) -> "DataFrame | None":
@@ -154,47 +138,6 @@ def make_filtered(job: Job) -> Outcome:
     """`filtered` and `removed` of one dump from its `annotated`."""
 
     def write(run: Run, rows) -> dict[str, Any]:
-        flagged = filter_documents(rows, recipe=job.recipe)
-        gone = flagged.where("removed_by IS NOT NULL").withColumn("stage", F.lit("filtered"))
-        removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage="filtered")
-        kept = flagged.where("removed_by IS NULL")
-        filtered = job.warehouse.replace(kept, "filtered", lineage=run.lineage, dump=job.dump)
-        return {
-            "n_rows_out": filtered.n_rows,
-            "n_removed": removed.n_rows,
-            "output_versions": {"filtered": filtered.version, "removed": removed.version},
-        }
+        return write_split(job, run, filter_documents(rows, recipe=job.recipe), "filtered")
 
-    return _make(job, "filtered", ("removed", "filtered"), write)
-
-
-def _make(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, Any], dict[str, Any]]) -> Outcome:
-    """One whole-dump stage: the table before it -> its rows, all of them, in one commit a table."""
-    job.check()
-    with planned_for_python(job.warehouse.spark):
-        return _make_from(job, stage, tables, write)
-
-
-def _make_from(job: Job, stage: str, tables: tuple[str, ...], write: Callable[[Run, Any], dict[str, Any]]) -> Outcome:
-    before = schemas.FLOW[schemas.FLOW.index(stage) - 1]
-    ledger = job.ledger()
-    lender, upstream = ledger.lender(before)
-    upstream_runs = {before: upstream["run_id"]}
-    standing, lent = ledger.standing(stage, upstream_runs), ledger.lent(stage, upstream_runs)
-    if standing or lent:
-        return Outcome(standing or lent, is_new=False, is_lent=standing is None)
-    run = job.run(stage)
-    job.warehouse.prepare(*tables, "runs")
-    if (job.dump, stage) in ledger.own:
-        # A stage that is interrupted between its tables must not count as done by the row of the run before.
-        job.warehouse.delete("runs", dump=job.dump, stage=stage)
-    version = lender.version(before)
-    with job.progress(stage):
-        written = write(run, lender.read(before, dump=job.dump, version=version))
-    n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
-    if n_in != n_out:
-        raise WarehouseError(
-            [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
-        )
-    row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions={before: version}, **written)
-    return Outcome(row, is_new=True)
+    return make_stage(job, "filtered", ("removed", "filtered"), write)

@@ -76,49 +76,90 @@ def _json(answer: Any) -> str:
 
 
 def _run(arguments: argparse.Namespace) -> tuple[Any, str]:
+    recipe = _recipe(arguments)
     stages = ("documents", "annotated", "filtered")
+    if recipe.duplicates is not None:
+        # All at once takes dumps that are not there yet.
+        stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates", "deduplicated")
     if not arguments.input:
         if not arguments.upstream:
             raise InputError(["nothing to read: give --input, or --upstream with a warehouse that holds the documents"])
         stages = stages[1:]
-    return _make(arguments, stages)
+    return _make(arguments, recipe, stages)
 
 
 def _stage(arguments: argparse.Namespace) -> tuple[Any, str]:
-    return _make(arguments, (arguments.stage,))
+    is_near = arguments.stage in ("signatures", "duplicates", "deduplicated")
+    return _make(arguments, _recipe(arguments, finds_near=is_near), (arguments.stage,))
 
 
-def _make(arguments: argparse.Namespace, stages: Sequence[str]) -> tuple[Any, str]:
-    from dclm_spark import chain
+def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) -> tuple[Any, str]:
+    from dclm_spark import chain, near_chain
     from dclm_spark.ingest import Source
 
-    recipe = _recipe(arguments)
+    dumps = arguments.dump if isinstance(arguments.dump, list) else [arguments.dump]
     job = chain.Job(
         warehouse=_warehouse(arguments, arguments.warehouse),
-        dump=arguments.dump,
+        dump=dumps[0],
         recipe=recipe,
         upstream=_warehouse(arguments, arguments.upstream) if arguments.upstream else None,
         is_forced=arguments.force,
         is_quiet=arguments.quiet,
     )
+
+    def make_documents(job: chain.Job) -> chain.Outcome:
+        source = Source(arguments.input, arguments.base_url, _storage_options(arguments))
+        return chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
+
+    makers = {
+        "documents": make_documents,
+        "annotated": chain.make_annotated,
+        "filtered": chain.make_filtered,
+        "signatures": near_chain.make_signatures,
+        "duplicates": lambda job: near_chain.make_duplicates(job, dumps),
+        "deduplicated": near_chain.make_deduplicated,
+    }
     forced = chain.forced_stages(job, stages) if arguments.force else set()
     outcomes = []
     for stage in stages:
-        job = dataclasses.replace(job, is_forced=stage in forced)
-        if stage == "documents":
-            source = Source(arguments.input, arguments.base_url, _storage_options(arguments))
-            outcome = chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
-        else:
-            outcome = {"annotated": chain.make_annotated, "filtered": chain.make_filtered}[stage](job)
-        outcomes.append(outcome)
-        if not arguments.json:
-            print(_sentence(outcome), file=sys.stderr)
+        if stage == "signatures" and not arguments.json and not arguments.quiet:
+            print(_curve(recipe), file=sys.stderr)
+        made = makers[stage](dataclasses.replace(job, is_forced=stage in forced))
+        for outcome in made if isinstance(made, list) else [made]:
+            outcomes.append(outcome)
+            if not arguments.json:
+                print(_sentence(outcome), file=sys.stderr)
     words = ""
     if "filtered" in stages:
         from dclm_spark.funnel import count_funnel, format_funnel
 
         words = format_funnel(count_funnel(job.warehouse, dump=job.dump, upstream=job.upstream))
     return [{**outcome.run, "is_new": outcome.is_new} for outcome in outcomes], words
+
+
+def _curve(recipe: Recipe) -> str:
+    from dclm_spark.kernels.lsh import text_curve
+
+    return text_curve(recipe.signatures.n_bands, recipe.signatures.n_rows)
+
+
+def _lsh(arguments: argparse.Namespace) -> tuple[Any, str]:
+    from dclm_spark.kernels.lsh import p_candidate, standard_error, threshold_of
+    from dclm_spark.s_curves import plot_curve
+
+    minhash = _recipe(arguments, finds_near=True).signatures
+    bands = (minhash.n_bands, minhash.n_rows)
+    if arguments.plot:
+        plot_curve(arguments.plot, *bands)
+    answer = {
+        "n_bands": minhash.n_bands,
+        "n_rows": minhash.n_rows,
+        "n_permutations": minhash.n_permutations,
+        "threshold": threshold_of(*bands),
+        "p_candidate": {f"{share / 100:.2f}": p_candidate(share / 100, *bands) for share in range(0, 101, 5)},
+        "standard_error": standard_error(0.7, minhash.n_permutations),
+    }
+    return answer, _curve(_recipe(arguments, finds_near=True))
 
 
 def _sentence(outcome) -> str:
@@ -250,7 +291,7 @@ def _warehouse(arguments: argparse.Namespace, location: str):
     return Warehouse(get_session(master=arguments.master, remote=arguments.remote, config=config), location)
 
 
-def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
+def _recipe(arguments: argparse.Namespace, name: str | None = None, *, finds_near: bool = False) -> Recipe:
     return recipe_files.load_recipe(
         name or arguments.recipe,
         words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words", "bad_words")},
@@ -259,7 +300,36 @@ def _recipe(arguments: argparse.Namespace, name: str | None = None) -> Recipe:
         extractor=arguments.extractor,
         max_fault_share=arguments.max_fault_share,
         all_signals=arguments.all_signals,
+        near=_near(arguments),
+        finds_near=finds_near,
     )
+
+
+def _near(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What the options say of near-duplicates, by the names of the recipe's fields; null where they say nothing."""
+    if not hasattr(arguments, "bands"):
+        return {}
+    n_bands = n_rows = None
+    if arguments.bands is not None or arguments.similarity is not None:
+        from dclm_spark.kernels.lsh import SETTINGS, bands_for
+
+        if arguments.bands is not None and arguments.similarity is not None:
+            raise InputError(["--bands and --similarity both choose bands and rows; give one of them"])
+        if arguments.similarity is not None:
+            if not 0 < arguments.similarity < 1:
+                raise InputError([f"--similarity {arguments.similarity}: expected a number between 0 and 1"])
+            n_bands, n_rows = bands_for(arguments.similarity, arguments.permutations or 256)
+        elif arguments.bands in SETTINGS:
+            n_bands, n_rows = SETTINGS[arguments.bands]
+        else:
+            numbers = arguments.bands.lower().split("x")
+            if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
+                names = ", ".join(SETTINGS)
+                raise InputError([f"--bands {arguments.bands!r}: expected bands and rows, such as 14x8, or {names}"])
+            n_bands, n_rows = map(int, numbers)
+    survivor = tuple(arguments.survivor) if arguments.survivor else None
+    given = {name: getattr(arguments, name) for name in ("scope", "threshold", "verify", "clusters")}
+    return {"n_bands": n_bands, "n_rows": n_rows, "survivor": survivor, **given}
 
 
 def _storage_options(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -280,6 +350,10 @@ _COMMANDS = {
     "documents": _stage,
     "annotated": _stage,
     "filtered": _stage,
+    "signatures": _stage,
+    "duplicates": _stage,
+    "deduplicated": _stage,
+    "lsh": _lsh,
     "funnel": _funnel,
     "explain": _explain,
     "export": _export,

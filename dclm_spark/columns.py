@@ -58,3 +58,14 @@ def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
     """
     listed = F.from_json(F.lit(json.dumps(list(paths))), "ARRAY<STRING>")
     return spark.range(0, len(paths), 1, len(paths)).select(F.get(listed, F.col("id")).alias("path"))
+
+
+def domain_rank(host: str, domains: Sequence[str]) -> "Column":
+    """The place, from 0, of the first of these domains that a host is or lies below; their number if there is none."""
+    return F.coalesce(
+        *(
+            F.when((F.col(host) == domain) | F.col(host).endswith(f".{domain}"), F.lit(place))
+            for place, domain in enumerate(domains)
+        ),
+        F.lit(len(domains)),
+    )

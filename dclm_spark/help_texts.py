@@ -45,6 +45,36 @@ Example:
 
 Makes `filtered` (what stays) and `removed` (what goes, and by which bound). A changed bound redoes this table alone.
 """,
+    "signatures": """\
+Example:
+  dclm-spark signatures --dump CC-MAIN-2022-05 --warehouse lake --bands 20x13
+
+Prints the S-curve of the choice, then reads the texts of `filtered`, once: another threshold, scope or survivor order,
+and every later dump, read `signatures` alone. A recipe that looks for no near-duplicates gets 14 bands of 8 rows.
+""",
+    "duplicates": """\
+Examples:
+  dclm-spark duplicates --dump CC-MAIN-2022-05 --warehouse lake --threshold 0.8
+  dclm-spark duplicates --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --scope all
+
+  Tomorrow's dump, added to all that came before; what was kept stays:
+  dclm-spark duplicates --dump CC-MAIN-2022-27 --warehouse lake --scope incremental
+
+Makes `duplicates` (members of clusters), `edges` (pairs of candidates and how alike they are) and `merged_clusters`.
+""",
+    "deduplicated": """\
+Example:
+  dclm-spark deduplicated --dump CC-MAIN-2022-05 --warehouse lake
+
+Makes `deduplicated` (what stays, with the number of documents that each stands for) and `removed` (of which each was a
+near-duplicate, and how alike).
+""",
+    "lsh": """\
+Examples:
+  dclm-spark lsh --recipe fineweb
+  dclm-spark lsh --bands 20x13 --plot curve.png
+  dclm-spark lsh --similarity 0.8 --permutations 256
+""",
     "funnel": """\
 Example:
   dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json

@@ -211,9 +211,9 @@ class Recipe:
         if (self.signatures is None) != (self.duplicates is None):
             found.append("signatures and duplicates go together; found one without the other")
         found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
-        if self.signatures and self.duplicates:
-            if self.duplicates.verify == "exact" and not self.signatures.stores_shingles:
-                found.append("duplicates.verify 'exact' needs signatures.stores_shingles")
+        is_exact = self.duplicates is not None and self.duplicates.verify == "exact"
+        if is_exact and self.signatures and not self.signatures.stores_shingles:
+            found.append("duplicates.verify 'exact' needs signatures.stores_shingles")
         if not 0 <= self.max_fault_share <= 1:
             found.append(f"max_fault_share is {self.max_fault_share}; expected a share from 0 to 1")
         return found

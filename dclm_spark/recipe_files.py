@@ -1,7 +1,7 @@
 """What the command line means by a recipe: a name or a file, and the lists and the model that options put into it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +9,7 @@ from dclm_spark import recipe_json, recipes
 from dclm_spark.dclm_yaml import recipe_from_yaml
 from dclm_spark.domain_lists import describe_domain_list
 from dclm_spark.errors import InputError, RecipeError
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe import Recipe
 
 
@@ -21,6 +22,8 @@ def load_recipe(
     extractor: str | None = None,
     max_fault_share: float | None = None,
     all_signals: bool = False,
+    near: Mapping[str, Any] | None = None,
+    finds_near: bool = False,
 ) -> Recipe:
     """A recipe with what is given put in the place of its own.
 
@@ -32,6 +35,8 @@ def load_recipe(
         extractor: `resiliparse` or `trafilatura`, with the options of the package's recipes.
         max_fault_share: Largest share of faults.
         all_signals: Measure every signal group; else as the recipe says.
+        near: Field of `MinHash` or `NearDuplicates` -> its value; those that are null are left out.
+        finds_near: A recipe that looks for no near-duplicates gets the defaults of both.
 
     Raises:
         RecipeError: There is no such recipe, or its file describes none.
@@ -52,7 +57,24 @@ def load_recipe(
         annotation=replace(recipe.annotation, **given),
         all_signals=all_signals or recipe.all_signals,
     )
+    recipe = _with_near(
+        recipe, {field: value for field, value in (near or {}).items() if value is not None}, finds_near
+    )
     return recipe if max_fault_share is None else replace(recipe, max_fault_share=max_fault_share)
+
+
+def _with_near(recipe: Recipe, given: Mapping[str, Any], finds_near: bool) -> Recipe:
+    if not given and (recipe.signatures or not finds_near):
+        return recipe
+    minhash, duplicates = recipe.signatures or MinHash(), recipe.duplicates or NearDuplicates()
+    of_minhash = {field.name for field in fields(MinHash)} & given.keys()
+    if given.get("verify") == "exact":
+        minhash = replace(minhash, stores_shingles=True)
+    return replace(
+        recipe,
+        signatures=replace(minhash, **{name: given[name] for name in of_minhash}),
+        duplicates=replace(duplicates, **{name: given[name] for name in given.keys() - of_minhash}),
+    )
 
 
 def _named(name: str) -> Recipe:

@@ -5,6 +5,7 @@ The fixed recipe corrects what the twin reproduces: the mistakes of the code tha
 
 from dataclasses import replace
 
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe import Annotation, C4Lines, Extraction, Recipe
 from dclm_spark.rules import Bound, LineBound, LinePhrase, LineRule
 
@@ -162,18 +163,30 @@ _FINEWEB_BOUNDS = (
     Bound("fineweb.newlines_per_token", at_most=0.3),
 )
 
+# FineWeb's near-duplicates: shingles of five words, 14 bands of 8 rows, each dump by itself, no pair verified.
+_FINEWEB_MINHASH = MinHash(normalization="datatrove", words="spacy_en")
+
 FINEWEB = Recipe(
-    "fineweb", extraction=_FINEWEB_EXTRACTION, annotation=replace(_FIXED, c4=_FINEWEB_LINES), bounds=_FINEWEB_BOUNDS
+    "fineweb",
+    extraction=_FINEWEB_EXTRACTION,
+    annotation=replace(_FIXED, c4=_FINEWEB_LINES),
+    bounds=_FINEWEB_BOUNDS,
+    signatures=_FINEWEB_MINHASH,
+    duplicates=NearDuplicates(),
 )
-"""FineWeb's rules (Penedo et al. 2024; datatrove's examples/fineweb.py), with datatrove's mistakes mended."""
+"""FineWeb's rules (Penedo et al. 2024; datatrove's examples/fineweb.py), with datatrove's mistakes mended, and its
+near-duplicates, each pair verified, the longest text the survivor."""
 
 FINEWEB_FAITHFUL = Recipe(
     "fineweb_faithful",
     extraction=_FINEWEB_EXTRACTION,
     annotation=replace(_FAITHFUL, c4=_FINEWEB_LINES),
     bounds=_FINEWEB_BOUNDS,
+    signatures=_FINEWEB_MINHASH,
+    duplicates=NearDuplicates(verify="none"),
 )
-"""The same as datatrove's filters decide."""
+"""The same as datatrove's filters decide; candidates are near-duplicates, whatever their similarity. datatrove's
+survivor is whichever page its union-find has on top; here it is the longest."""
 
 # FineWeb-2 (Penedo et al. 2025; fineweb-2-pipeline.py) takes no rule of C4's, no paragraphs, since trafilatura keeps
 # none, and no short lines. Its limits are one set a language, which `dclm-spark thresholds` derives; here FineWeb's.

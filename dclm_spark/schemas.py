@@ -241,6 +241,15 @@ EDGES = pa.schema(
     ]
 )
 
+# What a large scope's connected components are cut by, round for round: of no meaning once they are found.
+ROUNDS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("text_hash", pa.int64()),
+        _required("root", pa.int64()),
+    ]
+)
+
 # One row is a cluster of an earlier run that a later dump has joined with another.
 MERGED_CLUSTERS = pa.schema(
     [
@@ -314,6 +323,7 @@ TABLES: dict[str, pa.Schema] = {
     "duplicates": DUPLICATES,
     "deduplicated": DEDUPLICATED,
     "edges": EDGES,
+    "rounds": ROUNDS,
     "merged_clusters": MERGED_CLUSTERS,
     "quarantine": QUARANTINE,
     "removed": REMOVED,

@@ -199,8 +199,8 @@ class Warehouse:
         if problems:
             raise WarehouseError(problems)
 
-    def read(self, table: str, *, version: int | None = None, **where: str) -> "DataFrame":
-        """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`.
+    def read(self, table: str, *, version: int | None = None, **where: str | Sequence[str]) -> "DataFrame":
+        """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`, or several of them.
 
         A column or a signal that an older version did not write is null.
 
@@ -228,12 +228,16 @@ class Warehouse:
             writer = writer.option("txnAppId", batch[0]).option("txnVersion", str(batch[1]))
         writer.append()
 
-    def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str) -> Commit:
+    def replace(
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | Sequence[str]
+    ) -> Commit:
         """Overwrites, and says what was committed."""
         self.overwrite(rows, table, lineage=lineage, **where)
         return self.commit(table, lineage)
 
-    def overwrite(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str) -> None:
+    def overwrite(
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | Sequence[str]
+    ) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
         self._writer(rows, table, lineage).overwrite(_matches(where))
 
@@ -273,8 +277,14 @@ def _shares_this_disk(spark: "SparkSession") -> bool:
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
-def _matches(where: Mapping[str, str]) -> "Column":
-    return reduce(lambda one, other: one & other, (F.col(column) == value for column, value in where.items()))
+def _matches(where: Mapping[str, str | Sequence[str]]) -> "Column":
+    return reduce(
+        lambda one, other: one & other,
+        (
+            F.col(column) == value if isinstance(value, str) else F.col(column).isin(*value)
+            for column, value in where.items()
+        ),
+    )
 
 
 def _first_line(error: Exception) -> str:

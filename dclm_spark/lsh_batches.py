@@ -1,0 +1,210 @@
+"""Arrow batches of near-duplicate detection: each function is one pass over rows in Python workers, lazy."""
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.batches import code_for
+from dclm_spark.kernels.anchors import Anchors
+from dclm_spark.kernels.buckets import Edges, distinct_edges, join_block
+from dclm_spark.kernels.compiled import keep
+from dclm_spark.kernels.minhash import sign
+from dclm_spark.kernels.packets import Entries, Repeated, distinct_texts, entries_of, pack, unpack
+from dclm_spark.kernels.similarity import estimate, jaccard
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.spark_types import spark_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+FLUSH_ENTRIES = 1 << 21
+"""Entries that a task holds before it packs them: some 200 MB, sorting included."""
+
+_SAMPLE = pa.array(["To be or not to be, that is the question: whether 'tis nobler in the mind to suffer", "", None])
+
+_PACKETS = pa.schema([("block", pa.int32()), ("packet", pa.binary())])
+_EDGES = pa.schema(
+    [
+        ("text_hash", pa.int64()),
+        ("other_hash", pa.int64()),
+        ("place", pa.int64()),
+        ("bucket_size", pa.int64()),
+        ("is_ignored", pa.bool_()),
+    ]
+)
+_ANCHORED = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("dump", pa.string()),
+        ("was_kept", pa.bool_()),
+        ("cluster_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("is_survivor", pa.bool_()),
+    ]
+)
+
+
+def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
+    """Rows of `signatures` for rows that have doc_id, dump, host and text."""
+    code = code_for(documents, repr(minhash), lambda: sign(_SAMPLE, minhash))
+
+    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        for batch in batches:
+            signed = sign(batch.column("text"), minhash)
+            columns = {name: signed.column(name) for name in signed.schema.names}
+            columns |= {name: batch.column(name) for name in ("doc_id", "dump", "host")}
+            ordered = [columns[field.name].cast(field.type) for field in schemas.SIGNATURES]
+            yield pa.RecordBatch.from_arrays(ordered, schema=schemas.SIGNATURES)
+
+    needed = documents.select("doc_id", "dump", "host", "text")
+    return needed.mapInArrow(measure, spark_schema(schemas.SIGNATURES))
+
+
+def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFrame":
+    """Rows of `block` and `packet` for rows of text_hash, keys and bucket_order, none of them null.
+
+    A task holds `FLUSH_ENTRIES`, packs them, and forgets them; of identical texts it sends one.
+    """
+
+    def flush(held: list[tuple[np.ndarray, ...]]) -> pa.RecordBatch:
+        texts, orders, keys = (np.concatenate(columns) for columns in zip(*held, strict=True))
+        firsts, first_orders, repeated = distinct_texts(texts, orders)
+        entries = entries_of(keys[firsts], texts[firsts], first_orders)
+        blocks, packets = pack(entries, repeated, n_blocks=n_blocks)
+        return pa.RecordBatch.from_arrays([pa.array(blocks), pa.array(packets, pa.binary())], schema=_PACKETS)
+
+    def gather(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held: list[tuple[np.ndarray, ...]] = []
+        n_held = 0
+        for batch in batches:
+            if len(batch):
+                texts = batch.column("text_hash").to_numpy()
+                orders = batch.column("bucket_order").to_numpy().astype(np.uint64)
+                held.append((texts, orders, fixed_width(batch.column("keys"), "<u8", n_bands)))
+                n_held += len(batch) * n_bands
+            if n_held >= FLUSH_ENTRIES:
+                yield flush(held)
+                held, n_held = [], 0
+        if held:
+            yield flush(held)
+
+    return rows.select("text_hash", "keys", "bucket_order").mapInArrow(gather, spark_schema(_PACKETS))
+
+
+def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
+    """Rows of text_hash, other_hash, place, bucket_size and is_ignored for packets, those of a block together.
+
+    A pair comes once for each run of blocks that a task holds together. Columns are those of `kernels.buckets.Edges`.
+    """
+    limit, ignores = near.giant_bucket, near.giant_rule == "ignore"
+
+    def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        held: list[Edges] = []
+        n_held = 0
+        for entries, repeated in _blocks(batches):
+            edges = join_block(
+                entries, repeated, first_new_place=first_new_place, giant_bucket=limit, ignores_giants=ignores
+            )
+            held.append(edges)
+            n_held += len(edges.texts)
+            if n_held >= FLUSH_ENTRIES:
+                yield from _edge_batches(held)
+                held, n_held = [], 0
+        if held:
+            yield from _edge_batches(held)
+
+    return packets.mapInArrow(join, spark_schema(_EDGES))
+
+
+def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Entries, Repeated]]:
+    """All that the packets of each block hold."""
+    rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
+    for _, of_block in groupby(rows, key=itemgetter(0)):
+        entries, repeated = zip(*(unpack(packet) for _, packet in of_block), strict=True)
+        yield (
+            Entries(*(np.concatenate(columns) for columns in zip(*entries, strict=True))),
+            Repeated(*(np.concatenate(columns) for columns in zip(*repeated, strict=True))),
+        )
+
+
+def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
+    edges = distinct_edges(Edges(*(np.concatenate(columns) for columns in zip(*held, strict=True))))
+    table = pa.RecordBatch.from_arrays([pa.array(column) for column in edges], schema=_EDGES)
+    for start in range(0, len(table), _ROWS):
+        yield table.slice(start, _ROWS)
+
+
+_ROWS = 1 << 16
+
+
+def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_exact: bool = False) -> "DataFrame":
+    """The same rows with `name`: the similarity of two of their columns, in the place of these.
+
+    Args:
+        pairs: Rows with signatures, or with shingles, in two columns; null where one of them is.
+        one: The one column.
+        other: The other.
+        name: What the similarity is called.
+        is_exact: The columns hold shingles.
+    """
+    measure = jaccard if is_exact else estimate
+    kept = [column for column in pairs.columns if column not in (one, other)]
+    schema = f"{pairs.select(*kept).schema.simpleString()[7:-1]},{name}:double"
+
+    def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            columns = [batch.column(column) for column in kept]
+            columns.append(measure(batch.column(one), batch.column(other)))
+            yield pa.RecordBatch.from_arrays(columns, names=[*kept, name])
+
+    return pairs.mapInArrow(compare, schema)
+
+
+def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
+    """Rows of doc_id, dump, was_kept, cluster_id, similarity and is_survivor: each member beside its survivor.
+
+    Args:
+        members: Rows with root, doc_id, dump, was_kept, signature and, for exact similarities, shingles: the members of
+            a component one after the other, in the survivor order, in one partition.
+        minhash: How their signatures were made.
+        near: Its `clusters`, `threshold` and `verify` are used.
+    """
+    is_exact = near.verify == "exact"
+
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        anchors = Anchors(minhash.n_permutations, near)
+        for batch in batches:
+            is_member, cluster_ids, similarity, is_survivor = anchors.assign(
+                batch.column("root").to_numpy(),
+                batch.column("doc_id"),
+                batch.column("dump"),
+                fixed_width(batch.column("signature"), "<u2", minhash.n_permutations),
+                batch.column("shingles") if is_exact else None,
+            )
+            columns = [batch.column(name) for name in ("doc_id", "dump", "was_kept")]
+            columns += [cluster_ids, similarity, is_survivor]
+            yield pa.RecordBatch.from_arrays(columns, schema=_ANCHORED).filter(is_member)
+
+    columns = ("root", "doc_id", "dump", "was_kept", "signature", *(("shingles",) if is_exact else ()))
+    return members.select(*columns).mapInArrow(find, spark_schema(_ANCHORED))
+
+
+def fixed_width(column: pa.Array, dtype: str, n: int) -> np.ndarray:
+    """Binary values of `n` numbers each as a matrix (rows, n), without a copy.
+
+    Raises:
+        ValueError: A value is null or has another length.
+    """
+    width = n * np.dtype(dtype).itemsize
+    offset_type = np.int64 if pa.types.is_large_binary(column.type) else np.int32
+    _, offsets, data = column.buffers()
+    bounds = np.frombuffer(offsets, dtype=offset_type)[column.offset : column.offset + len(column) + 1]
+    if column.null_count or not (np.diff(bounds) == width).all():
+        raise ValueError(f"a stored value is null or not {width} bytes long: signatures of another recipe?")
+    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]].view(dtype).reshape(len(column), n)

@@ -1,0 +1,129 @@
+"""`edges`: one row is a pair of texts that share a band key, and how alike they are."""
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import functions as F
+
+from dclm_spark.columns import domain_rank
+from dclm_spark.kernels.anchors import exact_margin
+from dclm_spark.kernels.packets import PLACE_SHIFT
+from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_packets, with_similarity
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+_CHARS_BITS, _DOMAIN_BITS = 24, 8
+
+
+def find_edges(
+    signatures: "DataFrame",
+    *,
+    dumps: Sequence[str],
+    n_earlier: int = 0,
+    minhash: MinHash,
+    near: NearDuplicates,
+    n_documents: int,
+    n_tasks: int,
+) -> "DataFrame":
+    """Rows of `schemas.EDGES`: each text beside the first text of every bucket that it is in, each pair once.
+
+    A bucket's first is its smallest by dump, then by the survivor order as far as a row of `signatures` tells it. Which
+    edges there are depends on neither partitions nor batches.
+
+    Args:
+        signatures: Rows of `signatures`, of all the dumps. They are read twice: for their keys, and, to verify, for
+            their signatures.
+        dumps: The dumps, in the order of their places.
+        n_earlier: The first so many dumps have their edges among themselves already.
+        minhash: How the signatures were made.
+        near: Its `threshold`, `verify`, `survivor`, `giant_bucket` and `giant_rule` are used. With `exact` the
+            similarities are still those of the signatures: see `refine_edges`.
+        n_documents: About how many rows there are, which divides the work into blocks.
+        n_tasks: Tasks that join blocks.
+    """
+    places = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place)))
+    signed = signatures.where("text_hash IS NOT NULL")
+    rows = signed.select(
+        "text_hash", "keys", bucket_order(F.element_at(places, F.col("dump")), near).alias("bucket_order")
+    )
+    packets = with_packets(rows, n_bands=minhash.n_bands, n_blocks=_n_blocks(n_documents * minhash.n_bands, n_tasks))
+    together = packets.repartition(n_tasks, "block").sortWithinPartitions("block")
+    found = with_edges(together, first_new_place=n_earlier, near=near)
+    pairs = found.groupBy("text_hash", "other_hash").agg(
+        F.max("place").alias("place"),
+        F.max("bucket_size").alias("bucket_size"),
+        F.min("is_ignored").alias("is_ignored"),
+    )
+    if near.verify == "none":
+        measured = pairs.withColumn("similarity", F.lit(None).cast("double"))
+    else:
+        measured = _estimated(pairs, signed)
+    by_place = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (place, dump)))
+    return measured.select(
+        F.element_at(by_place, F.col("place").cast("int")).alias("dump"),
+        "text_hash",
+        "other_hash",
+        "similarity",
+        (F.col("is_ignored") | F.coalesce(F.col("similarity") < near.threshold, F.lit(False))).alias("is_cut"),
+        F.nullif("bucket_size", F.lit(0)).alias("bucket_size"),
+    )
+
+
+def _estimated(pairs: "DataFrame", signed: "DataFrame") -> "DataFrame":
+    """Pairs with the similarity of their signatures."""
+    # One row a text: a text that 20,000 pages have must not meet each of its edges 20,000 times.
+    of_texts = signed.groupBy("text_hash").agg(F.min("signature").alias("signature"))
+    others = of_texts.select(F.col("text_hash").alias("other_hash"), F.col("signature").alias("other_signature"))
+    both = pairs.join(of_texts, "text_hash").join(others, "other_hash")
+    return with_similarity(both, one="signature", other="other_signature", name="similarity")
+
+
+def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
+    """The same edges; where a similarity is so near the threshold that chance could decide, it becomes the exact one.
+
+    Args:
+        edges: Rows of `edges`, as `find_edges` gives them, read from a table.
+        signatures: Rows of `signatures` with `shingles`.
+        minhash: How they were made.
+        near: Its `threshold` is used.
+    """
+    margin = exact_margin(near.threshold, minhash.n_permutations)
+    is_ignored = F.col("is_cut") & (F.col("similarity") >= near.threshold)
+    is_near = (F.abs(F.col("similarity") - near.threshold) <= margin) & (F.col("text_hash") != F.col("other_hash"))
+    is_near = is_near & ~is_ignored
+    close = edges.where(is_near).drop("similarity", "is_cut")
+    needed = close.select("text_hash").union(close.select("other_hash")).distinct()
+    of_texts = (
+        signatures.join(needed, "text_hash", "left_semi").groupBy("text_hash").agg(F.min("shingles").alias("shingles"))
+    )
+    others = of_texts.select(F.col("text_hash").alias("other_hash"), F.col("shingles").alias("other_shingles"))
+    both = close.join(of_texts, "text_hash").join(others, "other_hash")
+    exact = with_similarity(both, one="shingles", other="other_shingles", name="similarity", is_exact=True)
+    exact = exact.withColumn("is_cut", F.col("similarity") < near.threshold)
+    return edges.where(~is_near).unionByName(exact.select(*edges.columns))
+
+
+def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
+    """The order of documents within a bucket, a BIGINT of at least 0: the place, then what `signatures` knows of the
+    survivor order, in `PLACE_SHIFT` bits."""
+    parts, left = [place.cast("bigint")], PLACE_SHIFT
+    for word in near.survivor:
+        if word == "longest_text" and left >= _CHARS_BITS:
+            most = (1 << _CHARS_BITS) - 1
+            parts.append(F.shiftleft(F.lit(most) - F.least("n_chars", F.lit(most)), left - _CHARS_BITS))
+            left -= _CHARS_BITS
+        elif word == "preferred_domains" and left >= _DOMAIN_BITS:
+            rank = F.least(domain_rank("host", near.preferred_domains), F.lit((1 << _DOMAIN_BITS) - 1)).cast("bigint")
+            parts.append(F.shiftleft(rank, left - _DOMAIN_BITS))
+            left -= _DOMAIN_BITS
+    parts[0] = F.shiftleft(parts[0], PLACE_SHIFT)
+    return reduce(lambda one, other: one.bitwiseOR(other), parts)
+
+
+def _n_blocks(n_entries: int, n_tasks: int) -> int:
+    """A power of two: four blocks a task or more, so that tasks are even, and none larger than what a task may hold."""
+    wanted = max(4 * n_tasks, 2 * n_entries // FLUSH_ENTRIES)
+    return 1 << min(20, max(0, (wanted - 1).bit_length()))

@@ -1,0 +1,85 @@
+"""One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.errors import WarehouseError
+from dclm_spark.job import Job
+from dclm_spark.runs import Run
+from dclm_spark.session import planned_for_python
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Write = Callable[..., dict[str, Any]]
+"""Takes a run and the rows of each table before; writes, and returns the counts for `Run.record`."""
+
+BEFORE: dict[str, tuple[str, ...]] = {
+    "annotated": ("documents",),
+    "filtered": ("annotated",),
+    "signatures": ("filtered",),
+    "deduplicated": ("filtered", "duplicates"),
+}
+"""What a stage reads; each row of the first of these tables becomes one of its own, or goes to `removed`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did.
+
+    Args:
+        run: Its row of `runs`, new or old.
+        is_new: False if the stage was up to date.
+        is_lent: True if the run is the upstream's, which lends its table.
+    """
+
+    run: dict[str, Any]
+    is_new: bool
+    is_lent: bool = False
+
+
+def make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
+    """One whole-dump stage: the tables before it -> its rows, all of them, in one commit a table."""
+    job.check()
+    with planned_for_python(job.warehouse.spark):
+        return _make_stage(job, stage, tables, write)
+
+
+def _make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
+    ledger = job.ledger()
+    lenders = {table: ledger.lender(table) for table in BEFORE[stage]}
+    upstream_runs = {table: run["run_id"] for table, (_, run) in lenders.items()}
+    standing, lent = ledger.standing(stage, upstream_runs), ledger.lent(stage, upstream_runs)
+    if standing or lent:
+        return Outcome(standing or lent, is_new=False, is_lent=standing is None)
+    run = job.run(stage)
+    job.warehouse.prepare(*tables, "runs")
+    if (job.dump, stage) in ledger.own:
+        # A stage that is interrupted between its tables must not count as done by the row of the run before.
+        job.warehouse.delete("runs", dump=job.dump, stage=stage)
+    versions = {table: lender.version(table) for table, (lender, _) in lenders.items()}
+    with job.progress(stage):
+        rows = [lender.read(table, dump=job.dump, version=versions[table]) for table, (lender, _) in lenders.items()]
+        written = write(run, *rows)
+    before, (lender, upstream) = next(iter(lenders.items()))
+    n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
+    if n_in != n_out:
+        raise WarehouseError(
+            [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
+        )
+    row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions=versions, **written)
+    return Outcome(row, is_new=True)
+
+
+def write_split(job: Job, run: Run, flagged: "DataFrame", stage: str) -> dict[str, Any]:
+    """Writes flagged rows: those without `removed_by` to the stage's table, the others to `removed`."""
+    gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
+    removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
+    kept = flagged.where("removed_by IS NULL")
+    made = job.warehouse.replace(kept, stage, lineage=run.lineage, dump=job.dump)
+    return {
+        "n_rows_out": made.n_rows,
+        "n_removed": removed.n_rows,
+        "output_versions": {stage: made.version, "removed": removed.version},
+    }

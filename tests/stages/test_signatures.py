@@ -1,0 +1,59 @@
+"""`signatures`: one row a document, those without shingles too, whatever the partitions and batches."""
+
+import pytest
+
+from dclm_spark import schemas
+from dclm_spark.near_duplicates import MinHash
+from dclm_spark.spark_types import spark_schema
+from dclm_spark.stages.signatures import sign_documents
+from tests import near
+
+TEXTS = ["", "one", "four words are few", "five words are just enough", "Five  words are\njust ENOUGH", *near.variants(20)]
+
+
+@pytest.fixture(scope="module")
+def filtered(spark):
+    rows = [tuple(row.values()) for row in near.documents(TEXTS)]
+    return spark.createDataFrame(rows, spark_schema(schemas.FILTERED))
+
+
+def _by_id(signed):
+    return {row["doc_id"]: row.asDict() for row in signed.collect()}
+
+
+def test_every_document_has_a_row(filtered):
+    signed = sign_documents(filtered)
+    assert signed.columns == schemas.SIGNATURES.names
+    rows = _by_id(signed)
+    assert len(rows) == len(TEXTS)
+    for number, text in enumerate(TEXTS):
+        row = rows[f"D-{number:05d}"]
+        assert (row["n_chars"], row["n_shingles"]) == (len(text), max(0, len(text.split()) - 4))
+        assert row["shingles"] is None
+        if row["n_shingles"]:
+            assert (len(row["signature"]), len(row["keys"])) == (2 * 112, 8 * 14)
+        else:
+            assert row["text_hash"] is row["signature"] is row["keys"] is None
+
+
+def test_texts_of_the_same_words_have_the_same_hash_and_signature(filtered):
+    rows = _by_id(sign_documents(filtered))
+    one, other = rows["D-00003"], rows["D-00004"]
+    assert (one["text_hash"], one["signature"], one["keys"]) == (other["text_hash"], other["signature"], other["keys"])
+
+
+def test_partitions_and_batches_make_no_difference(spark, filtered):
+    expected = _by_id(sign_documents(filtered))
+    before = spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch")
+    try:
+        for n_partitions, n_rows in ((1, "1"), (3, "7"), (5, "1000")):
+            spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", n_rows)
+            assert _by_id(sign_documents(filtered.repartition(n_partitions))) == expected
+    finally:
+        spark.conf.set("spark.sql.execution.arrow.maxRecordsPerBatch", before)
+
+
+def test_a_seed_changes_every_key(filtered):
+    keys = {row["keys"] for row in _by_id(sign_documents(filtered)).values()} - {None}
+    others = {row["keys"] for row in _by_id(sign_documents(filtered, minhash=MinHash(seed=2))).values()} - {None}
+    assert not keys & others
