@@ -9,7 +9,9 @@ import numpy as np
 
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 
-WORDS = [f"{first}{second}" for first in "bcdfghjklmnpqrstvwz" for second in ("a", "ado", "emi", "ilo", "o", "una", "y")]
+WORDS = [
+    f"{first}{second}" for first in "bcdfghjklmnpqrstvwz" for second in ("a", "ado", "emi", "ilo", "o", "una", "y")
+]
 
 
 def variants(n: int, *, seed: int = 1, n_words: int = 120) -> list[str]:

@@ -106,9 +106,7 @@ def test_batches_make_no_difference(clusters, data):
     survivors: dict[int, list] = {}
     for (root, doc_id, signature), (found_id, cluster_id, similarity, is_survivor) in zip(rows, whole, strict=True):
         assert found_id == doc_id
-        shares = [
-            (np.mean(np.array(signature) == np.array(other)), name) for name, other in survivors.get(root, [])
-        ]
+        shares = [(np.mean(np.array(signature) == np.array(other)), name) for name, other in survivors.get(root, [])]
         match = next((pair for pair in shares if clusters == "components" or pair[0] >= 0.6), None)
         if match is None:
             survivors.setdefault(root, []).append((doc_id, signature))

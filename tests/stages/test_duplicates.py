@@ -141,7 +141,9 @@ def test_anchored_clusters_hold_nothing_that_is_unlike_the_survivor(signatures):
     assert min(row["similarity"] for row in chained) < 0.6
     n_gone = {name: sum(not row["is_kept"] for row in found) for name, found in (("c", chained), ("a", anchored))}
     assert n_gone["a"] < n_gone["c"]
-    assert all(row["cluster_size"] == len(members) for row in anchored for members in [_clusters(anchored)[row["cluster_id"]]])
+    assert all(
+        row["cluster_size"] == len(members) for row in anchored for members in [_clusters(anchored)[row["cluster_id"]]]
+    )
 
 
 @pytest.mark.parametrize("ignores", [False, True])

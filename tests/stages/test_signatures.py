@@ -8,7 +8,14 @@ from dclm_spark.spark_types import spark_schema
 from dclm_spark.stages.signatures import sign_documents
 from tests import near
 
-TEXTS = ["", "one", "four words are few", "five words are just enough", "Five  words are\njust ENOUGH", *near.variants(20)]
+TEXTS = [
+    "",
+    "one",
+    "four words are few",
+    "five words are just enough",
+    "Five  words are\njust ENOUGH",
+    *near.variants(20),
+]
 
 
 @pytest.fixture(scope="module")
