@@ -21,8 +21,10 @@ def variants(n: int, *, seed: int = 1, n_words: int = 120) -> list[str]:
     while len(texts) < n:
         original = [chance.choice(WORDS) for _ in range(n_words)]
         texts.append(" ".join(original))
-        for _ in range(chance.randrange(6)):
-            words = list(original)
+        words = original
+        for _ in range(chance.randrange(7)):
+            # A variant of the original, or of the last variant: those make chains.
+            words = list(chance.choice([original, words]))
             for _ in range(chance.choice([0, 0, 1, 2, 4, 8, 16])):
                 words[chance.randrange(n_words)] = chance.choice(WORDS)
             texts.append(" ".join(words))

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dclm_spark.kernels.jit import kernel
-from dclm_spark.kernels.similarity import jaccard_of, share_equal, shingle_buffers
+from dclm_spark.kernels.similarity import BYTES_OF_HASH, binary_buffers, count_common
 from dclm_spark.near_duplicates import NearDuplicates
 
 MAX_ANCHORS = 1000
@@ -63,14 +63,14 @@ class Anchors:
         is_same = np.empty(n, dtype=bool)
         is_same[0] = self._root == roots[0]
         is_same[1:] = roots[1:] == roots[:-1]
-        own = shingle_buffers(_NO_SHINGLES if shingles is None else shingles)
+        own = binary_buffers(_NO_SHINGLES if shingles is None else shingles)
         anchors, similarity, current = _assign(
             is_same,
             is_member,
             np.ascontiguousarray(signatures),
             self._signatures,
             *own,
-            *shingle_buffers(self._shingles),
+            *binary_buffers(self._shingles),
             shingles is not None,
             self._is_anchored,
             self._threshold,
@@ -131,13 +131,19 @@ def _assign(
         for index in range(n_current):
             anchor = current[index]
             other = held[anchor] if anchor < n_held else signatures[anchor - n_held]
-            alike = share_equal(signatures[row], other)
+            n_same = 0
+            for value in range(len(other)):
+                n_same += signatures[row, value] == other[value]
+            alike = n_same / len(other)
             if is_exact and abs(alike - threshold) <= margin:
+                start, stop = bounds[row], bounds[row + 1]
                 if anchor < n_held:
-                    of_anchor = held_shingles[held_bounds[anchor] : held_bounds[anchor + 1]]
+                    first, last, of_anchor = held_bounds[anchor], held_bounds[anchor + 1], held_shingles
                 else:
-                    of_anchor = shingles[bounds[anchor - n_held] : bounds[anchor - n_held + 1]]
-                alike = jaccard_of(shingles[bounds[row] : bounds[row + 1]], of_anchor)
+                    first, last, of_anchor = bounds[anchor - n_held], bounds[anchor - n_held + 1], shingles
+                n_all = (stop - start + last - first) // BYTES_OF_HASH
+                n_same = count_common(shingles, start, stop, of_anchor, first, last)
+                alike = n_same / (n_all - n_same)
             if not is_anchored or alike >= threshold:
                 anchors[row], similarity[row] = anchor, alike
                 is_found = True

@@ -10,7 +10,7 @@ from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.lanes import load
 
 _BYTES_OF_VALUE = 2  # of a signature
-_BYTES_OF_HASH = 8
+BYTES_OF_HASH = 8
 
 
 def estimate(signatures: pa.Array, others: pa.Array) -> pa.DoubleArray:
@@ -49,7 +49,7 @@ def _compare(kernel_of_rows, name: str, column: pa.Array, others: pa.Array) -> p
     if len(column) != len(others):
         raise ValueError(f"{len(column):,} {name} cannot be compared with {len(others):,}; expected as many")
     is_null = column.is_null().to_numpy(zero_copy_only=False) | others.is_null().to_numpy(zero_copy_only=False)
-    values = kernel_of_rows(*_buffers(column), *_buffers(others), is_null)
+    values = kernel_of_rows(*binary_buffers(column), *binary_buffers(others), is_null)
     wrong = np.flatnonzero(np.isnan(values) & ~is_null)
     if len(wrong):
         row = int(wrong[0])
@@ -58,7 +58,7 @@ def _compare(kernel_of_rows, name: str, column: pa.Array, others: pa.Array) -> p
     return pa.array(values, pa.float64(), mask=is_null)
 
 
-def _buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+def binary_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     """The bytes of all values, and the int64 offsets of the rows in them."""
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         raise TypeError(f"the column is an array of {column.type}, expected binary or large_binary")
@@ -97,22 +97,22 @@ def _indices_of_rows(data, offsets, other_data, other_offsets, is_null):
     for row in range(len(indices)):
         at, stop = offsets[row], offsets[row + 1]
         other_at, other_stop = other_offsets[row], other_offsets[row + 1]
-        if is_null[row] or (stop - at) % _BYTES_OF_HASH or (other_stop - other_at) % _BYTES_OF_HASH:
+        if is_null[row] or (stop - at) % BYTES_OF_HASH or (other_stop - other_at) % BYTES_OF_HASH:
             continue
-        n_all = (stop - at + other_stop - other_at) // _BYTES_OF_HASH
-        n_same = _count_common(data, at, stop, other_data, other_at, other_stop)
+        n_all = (stop - at + other_stop - other_at) // BYTES_OF_HASH
+        n_same = count_common(data, at, stop, other_data, other_at, other_stop)
         indices[row] = n_same / (n_all - n_same) if n_all else 1.0
     return indices
 
 
 @helper
-def _count_common(data, at, stop, other_data, other_at, other_stop):
+def count_common(data, at, stop, other_data, other_at, other_stop):
     """How many hashes two rising sequences share."""
     n_same = 0
     while at < stop and other_at < other_stop:
         # Whichever is less makes way; equal ones both do. Without a branch, since no one could predict it.
         one, two = load(data, at), load(other_data, other_at)
         n_same += one == two
-        at += _BYTES_OF_HASH * (one <= two)
-        other_at += _BYTES_OF_HASH * (two <= one)
+        at += BYTES_OF_HASH * (one <= two)
+        other_at += BYTES_OF_HASH * (two <= one)
     return n_same

@@ -19,7 +19,7 @@ def _signature(n_changed, base=0):
 
 
 def _assign(rows, near, cuts=(), shingles=None):
-    """(doc_id, cluster_id, similarity, is_survivor) of rows (root, doc_id, signature) that come in batches cut there."""
+    """(doc_id, cluster_id, similarity, is_survivor) of rows (root, doc_id, signature) in batches cut there."""
     found, anchors = [], Anchors(P, near)
     for start, stop in zip((0, *cuts), (*cuts, len(rows)), strict=True):
         part = rows[start:stop]

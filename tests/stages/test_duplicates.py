@@ -4,10 +4,10 @@ from collections import defaultdict
 from dataclasses import replace
 
 import pytest
+from dclm_spark.components import connected_components
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.components import connected_components
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark_types import spark_schema
 from dclm_spark.stages.duplicates import find_duplicates
@@ -80,7 +80,7 @@ def test_clusters_are_those_of_plain_python(signatures, verify):
         assert row["is_kept"] == (row["doc_id"] == members[0]) == (row["doc_id"] == row["cluster_id"])
         assert row["scope"] == "all"
         assert 0 <= row["similarity"] <= 1
-        assert (row["similarity"] == 1) or not row["is_kept"]
+        assert row["similarity"] == 1 or not row["is_kept"]
     assert {row["doc_id"] for row in found if row["dump"] == "A"} != set()
 
 
@@ -160,7 +160,7 @@ def test_a_giant_bucket_is_reported(signatures, ignores):
 def _incremental(signatures, settings, dumps):
     """The rows after each dump is added, and all edges."""
     edges, found, states = None, None, []
-    for number, dump in enumerate(dumps):
+    for number in range(len(dumps)):
         seen = dumps[: number + 1]
         held = signatures.where(F.col("dump").isin(*seen))
         new = _edges(held, settings, dumps=seen, n_earlier=number)
@@ -196,23 +196,22 @@ def test_a_document_that_comes_twice_is_one(spark, signatures):
 
 
 @pytest.mark.parametrize(
-    ("survivor", "domains", "best"),
+    ("survivor", "key"),
     [
-        (("latest_dump",), (), lambda row: (row["dump"] == "A", row["doc_id"])),
-        (("preferred_domains", "earliest_dump"), ("good.org",), lambda row: (row["host"] != "www.good.org", row["dump"], row["doc_id"])),
-        (("quality.n_words",), (), lambda row: (-row["n_chars"] % 7, row["doc_id"])),
-        (("-quality.n_words",), (), lambda row: (row["n_chars"] % 7 * -1 % 7 * -1, row["doc_id"])),
+        (("latest_dump",), lambda row: (row["dump"] == "A", row["doc_id"])),
+        (("preferred_domains",), lambda row: (row["host"] != "www.good.org", row["doc_id"])),
+        (("quality.n_words", "earliest_dump"), lambda row: (-(row["n_chars"] % 7), row["doc_id"])),
+        (("-quality.n_words", "longest_text"), lambda row: (row["n_chars"] % 7, -row["n_chars"], row["doc_id"])),
     ],
-)  # fmt: skip
-def test_the_survivor_is_the_first_in_the_order(signatures, survivor, domains, best):
+)
+def test_the_survivor_is_the_first_in_the_order(signatures, survivor, key):
+    domains = ("good.org",) if "preferred_domains" in survivor else ()
     settings = NearDuplicates(scope="all", survivor=survivor, preferred_domains=domains)
-    signals = None
-    if "quality.n_words" in survivor[0]:
-        # A signal of its own: what the best rows of a cluster have least of is left to the key above.
-        signals = signatures.select("doc_id", "dump", F.expr("-n_chars % 7 * -1").alias("quality.n_words"))
-        sign = -1 if survivor[0].startswith("-") else 1
-        best = lambda row: (-sign * (row["n_chars"] % 7), row["doc_id"])  # noqa: E731
+    has_signal = "quality.n_words" in survivor[0]
+    signals = (
+        signatures.select("doc_id", "dump", F.expr("n_chars % 7").alias("quality.n_words")) if has_signal else None
+    )
     rows = {row["doc_id"]: row.asDict() for row in signatures.collect()}
     found = _duplicates(signatures, settings, signals=signals)
     for cluster_id, members in _clusters(found).items():
-        assert cluster_id == min(members, key=lambda doc_id: best(rows[doc_id]))
+        assert cluster_id == min(members, key=lambda doc_id: key(rows[doc_id]))
