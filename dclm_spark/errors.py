@@ -45,6 +45,10 @@ class FaultLimitError(DclmError):
     """A stage finished, its work safe, but more of its records failed than the recipe allows."""
 
 
+class RoundLimitError(DclmError):
+    """Something that is done in rounds until nothing changes still changed in the last round that was allowed."""
+
+
 def spark_failure(error: Exception) -> str | None:
     """What Spark failed of, in one line: the innermost cause it names; None for an error that is not Spark's.
 
