@@ -59,8 +59,7 @@ def with_signals(
 ) -> "DataFrame":
     """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
     schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
-    what = repr((annotation, tuple(groups)))
-    code = code_for(documents, what, lambda: annotate_batch(SAMPLE, annotation, groups))
+    code = code_for(documents, repr((annotation, tuple(groups))), lambda: annotate_batch(SAMPLE, annotation, groups))
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
@@ -82,7 +81,13 @@ SAMPLE = pa.RecordBatch.from_pylist(
 
 
 def code_for(rows: "DataFrame", what: str, exercise: Callable[[], object]) -> MachineCode:
-    """What the workers will run, compiled on the driver; nothing where the driver is a client of another machine."""
+    """What the workers will run, compiled on the driver; nothing where the driver is a client of another machine.
+
+    Args:
+        rows: What they will run it on.
+        what: See `machine_code`.
+        exercise: See `machine_code`.
+    """
     is_client = ".connect." in type(rows).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
     return MachineCode() if is_client else machine_code(what, exercise)
 

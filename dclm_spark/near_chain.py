@@ -1,5 +1,6 @@
 """The stages of near-duplicates: signatures of a dump, clusters of a scope of dumps, and the documents that stay."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -167,13 +168,14 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
     pairs = held.select("text_hash", "other_hash")
     n_edges = pairs.count() if scope.earlier else commit.n_rows
 
-    def cut(rows: "DataFrame", name: str) -> "tuple[DataFrame, int]":
+    def cut(rows: "DataFrame", name: str) -> "DataFrame":
         in_table = rows.withColumn("dump", F.lit(job.dump))
         done = warehouse.replace(in_table, "rounds", lineage={**run.lineage, "cut": name}, dump=job.dump)
         kept = warehouse.read("rounds", version=done.version, dump=job.dump)
-        return kept.select("text_hash", "root"), done.n_rows
+        return kept.drop("dump")
 
-    labels = connected_components(pairs, cut=cut, n_edges=n_edges)
+    say = None if job.is_quiet else lambda words: print(words, file=sys.stderr)
+    labels = connected_components(pairs, cut=cut, n_edges=n_edges, say=say)
     before = None
     if scope.earlier:
         latest = max((finished[dump] for dump in scope.earlier), key=lambda made: made["started_at"])

@@ -245,8 +245,10 @@ EDGES = pa.schema(
 ROUNDS = pa.schema(
     [
         _required("dump", pa.string()),
-        _required("text_hash", pa.int64()),
-        _required("root", pa.int64()),
+        _required("bucket", pa.int32()),  # the rest is kernels.edge_packets.PACKETS
+        _required("n_edges", pa.int64()),
+        _required("edges_hash", pa.int64()),
+        _required("edges", pa.binary()),
     ]
 )
 

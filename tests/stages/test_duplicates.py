@@ -4,10 +4,10 @@ from collections import defaultdict
 from dataclasses import replace
 
 import pytest
-from dclm_spark.components import connected_components
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
+from dclm_spark.components import connected_components
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark_types import spark_schema
 from dclm_spark.stages.duplicates import find_duplicates

@@ -1,0 +1,163 @@
+"""Components on Spark, in one task and in rounds: SciPy's, however the edges are spread."""
+
+import numpy as np
+import pytest
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components as scipy_components
+
+from dclm_spark.components import connected_components
+from dclm_spark.errors import DclmError, RoundLimitError
+
+
+def by_scipy(edges) -> dict[int, int]:
+    edges = np.array(edges, dtype=np.int64)
+    nodes = np.unique(edges)
+    starts, ends = np.searchsorted(nodes, edges.T)
+    matrix = coo_matrix((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(len(nodes), len(nodes)))
+    n_components, component = scipy_components(matrix, directed=False)
+    smallest = np.full(n_components, np.iinfo(np.int64).max)
+    np.minimum.at(smallest, component, nodes)
+    return dict(zip(nodes.tolist(), smallest[component].tolist(), strict=True))
+
+
+def chain(n):
+    return np.stack([np.arange(n - 1), np.arange(1, n)], axis=1)
+
+
+def star(n):
+    return np.stack([np.arange(1, n), np.zeros(n - 1, dtype=np.int64)], axis=1)
+
+
+def uniform(n):
+    """About half of the nodes in one component, most others alone with an edge to themselves."""
+    random = np.random.default_rng(n)
+    return np.concatenate([random.integers(0, n, (2 * n // 3, 2)), np.stack([np.arange(n)] * 2, axis=1)])
+
+
+def shuffled(edges, seed=1):
+    """The same graph with ids of 64 bits, edges in random order and either direction, some of them twice."""
+    random = np.random.default_rng(seed)
+    ids = random.integers(-(1 << 63), (1 << 63) - 1, edges.max() + 1)
+    edges = random.permutation(ids[edges])
+    return np.concatenate([edges, edges[: len(edges) // 3, ::-1]])
+
+
+class Cuts:
+    """Parquet files in a folder: what `cut` has to be, and the names that it was called with."""
+
+    def __init__(self, spark, folder):
+        self._spark = spark
+        self._folder = folder
+        self.names: list[str] = []
+
+    def __call__(self, rows, name):
+        place = str(self._folder / name)
+        rows.write.parquet(place)
+        self.names.append(name)
+        return self._spark.read.parquet(place)
+
+
+@pytest.fixture
+def cut(spark, tmp_path):
+    return Cuts(spark, tmp_path)
+
+
+def frame(spark, edges, n_partitions=2):
+    rows = [(int(node), int(other)) for node, other in edges]
+    return spark.createDataFrame(rows, "text_hash BIGINT, other_hash BIGINT").repartition(n_partitions)
+
+
+def found(result) -> dict[int, int]:
+    assert result.dtypes == [("text_hash", "bigint"), ("root", "bigint")]
+    rows = [tuple(row) for row in result.collect()]
+    assert len(dict(rows)) == len(rows)
+    return dict(rows)
+
+
+# With few nodes a task, forests break off and begin anew all the time.
+@pytest.mark.parametrize(
+    ("graph", "n_partitions", "task_nodes"),
+    [(chain, 1, 1000), (chain, 3, 1000), (chain, 7, 20), (star, 3, 20), (uniform, 1, 20), (uniform, 7, 1000)],
+)
+def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_nodes):
+    edges = shuffled(graph(200))
+    words: list[str] = []
+    result = connected_components(
+        frame(spark, edges, n_partitions), cut=cut, single_limit=1, task_nodes=task_nodes, say=words.append
+    )
+    assert found(result) == by_scipy(edges)
+    n_rounds = len(cut.names) - 1
+    assert cut.names == ["forest", *(f"round_{n}" for n in range(1, n_rounds + 1))]
+    # One task that holds all nodes has stars at once, and a round finds that nothing changes.
+    assert n_rounds == 1 if n_partitions == 1 and task_nodes == 1000 else n_rounds >= 2
+    assert words[0].endswith("edges after 0 rounds")
+    assert words[-1] == f"components: settled after {n_rounds} rounds"
+
+
+@pytest.mark.parametrize(("graph", "n_partitions"), [(chain, 1), (chain, 3), (star, 7), (uniform, 3)])
+def test_one_task_finds_the_same_without_a_cut(spark, cut, graph, n_partitions):
+    edges = shuffled(graph(300), seed=2)
+    result = connected_components(frame(spark, edges, n_partitions), cut=cut, n_edges=len(edges), task_nodes=20)
+    assert found(result) == by_scipy(edges)
+    assert cut.names == []
+
+
+def test_edges_whose_number_is_unknown_are_cut_once(spark, cut):
+    words: list[str] = []
+    result = connected_components(frame(spark, [(1, 2), (2, 1), (5, 3), (9, 9)]), cut=cut, say=words.append)
+    assert found(result) == {1: 1, 2: 1, 3: 3, 5: 3, 9: 9}
+    assert cut.names == ["forest"]
+    assert len(words) == 1 and words[0].endswith("edges after 0 rounds go to one task")
+
+
+def test_rounds_end_as_soon_as_one_task_can_take_the_rest(spark, cut):
+    # Eight copies of each edge, spread over eight tasks; one round brings them together.
+    copies = np.concatenate([chain(200)] * 8)
+    result = connected_components(frame(spark, copies, 8), cut=cut, single_limit=250)
+    assert found(result) == dict.fromkeys(range(200), 0)
+    assert cut.names == ["forest", "round_1"]
+
+
+@pytest.mark.parametrize("n_edges", [None, 0])
+def test_no_edges(spark, cut, n_edges):
+    result = connected_components(frame(spark, []), cut=cut, n_edges=n_edges, single_limit=0)
+    assert found(result) == {}
+
+
+@pytest.mark.parametrize("single_limit", [1, 1000])
+def test_nodes_alone(spark, cut, single_limit):
+    edges = [(node, node) for node in range(-20, 20)] * 2
+    result = connected_components(frame(spark, edges, 3), cut=cut, single_limit=single_limit)
+    assert found(result) == {node: node for node in range(-20, 20)}
+
+
+def test_the_smallest_id_is_the_smallest_signed_number(spark, cut):
+    edges = [((1 << 63) - 1, -(1 << 63)), (0, -1)]
+    result = connected_components(frame(spark, edges), cut=cut, single_limit=1)
+    assert found(result) == {(1 << 63) - 1: -(1 << 63), -(1 << 63): -(1 << 63), 0: -1, -1: -1}
+
+
+def test_too_few_rounds(spark, cut):
+    edges = shuffled(chain(3000))
+    with pytest.raises(RoundLimitError, match=r"of [\d,]+ edges have not settled in 1 rounds; allow more"):
+        connected_components(frame(spark, edges), cut=cut, single_limit=1, max_rounds=1)
+    assert issubclass(RoundLimitError, DclmError)
+    assert cut.names == ["forest", "round_1"]
+
+
+def test_a_hub_waits_on_the_disk(monkeypatch):
+    # More than what a task keeps in memory before it writes: 64 MiB would be four million edges.
+    from dclm_spark import components
+
+    monkeypatch.setattr(components, "_SPOOL_BYTES", 1000)
+    batches = components.packets([star(200_000)])
+    with components._Spooled(batches) as spooled:
+        assert spooled._file._rolled
+        again = np.concatenate(list(spooled.again()))
+    assert sorted(again.tolist()) == sorted(star(200_000).tolist())
+
+
+def test_a_null_is_refused(spark, cut):
+    rows = spark.createDataFrame([(1, None)], "text_hash BIGINT, other_hash BIGINT")
+    with pytest.raises(Exception, match="with nulls|zero_copy_only"):
+        found(connected_components(rows, cut=cut, n_edges=1))
