@@ -155,6 +155,19 @@ def decode(text, start, stop, tables, points, flags):
 
 
 @helper
+def put_char(point, data, end):
+    """Writes the UTF-8 of one code point to data[end:], which has room for it, and returns the byte after it."""
+    if point < 0x80:
+        data[end] = point
+        return end + 1
+    n_following = 1 + (point >= 0x800) + (point >= 0x10000)
+    data[end] = (0xFF << 7 - n_following) & 0xFF | point >> 6 * n_following
+    for index in range(n_following):
+        data[end + 1 + index] = 0x80 | (point >> 6 * (n_following - 1 - index) & 0x3F)
+    return end + 1 + n_following
+
+
+@helper
 def encode(points, n_chars, data, start):
     """Writes the UTF-8 of the first code points to data[start:]; returns `data`, a larger copy if need be, and the end.
 
@@ -167,16 +180,7 @@ def encode(points, n_chars, data, start):
         data = np.append(data[:start], np.empty(start + 2 * n_bytes, dtype=np.uint8))
     end = start
     for at in range(n_chars):
-        point = points[at]
-        if point < 0x80:
-            data[end] = point
-            end += 1
-            continue
-        n_following = 1 + (point >= 0x800) + (point >= 0x10000)
-        data[end] = (0xFF << 7 - n_following) & 0xFF | point >> 6 * n_following
-        for index in range(n_following):
-            data[end + 1 + index] = 0x80 | (point >> 6 * (n_following - 1 - index) & 0x3F)
-        end += 1 + n_following
+        end = put_char(points[at], data, end)
     return data, end
 
 

@@ -1,0 +1,303 @@
+"""MinHash signatures of texts, and the keys of the bands in which two documents meet as candidates.
+
+Source: Broder 1997 (resemblance as the chance that two sets have the same least value under a random permutation), and
+Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4 (bands of rows). Permutations are affine maps of the
+64-bit hashes of shingles:
+
+- `affine64`: a * h + b modulo 2^64 with odd a, a permutation of all 64-bit numbers; the least is compared in full.
+- `mersenne61`: ((a * h + b) modulo 2^64 modulo 2^61 - 1), and of that the lowest 32 bits: what datasketch's `legacy`
+  scheme and datatrove take. Two shingles may get one value.
+
+Signatures depend on nothing but the text and the settings: not on the machine, nor on how texts are cut into batches.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.mixing import finish, fold, random_constants
+from dclm_spark.kernels.shingles import (
+    BOUNDS,
+    CHARS,
+    SPLIT,
+    combine,
+    hash_bounded_words,
+    hash_chars,
+    hash_split_words,
+    word_bounds,
+)
+from dclm_spark.kernels.simplify import simplify
+from dclm_spark.kernels.unicode import CharTables, char_tables, utf8_buffers
+from dclm_spark.near_duplicates import MAX_SHINGLE_SIZE, MinHash
+
+SIGNATURE_BITS = 16
+
+# What random constants are for.
+_OF_UNITS, _OF_SHINGLES, _OF_FACTORS, _OF_SUMMANDS, _OF_KEYS = range(5)
+_MERSENNE_PRIME = (1 << 61) - 1
+
+_GREATEST = np.uint64(0xFFFFFFFFFFFFFFFF)
+_PRIME, _PRIME_BITS, _LOW_32_BITS = np.uint64(_MERSENNE_PRIME), np.uint64(61), np.uint64(0xFFFFFFFF)
+_TOP_16_BITS = np.uint64(48)
+_N_SHINGLES = 2048  # that are taken at a time: their hashes stay in the fastest cache
+
+
+def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
+    """The MinHash signature and band keys of each text: the columns of `schemas.SIGNATURES` from `n_chars` on.
+
+    - `n_chars`: code points of the text as given; 0 for null
+    - `n_shingles`: shingles, repeated ones each time; 0 for null, and for a text of fewer units than one takes
+
+    and of a text with shingles, null for others:
+
+    - `text_hash`: hash of the words in order (of the characters, for shingles of those) of the normalized text; white
+      space between words makes no difference
+    - `signature`: of each permutation 16 bits of a hash of the least value, little-endian
+    - `keys`: of each band 64 bits, a hash of its number and its rows' least values, little-endian: keys of different
+      bands never mean a meeting
+    - `shingles`: hashes of the distinct shingles, rising, 64 bits each, little-endian; null unless
+      `minhash.stores_shingles`
+
+    Two sets of shingles with the Jaccard index J agree in a permutation with the chance J + (1 - J) / 2^16.
+
+    >>> rows = sign(pa.array(["To be or not to be", "to be  or not to be", "to be", None]), MinHash())
+    >>> rows["n_shingles"].to_pylist(), rows["n_chars"].to_pylist()
+    ([2, 2, 0, 0], [18, 19, 5, 0])
+    >>> rows["keys"][0] == rows["keys"][1], len(rows["keys"][0].as_py()), rows["keys"][2].as_py()
+    (True, 112, None)
+
+    Raises:
+        ValueError: The settings have problems, or the batch's column of shingles would pass 2 GiB.
+    """
+    rows = _sign_rows(*_arguments(text, minhash), minhash.n_bands, minhash.n_rows, minhash.stores_shingles)
+    n_shingles, text_hashes, signatures, keys, hashes, hash_offsets = rows
+    is_signed = n_shingles > 0
+    shingles: pa.Array = pa.nulls(len(text), pa.binary())
+    if minhash.stores_shingles:
+        for first, last in zip(hash_offsets[:-1], hash_offsets[1:], strict=True):
+            hashes[first:last].sort()
+        _make_distinct(hashes, hash_offsets)
+        shingles = _binary(hashes[: hash_offsets[-1]].astype("<u8", copy=False), 8 * hash_offsets, is_signed)
+    columns = {
+        "n_chars": pc.fill_null(pc.utf8_length(text), 0).cast(pa.int64()),
+        "n_shingles": pa.array(n_shingles, pa.int32()),
+        "text_hash": pa.array(text_hashes.view(np.int64), mask=~is_signed),
+        "signature": _fixed_binary(signatures.astype("<u2", copy=False), is_signed),
+        "keys": _fixed_binary(keys.astype("<u8", copy=False), is_signed),
+        "shingles": shingles,
+    }
+    return pa.RecordBatch.from_pydict(columns)
+
+
+def minima(text: pa.Array, minhash: MinHash) -> np.ndarray:
+    """The least value of each permutation over a text's shingles, a row a text, uint64; 2^64 - 1 without shingles."""
+    return _minima_of_rows(*_arguments(text, minhash))
+
+
+def permutations(minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
+    """The factors and summands of the permutations, uint64.
+
+    Those of `mersenne61` can be given to datasketch, with the shingles' hashes: `MinHash(permutations=...,
+    hashfunc=int, scheme="legacy")` finds the same least values.
+    """
+    n = minhash.n_permutations
+    factors = random_constants(minhash.seed, _OF_FACTORS, n)
+    summands = random_constants(minhash.seed, _OF_SUMMANDS, n)
+    if minhash.permutations == "mersenne61":
+        return factors % (_PRIME - np.uint64(1)) + np.uint64(1), summands % _PRIME
+    return factors | np.uint64(1), summands
+
+
+class _Constants(NamedTuple):
+    """The random numbers of the settings; all uint64."""
+
+    seed: np.uint64  # of a unit's hash
+    shingles: np.ndarray  # see `combine`
+    factors: np.ndarray
+    summands: np.ndarray
+    keys: np.ndarray  # a number a band
+
+
+@functools.lru_cache(maxsize=8)
+def _constants(minhash: MinHash) -> _Constants:
+    constants = _Constants(
+        random_constants(minhash.seed, _OF_UNITS, 1)[0],
+        # Odd, so that a shingle's hash depends on all bits of each unit's. The last one is added.
+        random_constants(minhash.seed, _OF_SHINGLES, MAX_SHINGLE_SIZE + 1)[: minhash.shingle_size + 1] | np.uint64(1),
+        *permutations(minhash),
+        random_constants(minhash.seed, _OF_KEYS, minhash.n_bands),
+    )
+    for array in constants[1:]:
+        array.flags.writeable = False
+    return constants
+
+
+class _Rows(NamedTuple):
+    """The normalized texts, and how their units are found."""
+
+    text: np.ndarray
+    offsets: np.ndarray
+    is_null: np.ndarray
+    kind: int  # SPLIT, BOUNDS or CHARS
+    starts: np.ndarray  # these three for BOUNDS: see `word_bounds`
+    ends: np.ndarray
+    word_offsets: np.ndarray
+    tables: CharTables
+
+
+def _arguments(text: pa.Array, minhash: MinHash) -> tuple[_Rows, _Constants, bool]:
+    if problems := minhash.problems():
+        raise ValueError("\n".join(problems))
+    is_null = text.is_null().to_numpy(zero_copy_only=False)
+    text = simplify(text, minhash.normalization)
+    kind = CHARS if minhash.shingles == "chars" else SPLIT if minhash.words == "split" else BOUNDS
+    nowhere = np.zeros(0, dtype=np.int32)
+    bounds = (nowhere, nowhere, np.zeros(0, dtype=np.int64))
+    if kind == BOUNDS:
+        bounds = word_bounds(text, minhash.words)
+    rows = _Rows(*utf8_buffers(text), is_null, kind, *bounds, char_tables())
+    return rows, _constants(minhash), minhash.permutations == "mersenne61"
+
+
+@kernel
+def _sign_rows(rows, constants, is_mersenne, n_bands, n_rows, stores_shingles):
+    n_texts = len(rows.offsets) - 1
+    n_shingles = np.zeros(n_texts, dtype=np.int32)
+    text_hashes = np.zeros(n_texts, dtype=np.uint64)
+    signatures = np.zeros((n_texts, n_bands * n_rows), dtype=np.uint16)
+    keys = np.zeros((n_texts, n_bands), dtype=np.uint64)
+    # No more units than bytes; memory that is not written to costs nothing.
+    hashes = np.empty(rows.offsets[-1] - rows.offsets[0] if stores_shingles else 0, dtype=np.uint64)
+    hash_offsets = np.zeros(n_texts + 1, dtype=np.int64)
+    units, shingles, least = _room(constants)
+    for row in range(n_texts):
+        stored = hashes[hash_offsets[row] :]
+        n_found, text_hash = _measure(rows, row, constants, is_mersenne, units, shingles, least, stored)
+        hash_offsets[row + 1] = hash_offsets[row] + (n_found if stores_shingles else 0)
+        n_shingles[row] = n_found
+        if n_found == 0:
+            continue
+        text_hashes[row] = text_hash
+        for band in range(n_bands):
+            key = constants.keys[band]
+            for place in range(band * n_rows, (band + 1) * n_rows):
+                key = fold(key, least[place])
+                signatures[row, place] = finish(least[place]) >> _TOP_16_BITS
+            keys[row, band] = finish(key)
+    return n_shingles, text_hashes, signatures, keys, hashes, hash_offsets
+
+
+@kernel
+def _minima_of_rows(rows, constants, is_mersenne):
+    n_texts = len(rows.offsets) - 1
+    found = np.empty((n_texts, len(constants.factors)), dtype=np.uint64)
+    units, shingles, _ = _room(constants)
+    for row in range(n_texts):
+        _measure(rows, row, constants, is_mersenne, units, shingles, found[row], shingles[:0])
+    return found
+
+
+@helper
+def _room(constants):
+    """Empty arrays for the hashes of units, those of shingles, and the least values."""
+    size = len(constants.shingles) - 1
+    units = np.empty(_N_SHINGLES + size - 1, dtype=np.uint64)
+    return units, np.empty(_N_SHINGLES, dtype=np.uint64), np.empty(len(constants.factors), dtype=np.uint64)
+
+
+@helper
+def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
+    """Writes the least values of a row; returns how many shingles it has, and the hash of its units.
+
+    The hashes of all shingles are written to `stored`, unless that is empty.
+    """
+    text, tables, seed = rows.text, rows.tables, constants.seed
+    size = len(constants.shingles) - 1
+    start, stop = rows.offsets[row], rows.offsets[row + 1]
+    at = start
+    if rows.kind == BOUNDS:
+        at, n_words = rows.word_offsets[row], rows.word_offsets[row + 1]
+    least[:] = _GREATEST
+    n_all = 0
+    text_hash = seed
+    n_kept = 0  # units from before that the next shingles begin with
+    while not rows.is_null[row]:
+        if rows.kind == SPLIT:
+            n_units, at = hash_split_words(text, at, stop, tables, seed, units, n_kept)
+        elif rows.kind == CHARS:
+            n_units, at = hash_chars(text, start, at, stop, tables, seed, units, n_kept)
+        else:
+            n_units, at = hash_bounded_words(text, start, rows.starts, rows.ends, at, n_words, seed, units, n_kept)
+        if n_units == n_kept:
+            break
+        for index in range(n_kept, n_units):
+            text_hash = fold(text_hash, units[index])
+        n_new = max(0, n_units - size + 1)
+        combine(units, n_new, constants.shingles, shingles)
+        if is_mersenne:
+            _take_mersenne(shingles, n_new, constants.factors, constants.summands, least)
+        else:
+            _take_affine(shingles, n_new, constants.factors, constants.summands, least)
+        if len(stored) > 0:
+            stored[n_all : n_all + n_new] = shingles[:n_new]
+        n_all += n_new
+        n_kept = n_units - n_new
+        for index in range(n_kept):
+            units[index] = units[n_new + index]
+    return n_all, finish(text_hash)
+
+
+# Shingles inside, so that a permutation's numbers stay in registers, and LLVM takes several shingles at a time.
+@helper
+def _take_affine(shingles, n_shingles, factors, summands, least):
+    for place in range(len(least)):
+        factor, summand, lowest = factors[place], summands[place], least[place]
+        for index in range(n_shingles):
+            lowest = min(lowest, factor * shingles[index] + summand)
+        least[place] = lowest
+
+
+@helper
+def _take_mersenne(shingles, n_shingles, factors, summands, least):
+    for place in range(len(least)):
+        factor, summand, lowest = factors[place], summands[place], least[place]
+        for index in range(n_shingles):
+            value = factor * shingles[index] + summand
+            value = (value & _PRIME) + (value >> _PRIME_BITS)  # below 2^61 + 7, and the same modulo the prime
+            lowest = min(lowest, min(value, value - _PRIME) & _LOW_32_BITS)
+        least[place] = lowest
+
+
+@kernel
+def _make_distinct(hashes, offsets):
+    """Leaves one of each of the sorted hashes of a row, and puts rows together."""
+    end = first = 0
+    for row in range(len(offsets) - 1):
+        last = offsets[row + 1]
+        begin = end
+        for index in range(first, last):
+            if end == begin or hashes[index] != hashes[end - 1]:
+                hashes[end] = hashes[index]
+                end += 1
+        offsets[row + 1] = end
+        first = last
+
+
+def _fixed_binary(values: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
+    """A row's bytes a value; null where `is_valid` is False."""
+    n_bytes = values.shape[1] * values.itemsize
+    offsets = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(is_valid * n_bytes, out=offsets[1:])
+    return _binary(values if is_valid.all() else values[is_valid], offsets, is_valid)
+
+
+def _binary(values: np.ndarray, offsets: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
+    if offsets[-1] > np.iinfo(np.int32).max:
+        raise ValueError(f"a column of {offsets[-1]:,} bytes is too large for Arrow's binary; sign fewer texts at once")
+    valid_bits = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
+    buffers = [valid_bits, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(values))]
+    return pa.Array.from_buffers(pa.binary(), len(is_valid), buffers)

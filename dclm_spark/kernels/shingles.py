@@ -1,0 +1,175 @@
+"""The units of a text, its words or characters, as 64-bit hashes, and shingles of them, inside compiled kernels.
+
+A word's hash is that of its UTF-8 bytes, a character's that of its code point. Both are found a few thousand at a time,
+so that a text of any length takes the same little memory. All loops are linear in the length of the text.
+"""
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.lanes import load, lowest_byte, unusual_bytes
+from dclm_spark.kernels.mixing import close_word, finish, fold, hash_bytes
+from dclm_spark.kernels.tokens import tokenize
+from dclm_spark.kernels.unicode import IS_SPACE, char_room, char_tables, code_point_at, decode, flags_of, utf8_buffers
+from dclm_spark.kernels.words import fill_word_bounds
+
+SPLIT, BOUNDS, CHARS = range(3)
+_SPACE = ord(" ")
+
+# What a byte outside of a word may be: ASCII white space, or the first byte of a white-space character.
+_IS_SPACE, _MAY_BE_SPACE = 1, 2
+_SPACES = np.zeros(256, dtype=np.uint8)
+_SPACES[[byte for byte in range(128) if chr(byte).isspace()]] = _IS_SPACE
+_SPACES[[0xC2, 0xE1, 0xE2, 0xE3]] = _MAY_BE_SPACE
+
+
+def word_bounds(text: pa.Array, words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Where the words of all rows start and end, in bytes from the row's first; row i has `offsets[i]:offsets[i + 1]`.
+
+    Args:
+        words: `uax29` or `spacy_en`, as MinHash has it.
+    """
+    data, offsets = utf8_buffers(text)
+    if words == "uax29":
+        return _uax29_bounds(data, offsets, char_tables())
+    tokens = tokenize(text, tokens=words)
+    _chars_to_bytes(data, offsets, tokens.starts, tokens.ends, tokens.offsets)
+    return tokens
+
+
+@kernel
+def _uax29_bounds(text, offsets, tables):
+    points, flags = char_room(offsets)
+    n_bytes = offsets[-1] - offsets[0]
+    # See `fill_word_bounds`; memory that is not written to costs nothing.
+    room = 2 * n_bytes // 3 + len(offsets)
+    starts, ends = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+    word_offsets = np.zeros(len(offsets), dtype=np.int64)
+    for row in range(len(offsets) - 1):
+        first = word_offsets[row]
+        n_chars = decode(text, offsets[row], offsets[row + 1], tables, points, flags)
+        last = first + fill_word_bounds(flags, n_chars, starts[first:], ends[first:])
+        word_offsets[row + 1] = last
+        _row_to_bytes(text, offsets[row], offsets[row + 1], starts[first:last], ends[first:last])
+    return starts[: word_offsets[-1]], ends[: word_offsets[-1]], word_offsets
+
+
+@kernel
+def _chars_to_bytes(text, offsets, starts, ends, word_offsets):
+    for row in range(len(offsets) - 1):
+        first, last = word_offsets[row], word_offsets[row + 1]
+        _row_to_bytes(text, offsets[row], offsets[row + 1], starts[first:last], ends[first:last])
+
+
+@helper
+def _row_to_bytes(text, start, stop, starts, ends):
+    at, n_chars = start, 0
+    for index in range(len(starts)):
+        while n_chars < starts[index]:
+            _, at = code_point_at(text, at, stop)
+            n_chars += 1
+        starts[index] = at - start
+        while n_chars < ends[index]:
+            _, at = code_point_at(text, at, stop)
+            n_chars += 1
+        ends[index] = at - start
+
+
+# Calls with arrays cost too much to make one for each word, see `jit.inlined`, so that only rare bytes make one.
+@helper
+def hash_split_words(text, at, stop, tables, seed, hashes, n_hashes):
+    """Adds the hashes of the words between white space, from byte `at` on, until there is no room or no text left.
+
+    Returns how many hashes there are then, and the byte to go on at, which is no word's middle.
+    """
+    while at < stop and n_hashes < len(hashes):
+        kind = _SPACES[text[at]]
+        if kind == _IS_SPACE:
+            at += 1
+            continue
+        if kind:
+            n_space = _space_length(text, at, stop, tables)
+            if n_space:
+                at += n_space
+                continue
+        first, state = at, seed
+        is_closed = False
+        while at + 8 <= stop:
+            lane = load(text, at)
+            unusual = unusual_bytes(lane)
+            if unusual:
+                length, below = lowest_byte(unusual)
+                at += np.int64(length)
+                if _SPACES[text[at]] == _IS_SPACE:
+                    hashes[n_hashes] = close_word(fold(state, lane & below), at - first)
+                    is_closed = True
+                break
+            state = fold(state, lane)
+            at += 8
+        if not is_closed:  # a character that is not ASCII, a control character, or the text's last bytes
+            while at < stop:
+                kind = _SPACES[text[at]]
+                if kind == _IS_SPACE or (kind and _space_length(text, at, stop, tables)):
+                    break
+                at += 1
+            hashes[n_hashes] = hash_bytes(text, first, at, seed)
+        n_hashes += 1
+    return n_hashes, at
+
+
+@helper
+def _space_length(text, at, stop, tables):
+    """The bytes of the white-space character that starts at a byte beyond ASCII; 0 if there starts none."""
+    point, after = code_point_at(text, at, stop)
+    return after - at if flags_of(point, tables) & IS_SPACE else 0
+
+
+@helper
+def hash_bounded_words(text, start, starts, ends, at, stop, seed, hashes, n_hashes):
+    """The same for words whose bounds are known, in bytes from `start` on; `at` and `stop` are numbers of words."""
+    while at < stop and n_hashes < len(hashes):
+        hashes[n_hashes] = hash_bytes(text, start + starts[at], start + ends[at], seed)
+        n_hashes += 1
+        at += 1
+    return n_hashes, at
+
+
+@helper
+def hash_chars(text, start, at, stop, tables, seed, hashes, n_hashes):
+    """The same for characters: a run of white space is one space, none where it begins or ends the text."""
+    while at < stop and n_hashes < len(hashes):
+        point, after = code_point_at(text, at, stop)
+        if flags_of(point, tables) & IS_SPACE:
+            first = at
+            while at < stop:
+                point, after = code_point_at(text, at, stop)
+                if not flags_of(point, tables) & IS_SPACE:
+                    break
+                at = after
+            if first == start or at == stop:
+                continue
+            point, after = _SPACE, at
+        hashes[n_hashes] = fold(seed, np.uint64(point))
+        n_hashes += 1
+        at = after
+    return n_hashes, at
+
+
+@helper
+def combine(units, n_shingles, constants, shingles):
+    """Writes the hashes of the first shingles: each a sum of its units' hashes, times a constant each, well mixed.
+
+    `constants` has one number more than a shingle has units.
+    """
+    size = len(constants) - 1
+    summand = constants[size]
+    for index in range(n_shingles):
+        shingles[index] = summand
+    for place in range(size):
+        factor = constants[place]
+        moved = units[place : place + n_shingles]
+        for index in range(n_shingles):
+            shingles[index] += factor * moved[index]
+    for index in range(n_shingles):
+        shingles[index] = finish(shingles[index])
