@@ -10,6 +10,7 @@ from scipy import sparse
 SEED = 2026
 SHINGLE_SIZE = 5
 N_SHINGLES = (20, 400)
+LETTERS = str.maketrans("0123456789", "ghijklmnop")  # one word to every word breaker and normalization
 
 
 def known_pairs(n_pairs: int, *, seed: int = SEED) -> Iterator[tuple[str, str, float]]:
@@ -44,7 +45,7 @@ def known_pairs(n_pairs: int, *, seed: int = SEED) -> Iterator[tuple[str, str, f
 
 
 def _words(numbers: Iterator[int], seed: int, n: int) -> list[str]:
-    return [xxhash.xxh3_64_hexdigest(f"{seed} {number}".encode()) for number in islice(numbers, n)]
+    return [xxhash.xxh3_64_hexdigest(f"{seed} {number}".encode()).translate(LETTERS) for number in islice(numbers, n)]
 
 
 def _around(shared: list[str], own: list[str], rng: np.random.Generator) -> str:
