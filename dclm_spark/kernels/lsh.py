@@ -59,8 +59,8 @@ def bands_for(similarity: float, n_permutations: int, *, weight_of_false_positiv
 
     if not 0 < similarity < 1 or n_permutations < 1 or not 0 <= weight_of_false_positives <= 1:
         raise ValueError(
-            f"similarity {similarity}, {n_permutations} permutations and weight {weight_of_false_positives}; expected a "
-            f"similarity between 0 and 1, 1 permutation or more, and a weight from 0 to 1"
+            f"similarity {similarity}, {n_permutations} permutations and weight {weight_of_false_positives}; expected "
+            "a similarity between 0 and 1, 1 permutation or more, and a weight from 0 to 1"
         )
     return _optimal_param(similarity, n_permutations, weight_of_false_positives, 1 - weight_of_false_positives)
 

@@ -126,7 +126,7 @@ def _simplify_rows(text, offsets, tables):
 
 @helper
 def _number_end(text, at, stop, blocks, kinds):
-    """Where a number ends of which the first digit ends at `at`: behind its decimals, if a separator and some follow."""
+    """Where a number ends of which the first digit ends at `at`: behind its decimals, if it has any."""
     at = _digits_end(text, at, stop, blocks, kinds)
     if at < stop:
         point, after = code_point_at(text, at, stop)
