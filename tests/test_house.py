@@ -28,6 +28,9 @@ MAY_COLLECT = {
     "export.py",
     "what_if.py",
     "thresholds.py",
+    "clusters.py",
+    "cluster_pages.py",
+    "places.py",
 }
 NUMBERS = re.compile(
     r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|per_token|offset|hash)$|position$|batch$|http_status$"
