@@ -213,7 +213,7 @@ def gather(members: "DataFrame") -> "DataFrame":
         F.sort_array(F.collect_list(F.struct("dump", "n", "n_kept"))).alias("parts"),
         F.min("farthest").alias("farthest"),
         # Rounded, since a sum's last digits follow the order in which Spark adds.
-        F.round(F.sum("sum") / F.nullif(F.sum("n_verified"), F.lit(0)), 6).alias("mean_similarity"),
+        F.when(F.sum("n_verified") > 0, F.round(F.sum("sum") / F.sum("n_verified"), 6)).alias("mean_similarity"),
         F.min(F.when(F.col("has_survivor"), F.col("dump"))).alias("survivor_dump"),
     )
 

@@ -40,16 +40,17 @@ def plot_sizes(sizes: Sequence[Mapping[str, int]], target: Path) -> None:
     with matplotlib.rc_context({"svg.hashsalt": "dclm-spark"}):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()
-        axes.bar(
+        bars = axes.bar(
             [entry["least"] - 0.5 for entry in sizes],
             [entry["clusters"] for entry in sizes],
             width=[entry["most"] - entry["least"] + 1 for entry in sizes],
             align="edge",
             edgecolor="white",
         )
+        axes.bar_label(bars, [f"{entry['clusters']:,}" if entry["clusters"] else "" for entry in sizes])
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        axes.set_ylim(bottom=0.5)
+        axes.set_ylim(0.5, 2 * max(entry["clusters"] for entry in sizes))
         axes.set_xticks([entry["most"] for entry in sizes], [f"{entry['most']:,}" for entry in sizes], rotation=45)
         axes.minorticks_off()
         axes.set_xlabel("documents of a cluster")
