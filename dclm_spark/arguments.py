@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dclm_spark import __version__
+from dclm_spark import __version__, clusters_command
 from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
@@ -95,6 +95,13 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     explain.add_argument("--upstream", help="the warehouse that lends the tables which --warehouse does not hold")
     explain.add_argument("--html", help="an html file: a page in hand, no warehouse needed")
     explain.add_argument("--url", help="the URL of the page in --html")
+    command(
+        "clusters",
+        "look into near-duplicates: how many clusters, the largest, one page's members and what differs",
+        _warehouse_options,
+        _session_options,
+        clusters_command.add_options,
+    )
     export = command(
         "export",
         "write a table's texts as files that DCLM's own code reads, one JSON object a line",

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import recipe_files, recipe_json
+from dclm_spark import clusters_command, recipe_files, recipe_json
 from dclm_spark.arguments import make_parser
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
 from dclm_spark.recipe import Recipe
@@ -251,6 +251,10 @@ def _thresholds(arguments: argparse.Namespace) -> tuple[Any, str]:
     return entries, format_thresholds(derived, entries)
 
 
+def _clusters(arguments: argparse.Namespace) -> tuple[Any, str]:
+    return clusters_command.answer(arguments, lambda location: _warehouse(arguments, location))
+
+
 def _maintain(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.maintain import maintain
 
@@ -356,6 +360,7 @@ _COMMANDS = {
     "lsh": _lsh,
     "funnel": _funnel,
     "explain": _explain,
+    "clusters": _clusters,
     "export": _export,
     "thresholds": _thresholds,
     "maintain": _maintain,

@@ -6,6 +6,7 @@ from typing import Any
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.cluster_words import became
 from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.c4 import clean_c4
@@ -181,12 +182,14 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         line(signal, value)
     gone = explained.get("lines", [])
     for entry in gone[:_MAX_SHOWN_LINES]:
-        became = "gone" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
-        lines.append(f"  line {entry['line']!r}: {became} ({entry['rule']})")
+        fate = "gone" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
+        lines.append(f"  line {entry['line']!r}: {fate} ({entry['rule']})")
     if len(gone) > _MAX_SHOWN_LINES:
         lines.append(f"  and {len(gone) - _MAX_SHOWN_LINES:,} lines more that a rule took or cut; --json shows all")
     removed_by = explained["removed_by"]
     lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
+    if "duplicates" in explained:
+        lines.append("  " + became(explained["duplicates"], doc_id=explained["doc_id"]))
     text = explained["text"]
     lines.append("  text: " + text[:text_chars].replace("\n", "\n        ") + ("…" if len(text) > text_chars else ""))
     return "\n".join(printed.rstrip() for printed in "\n".join(lines).split("\n"))

@@ -23,6 +23,8 @@ Numbers = Mapping[tuple[str, str], Mapping[str, int]]
 def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
     """One entry a dump, in order of name: records, skips, faults, documents, removals, filtered, and the balance.
 
+    A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason.
+
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
 
     Args:
@@ -48,7 +50,7 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         part
         for place in (warehouse, upstream)
         if place is not None
-        for stage, of_stage in (("documents", _documents), ("filtered", _filtered))
+        for stage, of_stage in _COUNTED.items()
         if (names := dumps_of(stage, place))
         for part in of_stage(place, names)
     ]
@@ -79,6 +81,18 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
 def _filtered(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     removed = _rows(place, "removed", dumps).where(F.col("stage") == "filtered")
     return [_count(removed, "removed", reason="removed_by"), _count(_rows(place, "filtered", dumps), "filtered")]
+
+
+def _deduplicated(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    removed = _rows(place, "removed", dumps).where(F.col("stage") == "deduplicated")
+    return [
+        _count(removed, "duplicates_removed", reason="removed_by"),
+        _count(_rows(place, "deduplicated", dumps), "deduplicated"),
+    ]
+
+
+_COUNTED = {"documents": _documents, "filtered": _filtered, "deduplicated": _deduplicated}
+"""Stage -> what counts the tables that it makes."""
 
 
 def _rows(place: Warehouse, table: str, dumps: list[str]) -> "DataFrame":
@@ -124,6 +138,16 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
         if "documents" in entry:
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
+    if (dump, "deduplicated") in runs:
+        entry |= {
+            "duplicates_removed": {"near_duplicate": 0} | by_reason("duplicates_removed"),
+            "deduplicated": number("deduplicated"),
+        }
+        if "filtered" in entry:
+            n_left = entry["deduplicated"] + sum(entry["duplicates_removed"].values())
+            entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
+        is_stale = any(_is_older(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
+        entry["is_stale"] = entry.get("is_stale", False) or is_stale
     return entry
 
 
@@ -141,6 +165,12 @@ def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
 
 def _was_made_from(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str, before: str) -> bool:
     return runs[dump, stage]["upstream_runs"].get(before) == runs[dump, before]["run_id"]
+
+
+def _is_older(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
+    """True if a table that the stage names as its source was made anew since."""
+    made_from = runs[dump, stage]["upstream_runs"] if (dump, stage) in runs else {}
+    return any(runs[dump, before]["run_id"] != run_id for before, run_id in made_from.items() if (dump, before) in runs)
 
 
 def format_funnel(entries: list[dict]) -> str:
@@ -174,9 +204,19 @@ def _format_dump(entry: dict[str, Any]) -> str:
         for signal, n in entry["removed"].items():
             line(signal, n, documents, note=entry["bounds"][signal], indent=4)
         line("filtered", entry["filtered"], documents)
+    if "deduplicated" in entry:
+        n_removed = sum(entry["duplicates_removed"].values())
+        of = documents if "filtered" in entry else entry["deduplicated"] + n_removed
+        line("removed", n_removed, of)
+        for reason, n in entry["duplicates_removed"].items():
+            line(reason, n, of, indent=4)
+        line("deduplicated", entry["deduplicated"], of)
     if entry.get("is_stale"):
         lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:
         word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
-        lines.append(f"  {word}: records = skipped + quarantined + documents, documents = removed + filtered")
+        sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]
+        sums = sums if "documents" in entry else []
+        sums += ["filtered = removed + deduplicated"] if "deduplicated" in entry else []
+        lines.append(f"  {word}: {', '.join(sums)}")
     return "\n".join(lines)

@@ -87,6 +87,23 @@ Examples:
   dclm-spark explain --warehouse lake https://example.org/page
   dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
 """,
+    "clusters": """\
+Examples:
+  dclm-spark clusters --warehouse lake
+  dclm-spark clusters --warehouse lake --dump CC-MAIN-2022-05 --chained 20
+
+  One page's cluster: its members, and word by word what differs from the one that stays:
+  dclm-spark clusters --warehouse lake https://example.org/page --members 5
+
+  How many clusters are of which size, as bars and as a picture:
+  dclm-spark clusters --warehouse lake --sizes --plot sizes.svg
+
+  Texts that are in so many pages that they were set apart, and clusters that a later dump has joined:
+  dclm-spark clusters --warehouse lake --giants
+  dclm-spark clusters --warehouse lake --merged
+
+Reads `duplicates`, `edges` and `merged_clusters`. A cluster goes by its survivor's doc_id; similarities are to it.
+""",
     "export": """\
 Examples:
   dclm-spark export --warehouse lake --dump CC-MAIN-2022-05 --to pool filtered

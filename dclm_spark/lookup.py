@@ -5,14 +5,19 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from dclm_spark import recipe_json
+from dclm_spark.cluster_pages import find_duplicates
 from dclm_spark.errors import WarehouseError
 from dclm_spark.explain import corrected_lines, judge
+from dclm_spark.places import Places
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
 
 
 def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None = None) -> list[dict[str, Any]]:
     """The explanations of a page in a warehouse, one for each time it was read: as a document or in quarantine.
+
+    A document that the recipe keeps has `duplicates` where its dump has been compared: as
+    `cluster_pages.find_duplicates`.
 
     Args:
         warehouse: The warehouse.
@@ -52,13 +57,15 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
     _, decided = _holder("filtered", dump, places) or holder
     recipe = recipe_json.from_json(decided["recipe_json"])
     annotated = row.asDict(recursive=True)
-    return {
+    explained = {
         **document,
         "recipe": recipe.name,
         **judge(annotated, recipe),
         "lines": corrected_lines(document["text"], recipe.annotation),
         "text": annotated["text"],
     }
+    duplicates = None if explained["removed_by"] else find_duplicates(Places(*places), dump, doc_id)
+    return explained if duplicates is None else {**explained, "duplicates": duplicates}
 
 
 def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:

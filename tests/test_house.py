@@ -29,6 +29,9 @@ MAY_COLLECT = {
     "what_if.py",
     "thresholds.py",
     "near_chain.py",
+    "clusters.py",
+    "cluster_pages.py",
+    "places.py",
 }
 NUMBERS = re.compile(
     r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|per_token|offset|hash)$|position$|batch$|http_status$"
