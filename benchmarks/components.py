@@ -2,7 +2,8 @@
 
     python -m benchmarks.components [N_NODES [FOLDER]]    on local[2]; a million nodes unless told otherwise
 
-Each graph is taken twice: `one_task` with the usual limit, `rounds` with one so small that only rounds can end it.
+Each graph is taken twice: `one_task` with the usual limits, `rounds` with such that only rounds of several tasks can
+end it.
 The edges lie in Parquet files, in random order; the result is written, and cuts are Delta tables. The first run of a
 session is not counted.
 """
@@ -21,11 +22,12 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components as scipy_components
 
 from benchmarks.processes import Tree
-from dclm_spark.components import SINGLE_LIMIT, connected_components
-from dclm_spark.session import get_session
+from dclm_spark.components import connected_components
+from dclm_spark.session import get_session, planned_for_python
 
 N_NODES = 1_000_000
 N_FILES = 8
+N_TASKS = 4  # of a round
 SHAPES = ("chain", "star", "random")
 
 
@@ -64,7 +66,7 @@ class Lab:
         self._tree = tree
         self._n_runs = 0
 
-    def run(self, shape: str, n_nodes: int, single_limit: int) -> dict[str, Any]:
+    def run(self, shape: str, n_nodes: int, **limits: int) -> dict[str, Any]:
         """Seconds and rounds of one graph; fails where the result is not SciPy's."""
         self._n_runs += 1
         here = self._scratch / f"run-{self._n_runs}"
@@ -72,7 +74,6 @@ class Lab:
         (here / "edges").mkdir(parents=True)
         for n, part in enumerate(np.array_split(edges, N_FILES, axis=1)):
             pq.write_table(pa.table({"text_hash": part[0], "other_hash": part[1]}), here / "edges" / f"{n}.parquet")
-        said: list[str] = []
 
         def cut(rows, name):
             place = str(here / name)
@@ -81,8 +82,9 @@ class Lab:
 
         began, cpu = time.perf_counter(), self._tree.cpu_seconds()
         read = self._spark.read.parquet(str(here / "edges"))
-        result = connected_components(read, cut=cut, single_limit=single_limit, say=said.append)
-        result.write.parquet(str(here / "components"))
+        with planned_for_python(self._spark):
+            result = connected_components(read, cut=cut, **limits)
+            result.write.parquet(str(here / "components"))
         wall, cpu = time.perf_counter() - began, self._tree.cpu_seconds() - cpu
         found = pq.read_table(here / "components").sort_by("text_hash")
         nodes, roots = expected(edges)
@@ -95,10 +97,11 @@ def main(n_nodes: int, scratch: Path) -> dict[str, Any]:
     """What each graph takes, and the most memory that a worker held."""
     with Tree() as tree:
         lab = Lab(scratch, tree)
-        lab.run("chain", 1000, 1)
+        lab.run("chain", 1000, single_limit=1)
         measured = {}
-        for way, single_limit in (("one_task", SINGLE_LIMIT), ("rounds", 1)):
-            measured[way] = {shape: lab.run(shape, n_nodes, single_limit) for shape in SHAPES}
+        small = {"single_limit": 1, "task_edges": n_nodes // N_TASKS * 2}
+        for way, limits in (("one_task", {}), ("rounds", small)):
+            measured[way] = {shape: lab.run(shape, n_nodes, **limits) for shape in SHAPES}
             measured[way]["peak_worker_bytes"] = tree.peak_worker_bytes()
         return measured
 

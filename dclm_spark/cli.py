@@ -150,7 +150,7 @@ def _lsh(arguments: argparse.Namespace) -> tuple[Any, str]:
     minhash = _recipe(arguments, finds_near=True).signatures
     bands = (minhash.n_bands, minhash.n_rows)
     if arguments.plot:
-        plot_curve(arguments.plot, *bands)
+        plot_curve(arguments.plot, {"bands and rows of the recipe": bands})
     answer = {
         "n_bands": minhash.n_bands,
         "n_rows": minhash.n_rows,

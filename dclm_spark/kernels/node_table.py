@@ -12,7 +12,7 @@ _MAX_NODES = (1 << 31) - 1  # a number has 32 bits
 
 
 class NodeTable:
-    """Arrays for kernels that call `number_of`: `ids`, `values` and `slots`; `n_nodes` of `ids` and of each value count.
+    """Arrays for kernels that call `number_of`: `ids`, `values`, `slots`. Of ids and values, the first `n_nodes` count.
 
     Args:
         types: NumPy types of the values of a node. What a new node's are, the kernel says.

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from pyspark.sql import functions as F
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components as scipy_components
 
 from dclm_spark.components import connected_components
 from dclm_spark.errors import DclmError, RoundLimitError
+from dclm_spark.session import planned_for_python
 
 
 def by_scipy(edges) -> dict[int, int]:
@@ -59,7 +61,8 @@ class Cuts:
 
 @pytest.fixture
 def cut(spark, tmp_path):
-    return Cuts(spark, tmp_path)
+    with planned_for_python(spark):
+        yield Cuts(spark, tmp_path)
 
 
 def frame(spark, edges, n_partitions=2):
@@ -74,22 +77,22 @@ def found(result) -> dict[int, int]:
     return dict(rows)
 
 
-# With few nodes a task, forests break off and begin anew all the time.
+# With 100 edges a task there are four tasks, and a forest may break off and begin anew; with 10,000 there is one.
 @pytest.mark.parametrize(
-    ("graph", "n_partitions", "task_nodes"),
-    [(chain, 1, 1000), (chain, 3, 1000), (chain, 7, 20), (star, 3, 20), (uniform, 1, 20), (uniform, 7, 1000)],
+    ("graph", "n_partitions", "task_edges"),
+    [(chain, 1, 10_000), (chain, 3, 100), (star, 3, 100), (uniform, 7, 100)],
 )
-def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_nodes):
+def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_edges):
     edges = shuffled(graph(200))
     words: list[str] = []
     result = connected_components(
-        frame(spark, edges, n_partitions), cut=cut, single_limit=1, task_nodes=task_nodes, say=words.append
+        frame(spark, edges, n_partitions), cut=cut, single_limit=1, task_edges=task_edges, say=words.append
     )
     assert found(result) == by_scipy(edges)
     n_rounds = len(cut.names) - 1
     assert cut.names == ["forest", *(f"round_{n}" for n in range(1, n_rounds + 1))]
     # One task that holds all nodes has stars at once, and a round finds that nothing changes.
-    assert n_rounds == 1 if n_partitions == 1 and task_nodes == 1000 else n_rounds >= 2
+    assert n_rounds == 1 if (n_partitions, task_edges) == (1, 10_000) else n_rounds >= 2
     assert words[0].endswith("edges after 0 rounds")
     assert words[-1] == f"components: settled after {n_rounds} rounds"
 
@@ -97,7 +100,7 @@ def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_nod
 @pytest.mark.parametrize(("graph", "n_partitions"), [(chain, 1), (chain, 3), (star, 7), (uniform, 3)])
 def test_one_task_finds_the_same_without_a_cut(spark, cut, graph, n_partitions):
     edges = shuffled(graph(300), seed=2)
-    result = connected_components(frame(spark, edges, n_partitions), cut=cut, n_edges=len(edges), task_nodes=20)
+    result = connected_components(frame(spark, edges, n_partitions), cut=cut, n_edges=len(edges), task_edges=100)
     assert found(result) == by_scipy(edges)
     assert cut.names == []
 
@@ -140,7 +143,7 @@ def test_the_smallest_id_is_the_smallest_signed_number(spark, cut):
 def test_too_few_rounds(spark, cut):
     edges = shuffled(chain(3000))
     with pytest.raises(RoundLimitError, match=r"of [\d,]+ edges have not settled in 1 rounds; allow more"):
-        connected_components(frame(spark, edges), cut=cut, single_limit=1, max_rounds=1)
+        connected_components(frame(spark, edges), cut=cut, single_limit=1, task_edges=1000, max_rounds=1)
     assert issubclass(RoundLimitError, DclmError)
     assert cut.names == ["forest", "round_1"]
 
@@ -151,10 +154,21 @@ def test_a_hub_waits_on_the_disk(monkeypatch):
 
     monkeypatch.setattr(components, "_SPOOL_BYTES", 1000)
     batches = components.packets([star(200_000)])
-    with components._Spooled(batches) as spooled:
-        assert spooled._file._rolled
-        again = np.concatenate(list(spooled.again()))
+    with components._passed_twice(batches) as (neighbours, edges):
+        again = np.concatenate(list(edges))
+        labels = np.concatenate(list(neighbours.labels()))
     assert sorted(again.tolist()) == sorted(star(200_000).tolist())
+    assert sorted(labels.tolist()) == [[node, 0] for node in range(1, 200_000)]
+
+
+def test_a_chain_of_a_million_nodes(spark, cut):
+    ends = (F.xxhash64(F.col("id") + n).alias(name) for n, name in ((0, "text_hash"), (1, "other_hash")))
+    result = connected_components(spark.range(999_999).select(*ends), cut=cut, n_edges=999_999)
+    row = result.select(
+        F.count("root"), F.countDistinct("text_hash"), F.min("text_hash"), F.min("root"), F.max("root")
+    ).head()
+    assert row[:2] == (1_000_000, 1_000_000)
+    assert row[2] == row[3] == row[4]
 
 
 def test_a_null_is_refused(spark, cut):
