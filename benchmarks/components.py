@@ -49,7 +49,8 @@ def graph(shape: str, n_nodes: int) -> np.ndarray:
 
 def expected(edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct nodes, sorted, and the smallest id of each one's component, by SciPy."""
-    nodes, (starts, ends) = np.unique(edges, return_inverse=True)[0], np.searchsorted(np.unique(edges), edges)
+    nodes = np.unique(edges)
+    starts, ends = np.searchsorted(nodes, edges)
     matrix = coo_matrix((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(len(nodes), len(nodes)))
     n_components, component = scipy_components(matrix, directed=False)
     smallest = np.full(n_components, np.iinfo(np.int64).max)

@@ -1,4 +1,4 @@
-"""The only user of `mapInArrow`: one pass over the rows, many kernels."""
+"""Kernels on DataFrames: one pass of `mapInArrow` over the rows, many kernels."""
 
 import os
 from collections import Counter

@@ -34,10 +34,10 @@ COMPONENTS = pa.schema([pa.field("text_hash", pa.int64()), pa.field("root", pa.i
 """One row is a node and the smallest id, as a signed number, of its component."""
 
 SINGLE_LIMIT = 20_000_000
-"""Edges that one task takes: a million of them that share no node take it 50 MiB, and 0.3 s."""
+"""Edges that one task takes: a million of them that share no node take it 50 MiB and 0.3 s."""
 
-TASK_EDGES = 8_000_000
-"""Edges that a task of a round takes on average, of which it holds 240 MiB, and nodes of the forest that it makes."""
+TASK_EDGES = 4_000_000
+"""Edges that a task of a round takes on average, and nodes of the forest that it makes: it holds 350 MiB at most."""
 
 # A chain of a million nodes takes 16 rounds with 256 tasks, and each doubling one more at most; real edges take 3.
 MAX_ROUNDS = 50
