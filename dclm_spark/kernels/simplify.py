@@ -95,6 +95,10 @@ def _simplify_rows(text, offsets, tables):
                 if point < 0x80:
                     data[end] = point
                     end += 1
+                    while at < stop and text[at] < 0x80 and kinds[0, text[at]] == KEPT:  # most characters
+                        data[end] = text[at]
+                        at += 1
+                        end += 1
                 elif _FIRST_HANGUL <= point <= _LAST_HANGUL:
                     end = _put_syllable(point - _FIRST_HANGUL, data, end)
                 else:

@@ -66,10 +66,8 @@ def expected(text: str, minhash: MinHash) -> tuple[int, int | None, bytes | None
         of_shingle = hashes[start : start + minhash.shingle_size]
         total = factors[-1] + sum(factor * unit for factor, unit in zip(factors, of_shingle, strict=False))
         shingles.add(finished(total & MASK))
-    text_hash = seed
-    for unit in hashes:
-        text_hash = folded(text_hash, unit)
-    text_hash = finished(text_hash)
+    places = (unit + place * 0x9E3779B97F4A7C15 & MASK for place, unit in enumerate(hashes))
+    text_hash = finished((seed + sum(map(finished, places))) & MASK)
     text_hash -= 1 << 64 if text_hash >> 63 else 0
     return n_shingles, text_hash, np.array(sorted(shingles), "<u8").tobytes()
 
