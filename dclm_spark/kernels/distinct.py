@@ -40,7 +40,7 @@ def make_distinct(numbers, offsets):
 @helper
 def _sort(numbers, spare, counts):
     """Sorts by one byte after the other, from the lowest on: an even number of times from one array to the other."""
-    counts[:] = 0
+    counts.fill(0)
     for number in numbers:
         for digit in range(_DIGITS):
             counts[digit, number >> _BITS * np.uint64(digit) & _LAST] += 1

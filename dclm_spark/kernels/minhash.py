@@ -220,7 +220,8 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
     at = start
     if rows.kind == BOUNDS:
         at, n_words = rows.word_offsets[row], rows.word_offsets[row + 1]
-    least[:] = GREATEST
+    for place in range(len(least)):
+        least[place] = GREATEST
     n_all = 0
     text_hash = seed
     n_kept = 0  # units from before that the next shingles begin with
@@ -240,8 +241,10 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
             take_mersenne(shingles, n_new, constants.factors, constants.summands, least)
         else:
             take_affine(shingles, n_new, constants.factors, constants.summands, least)
+        # Loops, since assignments to slices take seconds to compile.
         if len(stored) > 0:
-            stored[n_all : n_all + n_new] = shingles[:n_new]
+            for index in range(n_new):
+                stored[n_all + index] = shingles[index]
         n_all += n_new
         n_kept = n_units - n_new
         for index in range(n_kept):

@@ -170,7 +170,9 @@ def _reorder(data, start, stop, blocks, kinds):
         while at < stop:
             point, after = code_point_at(data, at, stop)
             if kinds[blocks[point >> 8], point & 0xFF] & FATE == fate:
-                ordered[n_bytes : n_bytes + after - at] = data[at:after]
-                n_bytes += after - at
+                for index in range(at, after):
+                    ordered[n_bytes] = data[index]
+                    n_bytes += 1
             at = after
-    data[start:stop] = ordered
+    for index in range(stop - start):
+        data[start + index] = ordered[index]
