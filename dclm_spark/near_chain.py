@@ -99,9 +99,12 @@ class _Scope:
 
 
 def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outcome]:
-    finished = {dump: run for (dump, stage), run in last_runs(job.warehouse).items() if stage == "duplicates"}
+    own_runs = last_runs(job.warehouse)
+    lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
+    finished = {dump: run for (dump, stage), run in own_runs.items() if stage == "duplicates"}
     earlier = _earlier(finished, new[0], job) if is_added else ()
-    scope = _Scope(new, earlier, {dump: replace(job, dump=dump).ledger() for dump in (*earlier, *new)})
+    ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
+    scope = _Scope(new, earlier, ledgers)
     standing = []
     for dump in new:
         ledger, upstream_runs = scope.ledgers[dump], scope.upstream_runs(dump)
@@ -113,7 +116,7 @@ def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outco
     job = replace(job, dump=new[-1])
     job.warehouse.prepare(*_TABLES)
     later = [dump for dump, run in finished.items() if is_added and run["upstream_runs"].keys() & {f"{_OTHER}{new[0]}"}]
-    for dump in (*new, *later):
+    for dump in finished.keys() & {*new, *later}:
         # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
         job.warehouse.delete("runs", dump=dump, stage="duplicates")
     for table in ("edges", "duplicates", "merged_clusters"):

@@ -257,11 +257,25 @@ class Warehouse:
     def commit(self, table: str, lineage: Mapping[str, object]) -> Commit:
         """The commit that carries this lineage: its row count is Delta's own, so that no second pass counts."""
         metadata = json.dumps(lineage, sort_keys=True)
+        if self._local is not None and (found := self._local_commit(table, metadata)) is not None:
+            return found
         history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1000")
         row = history.where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
         if row is None:  # no rows in the place of no rows: Delta has nothing to commit
             return Commit(self.version(table), 0)
         return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
+
+    def _local_commit(self, table: str, metadata: str) -> Commit | None:
+        """The same from the log of a table on this disk, where Spark runs a job; null where the log does not say."""
+        for version in sorted(set(self._local_versions(table)), reverse=True):
+            log = self._local / table / "_delta_log" / f"{version:020d}.json"
+            if not log.is_file():  # a checkpoint has taken its place
+                return None
+            for line in log.read_text(encoding="utf-8").splitlines():
+                info = json.loads(line).get("commitInfo") if '"commitInfo"' in line else None
+                if info and info.get("userMetadata") == metadata and "operationMetrics" in info:
+                    return Commit(version, int(info["operationMetrics"].get("numOutputRows", 0)))
+        return None
 
     def version(self, table: str) -> int:
         """The latest version of a table."""

@@ -4,8 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dclm_spark.kernels.binary import binary_buffers
 from dclm_spark.kernels.jit import kernel
-from dclm_spark.kernels.similarity import BYTES_OF_HASH, binary_buffers, count_common
+from dclm_spark.kernels.similarity import BYTES_OF_HASH, count_common
 from dclm_spark.near_duplicates import NearDuplicates
 
 MAX_ANCHORS = 1000

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.lanes import HIGH_BITS, load, lower_lane, store
+from dclm_spark.kernels.lanes import HIGH_BITS, load, lower_lane, lowest_byte, store
 from dclm_spark.kernels.unicode import (
     IS_CASE_IGNORABLE,
     IS_CASED,
@@ -20,6 +20,7 @@ from dclm_spark.kernels.unicode import (
 
 _CAPITAL_SIGMA, _SMALL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C3, 0x3C2
 _DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = 0x130, ord("i"), 0x307  # the one character that becomes two
+_ASCII_LOWER = np.array([ord(chr(byte).lower()) for byte in range(128)], dtype=np.uint8)
 
 
 def lower_text(text: pa.Array) -> pa.LargeStringArray:
@@ -38,7 +39,7 @@ def lower_text(text: pa.Array) -> pa.LargeStringArray:
 def _lower_rows(text, offsets, tables):
     n_bytes = offsets[-1] - offsets[0]
     # Two bytes may become three, nothing grows more. Memory that is not written to costs nothing.
-    lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)
+    lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)  # eight bytes are written at a time
     lowered_offsets = np.zeros(len(offsets), dtype=np.int64)
     blocks, lower = tables.blocks, tables.lower
     end = 0
@@ -48,11 +49,19 @@ def _lower_rows(text, offsets, tables):
         while at < stop:
             if at + 8 <= stop:
                 lane = load(text, at)
-                if not lane & HIGH_BITS:
-                    store(lower_lane(lane), lowered, end)
-                    at += 8
-                    end += 8
+                store(lower_lane(lane), lowered, end)  # what is not ASCII is written over
+                length = np.int64(8)
+                if lane & HIGH_BITS:
+                    length = np.int64(lowest_byte(lane & HIGH_BITS)[0])
+                at += length
+                end += length
+                if length:
                     continue
+            elif text[at] < 0x80:
+                lowered[end] = _ASCII_LOWER[text[at]]
+                at += 1
+                end += 1
+                continue
             point, after = code_point_at(text, at, stop)
             if point == _CAPITAL_SIGMA:
                 point = _FINAL_SIGMA if _is_final_sigma(text, start, at, after, stop, tables) else _SMALL_SIGMA

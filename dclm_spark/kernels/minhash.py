@@ -1,25 +1,24 @@
 """MinHash signatures of texts, and the keys of the bands in which two documents meet as candidates.
 
 Source: Broder 1997 (resemblance as the chance that two sets have the same least value under a random permutation), and
-Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4 (bands of rows). Permutations are affine maps of the
-64-bit hashes of shingles:
-
-- `affine64`: a * h + b modulo 2^64 with odd a, a permutation of all 64-bit numbers; the least is compared in full.
-- `mersenne61`: ((a * h + b) modulo 2^64 modulo 2^61 - 1), and of that the lowest 32 bits: what datasketch's `legacy`
-  scheme and datatrove take. Two shingles may get one value.
+Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4 (bands of rows).
 
 Signatures depend on nothing but the text and the settings: not on the machine, nor on how texts are cut into batches.
 """
 
 import functools
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dclm_spark.kernels.binary import binary_array, binary_rows, check_size
+from dclm_spark.kernels.distinct import make_distinct
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.mixing import finish, fold, random_constants
+from dclm_spark.kernels.mixing import OF_KEYS, OF_SHINGLES, OF_UNITS, finish, fold, random_constants
+from dclm_spark.kernels.permutations import GREATEST, permutations, take_affine, take_mersenne
 from dclm_spark.kernels.shingles import (
     BOUNDS,
     CHARS,
@@ -28,6 +27,7 @@ from dclm_spark.kernels.shingles import (
     hash_bounded_words,
     hash_chars,
     hash_split_words,
+    sum_of_units,
     word_bounds,
 )
 from dclm_spark.kernels.simplify import simplify
@@ -36,12 +36,7 @@ from dclm_spark.near_duplicates import MAX_SHINGLE_SIZE, MinHash
 
 SIGNATURE_BITS = 16
 
-# What random constants are for.
-_OF_UNITS, _OF_SHINGLES, _OF_FACTORS, _OF_SUMMANDS, _OF_KEYS = range(5)
-_MERSENNE_PRIME = (1 << 61) - 1
-
-_GREATEST = np.uint64(0xFFFFFFFFFFFFFFFF)
-_PRIME, _PRIME_BITS, _LOW_32_BITS = np.uint64(_MERSENNE_PRIME), np.uint64(61), np.uint64(0xFFFFFFFF)
+_PART_BYTES = 4 << 20  # of the texts that are signed at a time: what they need on the way is small, and allocated once
 _TOP_16_BITS = np.uint64(48)
 _N_SHINGLES = 2048  # that are taken at a time: their hashes stay in the fastest cache
 
@@ -71,23 +66,41 @@ def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
     (True, 112, None)
 
     Raises:
-        ValueError: The settings have problems, or the batch's column of shingles would pass 2 GiB.
+        ValueError: The settings have problems, or a column would pass 2 GiB.
     """
+    parts = [_sign_part(text[first:last], minhash) for first, last in _parts(text)]
+    if len(parts) == 1:
+        return parts[0]
+    for name in parts[0].schema.names:
+        check_size(sum(part[name].nbytes for part in parts))
+    return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+
+
+def _parts(text: pa.Array) -> Iterator[tuple[int, int]]:
+    """First and last row, exclusively, of parts of about equal size; one part of no rows if there are none."""
+    _, offsets = utf8_buffers(text)
+    first = 0
+    while first == 0 or first < len(text):
+        full = np.searchsorted(offsets, offsets[first] + _PART_BYTES)
+        last = min(max(int(full), first + 1), len(text))
+        yield first, last
+        first = max(last, 1)
+
+
+def _sign_part(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
     rows = _sign_rows(*_arguments(text, minhash), minhash.n_bands, minhash.n_rows, minhash.stores_shingles)
     n_shingles, text_hashes, signatures, keys, hashes, hash_offsets = rows
     is_signed = n_shingles > 0
     shingles: pa.Array = pa.nulls(len(text), pa.binary())
     if minhash.stores_shingles:
-        for first, last in zip(hash_offsets[:-1], hash_offsets[1:], strict=True):
-            hashes[first:last].sort()
-        _make_distinct(hashes, hash_offsets)
-        shingles = _binary(hashes[: hash_offsets[-1]].astype("<u8", copy=False), 8 * hash_offsets, is_signed)
+        make_distinct(hashes, hash_offsets)
+        shingles = binary_array(hashes[: hash_offsets[-1]].astype("<u8", copy=False), 8 * hash_offsets, is_signed)
     columns = {
         "n_chars": pc.fill_null(pc.utf8_length(text), 0).cast(pa.int64()),
         "n_shingles": pa.array(n_shingles, pa.int32()),
         "text_hash": pa.array(text_hashes.view(np.int64), mask=~is_signed),
-        "signature": _fixed_binary(signatures.astype("<u2", copy=False), is_signed),
-        "keys": _fixed_binary(keys.astype("<u8", copy=False), is_signed),
+        "signature": binary_rows(signatures.astype("<u2", copy=False), is_signed),
+        "keys": binary_rows(keys.astype("<u8", copy=False), is_signed),
         "shingles": shingles,
     }
     return pa.RecordBatch.from_pydict(columns)
@@ -96,20 +109,6 @@ def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
 def minima(text: pa.Array, minhash: MinHash) -> np.ndarray:
     """The least value of each permutation over a text's shingles, a row a text, uint64; 2^64 - 1 without shingles."""
     return _minima_of_rows(*_arguments(text, minhash))
-
-
-def permutations(minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
-    """The factors and summands of the permutations, uint64.
-
-    Those of `mersenne61` can be given to datasketch, with the shingles' hashes: `MinHash(permutations=...,
-    hashfunc=int, scheme="legacy")` finds the same least values.
-    """
-    n = minhash.n_permutations
-    factors = random_constants(minhash.seed, _OF_FACTORS, n)
-    summands = random_constants(minhash.seed, _OF_SUMMANDS, n)
-    if minhash.permutations == "mersenne61":
-        return factors % (_PRIME - np.uint64(1)) + np.uint64(1), summands % _PRIME
-    return factors | np.uint64(1), summands
 
 
 class _Constants(NamedTuple):
@@ -125,11 +124,11 @@ class _Constants(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def _constants(minhash: MinHash) -> _Constants:
     constants = _Constants(
-        random_constants(minhash.seed, _OF_UNITS, 1)[0],
+        random_constants(minhash.seed, OF_UNITS, 1)[0],
         # Odd, so that a shingle's hash depends on all bits of each unit's. The last one is added.
-        random_constants(minhash.seed, _OF_SHINGLES, MAX_SHINGLE_SIZE + 1)[: minhash.shingle_size + 1] | np.uint64(1),
+        random_constants(minhash.seed, OF_SHINGLES, MAX_SHINGLE_SIZE + 1)[: minhash.shingle_size + 1] | np.uint64(1),
         *permutations(minhash),
-        random_constants(minhash.seed, _OF_KEYS, minhash.n_bands),
+        random_constants(minhash.seed, OF_KEYS, minhash.n_bands),
     )
     for array in constants[1:]:
         array.flags.writeable = False
@@ -221,7 +220,8 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
     at = start
     if rows.kind == BOUNDS:
         at, n_words = rows.word_offsets[row], rows.word_offsets[row + 1]
-    least[:] = _GREATEST
+    for place in range(len(least)):
+        least[place] = GREATEST
     n_all = 0
     text_hash = seed
     n_kept = 0  # units from before that the next shingles begin with
@@ -234,70 +234,19 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
             n_units, at = hash_bounded_words(text, start, rows.starts, rows.ends, at, n_words, seed, units, n_kept)
         if n_units == n_kept:
             break
-        for index in range(n_kept, n_units):
-            text_hash = fold(text_hash, units[index])
+        text_hash += sum_of_units(units[n_kept:n_units], n_all + n_kept)
         n_new = max(0, n_units - size + 1)
         combine(units, n_new, constants.shingles, shingles)
         if is_mersenne:
-            _take_mersenne(shingles, n_new, constants.factors, constants.summands, least)
+            take_mersenne(shingles, n_new, constants.factors, constants.summands, least)
         else:
-            _take_affine(shingles, n_new, constants.factors, constants.summands, least)
+            take_affine(shingles, n_new, constants.factors, constants.summands, least)
+        # Loops, since assignments to slices take seconds to compile.
         if len(stored) > 0:
-            stored[n_all : n_all + n_new] = shingles[:n_new]
+            for index in range(n_new):
+                stored[n_all + index] = shingles[index]
         n_all += n_new
         n_kept = n_units - n_new
         for index in range(n_kept):
             units[index] = units[n_new + index]
     return n_all, finish(text_hash)
-
-
-# Shingles inside, so that a permutation's numbers stay in registers, and LLVM takes several shingles at a time.
-@helper
-def _take_affine(shingles, n_shingles, factors, summands, least):
-    for place in range(len(least)):
-        factor, summand, lowest = factors[place], summands[place], least[place]
-        for index in range(n_shingles):
-            lowest = min(lowest, factor * shingles[index] + summand)
-        least[place] = lowest
-
-
-@helper
-def _take_mersenne(shingles, n_shingles, factors, summands, least):
-    for place in range(len(least)):
-        factor, summand, lowest = factors[place], summands[place], least[place]
-        for index in range(n_shingles):
-            value = factor * shingles[index] + summand
-            value = (value & _PRIME) + (value >> _PRIME_BITS)  # below 2^61 + 7, and the same modulo the prime
-            lowest = min(lowest, min(value, value - _PRIME) & _LOW_32_BITS)
-        least[place] = lowest
-
-
-@kernel
-def _make_distinct(hashes, offsets):
-    """Leaves one of each of the sorted hashes of a row, and puts rows together."""
-    end = first = 0
-    for row in range(len(offsets) - 1):
-        last = offsets[row + 1]
-        begin = end
-        for index in range(first, last):
-            if end == begin or hashes[index] != hashes[end - 1]:
-                hashes[end] = hashes[index]
-                end += 1
-        offsets[row + 1] = end
-        first = last
-
-
-def _fixed_binary(values: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
-    """A row's bytes a value; null where `is_valid` is False."""
-    n_bytes = values.shape[1] * values.itemsize
-    offsets = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(is_valid * n_bytes, out=offsets[1:])
-    return _binary(values if is_valid.all() else values[is_valid], offsets, is_valid)
-
-
-def _binary(values: np.ndarray, offsets: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
-    if offsets[-1] > np.iinfo(np.int32).max:
-        raise ValueError(f"a column of {offsets[-1]:,} bytes is too large for Arrow's binary; sign fewer texts at once")
-    valid_bits = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
-    buffers = [valid_bits, pa.py_buffer(offsets.astype(np.int32)), pa.py_buffer(np.ascontiguousarray(values))]
-    return pa.Array.from_buffers(pa.binary(), len(is_valid), buffers)

@@ -5,6 +5,9 @@ import numpy as np
 from dclm_spark.kernels.jit import helper
 from dclm_spark.kernels.lanes import load
 
+# What random constants are for.
+OF_UNITS, OF_SHINGLES, OF_FACTORS, OF_SUMMANDS, OF_KEYS = range(5)
+
 _32, _33 = np.uint64(32), np.uint64(33)
 _8, _1 = np.uint64(8), np.uint64(1)
 _FOLD = np.uint64(0xD6E8FEB86659FD93)  # any odd number with many bits serves

@@ -16,6 +16,7 @@ from dclm_spark.kernels.words import fill_word_bounds
 
 SPLIT, BOUNDS, CHARS = range(3)
 _SPACE = ord(" ")
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
 
 # What a byte outside of a word may be: ASCII white space, or the first byte of a white-space character.
 _IS_SPACE, _MAY_BE_SPACE = 1, 2
@@ -66,14 +67,11 @@ def _chars_to_bytes(text, offsets, starts, ends, word_offsets):
 def _row_to_bytes(text, start, stop, starts, ends):
     at, n_chars = start, 0
     for index in range(len(starts)):
-        while n_chars < starts[index]:
-            _, at = code_point_at(text, at, stop)
-            n_chars += 1
-        starts[index] = at - start
-        while n_chars < ends[index]:
-            _, at = code_point_at(text, at, stop)
-            n_chars += 1
-        ends[index] = at - start
+        for bounds in (starts, ends):
+            while n_chars < bounds[index]:
+                at = at + 1 if text[at] < 0x80 else code_point_at(text, at, stop)[1]
+                n_chars += 1
+            bounds[index] = at - start
 
 
 # Calls with arrays cost too much to make one for each word, see `jit.inlined`, so that only rare bytes make one.
@@ -139,20 +137,25 @@ def hash_bounded_words(text, start, starts, ends, at, stop, seed, hashes, n_hash
 def hash_chars(text, start, at, stop, tables, seed, hashes, n_hashes):
     """The same for characters: a run of white space is one space, none where it begins or ends the text."""
     while at < stop and n_hashes < len(hashes):
-        point, after = code_point_at(text, at, stop)
-        if flags_of(point, tables) & IS_SPACE:
+        kind = _SPACES[text[at]]
+        if kind and (kind == _IS_SPACE or _space_length(text, at, stop, tables)):
             first = at
             while at < stop:
-                point, after = code_point_at(text, at, stop)
-                if not flags_of(point, tables) & IS_SPACE:
+                kind = _SPACES[text[at]]
+                length = 1 if kind == _IS_SPACE else _space_length(text, at, stop, tables) if kind else 0
+                if length == 0:
                     break
-                at = after
+                at += length
             if first == start or at == stop:
                 continue
-            point, after = _SPACE, at
+            point = np.int64(_SPACE)
+        elif text[at] < 0x80:
+            point = np.int64(text[at])
+            at += 1
+        else:
+            point, at = code_point_at(text, at, stop)
         hashes[n_hashes] = fold(seed, np.uint64(point))
         n_hashes += 1
-        at = after
     return n_hashes, at
 
 
@@ -173,3 +176,13 @@ def combine(units, n_shingles, constants, shingles):
             shingles[index] += factor * moved[index]
     for index in range(n_shingles):
         shingles[index] = finish(shingles[index])
+
+
+@helper
+def sum_of_units(units, place):
+    """The sum of what each unit's hash and its place, that of the first one given, come to: a hash of the sequence."""
+    total = np.uint64(0)
+    first = np.uint64(place)
+    for index in range(len(units)):
+        total += finish(units[index] + (first + np.uint64(index)) * _STEP)
+    return total

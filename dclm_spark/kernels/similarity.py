@@ -6,6 +6,7 @@ The columns are those that `minhash.sign` makes: binary or large_binary, a docum
 import numpy as np
 import pyarrow as pa
 
+from dclm_spark.kernels.binary import binary_buffers
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.lanes import load
 
@@ -56,21 +57,6 @@ def _compare(kernel_of_rows, name: str, column: pa.Array, others: pa.Array) -> p
         lengths = len(column[row].as_py()), len(others[row].as_py())
         raise ValueError(f"{name} of {lengths[0]} and {lengths[1]} bytes cannot be compared (row {row})")
     return pa.array(values, pa.float64(), mask=is_null)
-
-
-def binary_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes of all values, and the int64 offsets of the rows in them."""
-    if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise TypeError(f"the column is an array of {column.type}, expected binary or large_binary")
-    offset_type = np.int64 if pa.types.is_large_binary(column.type) else np.int32
-    _, offset_buffer, data_buffer = column.buffers()
-    offsets = np.zeros(len(column) + 1, dtype=np.int64)
-    if len(column) and offset_buffer is not None:
-        offsets[:] = np.frombuffer(offset_buffer, offset_type)[column.offset : column.offset + len(column) + 1]
-    data = np.frombuffer(data_buffer if data_buffer is not None else b"", dtype=np.uint8)
-    # Buffers that may be written to would compile every kernel a second time.
-    data.flags.writeable = False
-    return data, offsets
 
 
 @kernel

