@@ -11,6 +11,7 @@ import pyarrow as pa
 from dclm_spark import schemas
 from dclm_spark.batches import code_for
 from dclm_spark.kernels.anchors import Anchors
+from dclm_spark.kernels.binary import fixed_width
 from dclm_spark.kernels.buckets import Edges, distinct_edges, join_block
 from dclm_spark.kernels.compiled import keep
 from dclm_spark.kernels.minhash import sign
@@ -193,18 +194,3 @@ def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates
 
     columns = ("root", "doc_id", "dump", "was_kept", "signature", *(("shingles",) if is_exact else ()))
     return members.select(*columns).mapInArrow(find, spark_schema(_ANCHORED))
-
-
-def fixed_width(column: pa.Array, dtype: str, n: int) -> np.ndarray:
-    """Binary values of `n` numbers each as a matrix (rows, n), without a copy.
-
-    Raises:
-        ValueError: A value is null or has another length.
-    """
-    width = n * np.dtype(dtype).itemsize
-    offset_type = np.int64 if pa.types.is_large_binary(column.type) else np.int32
-    _, offsets, data = column.buffers()
-    bounds = np.frombuffer(offsets, dtype=offset_type)[column.offset : column.offset + len(column) + 1]
-    if column.null_count or not (np.diff(bounds) == width).all():
-        raise ValueError(f"a stored value is null or not {width} bytes long: signatures of another recipe?")
-    return np.frombuffer(data, dtype=np.uint8)[bounds[0] : bounds[-1]].view(dtype).reshape(len(column), n)

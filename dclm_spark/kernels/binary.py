@@ -26,6 +26,22 @@ def binary_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return data, offsets
 
 
+def fixed_width(column: pa.Array, dtype: str, n: int) -> np.ndarray:
+    """Binary values of `n` numbers each as a matrix (rows, n), without a copy.
+
+    >>> fixed_width(pa.array([b"\\1\\0\\2\\0", b"\\3\\0\\4\\0"]), "<u2", 2).tolist()
+    [[1, 2], [3, 4]]
+
+    Raises:
+        ValueError: A value is null or has another length.
+    """
+    width = n * np.dtype(dtype).itemsize
+    data, offsets = binary_buffers(column)
+    if column.null_count or not (np.diff(offsets) == width).all():
+        raise ValueError(f"a stored value is null or not {width} bytes long: signatures of another recipe?")
+    return data[offsets[0] : offsets[-1]].view(dtype).reshape(len(column), n)
+
+
 def binary_rows(values: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
     """The bytes of each row of a matrix; null where `is_valid` is False.
 
