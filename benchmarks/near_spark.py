@@ -188,6 +188,12 @@ def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return {**medians, **best, **by_stage, "middle": runs[in_order[len(runs) // 2]], "n_runs": len(runs)}
 
 
+def _say(name: str, run: dict[str, Any]) -> None:
+    """A line a run on standard error: a long program may be stopped."""
+    taken = ", ".join(f"{stage} {found['cpu']:.1f} s CPU, {found['wall']:.1f} s wall" for stage, found in run.items())
+    print(f"{name}: {taken}", file=sys.stderr, flush=True)
+
+
 def corpus(words: str) -> tuple[str, list[str]]:
     """The name and the files."""
     name, _, files = words.partition("=")
@@ -211,6 +217,7 @@ def stages(scratch: str, n_cores: str, n_runs: str, *corpora: str) -> dict[str, 
             fixed.append(lake.run(lake.fill(first.limit(N_WARM_UP), n_files=1)))
             for name in named:
                 runs[name].append(lake.run(lake.fill(rows[name])))
+                _say(name, runs[name][-1])
         return {
             "start": lake.start,
             "warm_up": warm_up,
