@@ -141,7 +141,9 @@ def measure_shuffle(corpora: Corpora, name: str) -> Goal:
 def measure_growth(corpora: Corpora, one: Mapping[str, Any]) -> Goal:
     """What a run costs whatever its size is left out of both: it would make any growth look small."""
     whole, part, fixed = one["corpora"]["variants"], one["corpora"]["part"], one["fixed"]
-    ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
+    ratio = whole["cpu"] / part["cpu"]
+    if part["cpu"] > fixed["cpu"]:  # else there are too few documents to tell
+        ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
     figures = (
         f"{whole['cpu']:.1f} / {part['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
         f"with them {whole['cpu'] / part['cpu']:.2f} x, {whole['wall'] / part['wall']:.2f} x wall; "
