@@ -1,12 +1,12 @@
-"""The benchmark table of the README: python -m benchmarks [--data ../shared/data/warc] [--quick] [PEERS]
+"""The benchmark table of the README: python -m benchmarks [--data ../shared/data/warc] [--quick] [--only PART] [PEERS]
 
 Every goal of speed but one is a ratio of two measurements made in one run on one machine, in turns, so that it holds on
 a slow or busy machine too. CPU time is that of the whole process tree, JVM and Python workers included, in a session
 that has done the same work once before. `--data` is a folder with the subfolders `docs-2026-10` and `docs-2026-14` of
 WARC files, and `articles` for the peers; `--quick` takes the bundled sample instead and shows that the programs work,
 not how fast they are. PEERS are the options of `benchmarks.peers`, which name environments that other people's code is
-installed in; without one its row is missing. Takes some thirty minutes on two free cores; needs the extras `local` and
-`test`.
+installed in; without one its row is missing. Takes some fifty minutes on two free cores, and as long again with
+datatrove's near-duplicates; needs the extras `local` and `test`.
 """
 
 import argparse
@@ -15,6 +15,7 @@ import platform
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from benchmarks.archives import copy_each
 from benchmarks.goals import (
     GIB,
     ROOT,
+    Goal,
     compare_cores,
     compare_cpu,
     compare_peers,
@@ -30,6 +32,7 @@ from benchmarks.goals import (
     measure_memory,
     measure_signals,
 )
+from benchmarks.near_goals import Corpora, add_near_options, make_corpora, near_goals, scopes_in_words
 from benchmarks.peers import add_options, options_of
 
 PACKAGES = ("pyspark", "delta-spark", "pyarrow", "numpy", "fastwarc", "resiliparse", "fasttext-community")
@@ -53,11 +56,42 @@ def machine() -> str:
     )
 
 
+def chain_goals(arguments: argparse.Namespace, folder: Path, files: Mapping[str, Sequence[Path]]) -> list[Goal]:
+    """Rows of what leads to `filtered`."""
+    all_files = [file for of_dump in files.values() for file in of_dump]
+    title = " and ".join(files)
+    goals = compare_cpu(all_files, title, n_runs=3)
+    if not arguments.quick:
+        with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
+            copies = copy_each(all_files, N_COPIES, Path(scratch))
+            goals += compare_cpu(copies, f"{title}, each file {N_COPIES} times", n_runs=1)
+    articles = sorted((folder / "articles").glob("*.warc.gz")) or all_files
+    goals += [*measure_signals(all_files), *compare_peers(articles, options_of(arguments))]
+    goals += measure_cold_start()
+    last = list(files.values())[-1]
+    return [*goals, *compare_cores(last), measure_memory(), measure_kernel_memory(all_files)]
+
+
+def near_duplicate_goals(arguments: argparse.Namespace, folder: Path, files: Sequence[Path]) -> tuple[list[Goal], str]:
+    """Rows of what follows `filtered`, and a sentence."""
+    with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
+        corpora = Corpora(arguments.near or Path(scratch), Path(scratch))
+        if arguments.quick:
+            corpora = Corpora(Path(scratch), Path(scratch), n_runs=1, n_crowd=200, n_nodes=10_000)
+        if not corpora.parquet("variants").exists():
+            make_corpora(folder, corpora.folder, is_quick=arguments.quick)
+        measured = None if arguments.quick else arguments.datatrove_measured
+        goals = near_goals(corpora, files, python=arguments.datatrove_python, measured=measured)
+        return goals, scopes_in_words(corpora)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "warc", help="%(default)s")
     parser.add_argument("--quick", action="store_true", help="the bundled sample: do the programs work?")
+    parser.add_argument("--only", choices=("chain", "near"), help="the rows of the chain, or of near-duplicates")
     add_options(parser)
+    add_near_options(parser)
     arguments = parser.parse_args()
     names = ("CC-MAIN-2022-05",) if arguments.quick else ("docs-2026-14", "docs-2026-10")
     folder = ROOT / "tests" / "data" / "sample" if arguments.quick else arguments.data
@@ -68,17 +102,14 @@ def main() -> int:
         print(f"benchmarks: {words}", file=sys.stderr)
         return 2
     all_files = [file for name in names for file in files[name]]
-    title = " and ".join(names)
-    goals = compare_cpu(all_files, title, n_runs=3)
-    if not arguments.quick:
-        with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
-            copies = copy_each(all_files, N_COPIES, Path(scratch))
-            goals += compare_cpu(copies, f"{title}, each file {N_COPIES} times", n_runs=1)
-    articles = sorted((folder / "articles").glob("*.warc.gz")) or all_files
-    goals += [*measure_signals(all_files), *compare_peers(articles, options_of(arguments))]
-    goals += measure_cold_start()
-    goals += [*compare_cores(files[names[-1]]), measure_memory(), measure_kernel_memory(all_files)]
-    print("| goal | measured | bound | met | figures |\n|---|---|---|---|---|", *goals, "", machine(), sep="\n")
+    goals, notes = [], []
+    if arguments.only != "near":
+        goals += chain_goals(arguments, folder, files)
+    if arguments.only != "chain":
+        near, words = near_duplicate_goals(arguments, folder, all_files)
+        goals += near
+        notes += [words, ""]
+    print("| goal | measured | bound | met | figures |\n|---|---|---|---|---|", *goals, "", *notes, machine(), sep="\n")
     return 0
 
 

@@ -84,4 +84,4 @@ def main(paths: list[str]) -> dict:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1:]), indent=1))
+    print(json.dumps(main(sys.argv[1:])))

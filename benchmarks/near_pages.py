@@ -10,7 +10,7 @@ language null). Same pages, same files.
 import argparse
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -89,9 +89,9 @@ def variants(table: pa.Table, n_bytes: int) -> Iterator[dict[str, str | None]]:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def read_pages(data: Path) -> Iterator[dict[str, str | None]]:
-    """Every page of both dumps as a row of `schemas.FILTERED`."""
-    for dump in DUMPS:
+def read_pages(data: Path, dumps: Sequence[str] = DUMPS) -> Iterator[dict[str, str | None]]:
+    """Every page of these dumps as a row of `schemas.FILTERED`."""
+    for dump in dumps:
         for path in sorted((data / dump).glob("*.warc.gz")):
             with path.open("rb") as stream:
                 for batch in pages.read_pages(stream, path=path.name, dump=dump, extraction=DCLM_BASELINE.extraction):

@@ -1,0 +1,323 @@
+"""Near-duplicates on Spark, from `filtered` to `duplicates`, each program in a driver process of its own; prints JSON.
+
+    python -m benchmarks.near_spark stages SCRATCH N_CORES N_RUNS CORPUS...    both stages, corpora in turns
+    python -m benchmarks.near_spark scopes SCRATCH N_RUNS CORPUS    its dumps at once, and one added to the other
+    python -m benchmarks.near_spark shuffle SCRATCH CORPUS    bytes that the band keys are shuffled as
+    python -m benchmarks.near_spark memory SCRATCH CORPUS     of a worker that makes `duplicates`, and nothing else
+
+A CORPUS is a name, `=`, and Parquet files of `schemas.FILTERED`, commas between them (`benchmarks.near_pages` makes
+some). Its rows are in the Delta table before the clock starts, under another dump each time, in N_FILES files of equal
+size. The session has done the work twice on a few rows before, and its start is told apart. What the jobs of a stage
+read and write is Spark's own count.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+from pyspark.sql import functions as F
+
+from benchmarks.processes import Tree
+from dclm_spark.job import Job
+from dclm_spark.near_chain import make_duplicates, make_signatures
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.session import get_session, planned_for_python
+from dclm_spark.stages.edges import find_edges
+from dclm_spark.tables import Warehouse
+
+N_FILES = 10
+N_WARM_UP = 500  # rows of a dump that warms up, and of the one that shows what a run costs whatever its size
+MINHASH = MinHash()
+STAGES = ("signatures", "duplicates")
+
+
+class Meter:
+    """CPU time and clock of this process's tree, and what Spark says of the jobs that ran in between."""
+
+    def __init__(self, tree: Tree):
+        self._tree = tree
+        self._spark: Any = None
+
+    def watch(self, spark: Any) -> None:
+        self._spark = spark
+
+    def measure(self, work: Callable[[], object]) -> dict[str, float]:
+        """CPU seconds, of which `jvm` and `workers`, seconds of the clock, jobs, bytes shuffled and spilled."""
+        last_stage, n_jobs = self._last_stage(), self._n_jobs()
+        before = self._cpu()
+        began = time.perf_counter()
+        work()
+        found = {"wall": time.perf_counter() - began}
+        cpu, jvm, driver = (after - earlier for after, earlier in zip(self._cpu(), before, strict=True))
+        found |= {"cpu": cpu, "jvm": jvm, "workers": cpu - jvm - driver}
+        if self._spark is not None:
+            stages = self.stages(after=last_stage)
+            found |= {
+                "jobs": self._n_jobs() - n_jobs,
+                "shuffle_bytes": sum(stage["shuffle_bytes"] for stage in stages),
+                "spilled_bytes": sum(stage["spilled_bytes"] for stage in stages),
+            }
+        return found
+
+    def stages(self, *, after: int) -> list[dict[str, int]]:
+        """Spark's stages whose number is above `after`, in order."""
+        return sorted(
+            (
+                {
+                    "id": stage.stageId(),
+                    "shuffle_bytes": stage.shuffleWriteBytes(),
+                    "spilled_bytes": stage.diskBytesSpilled(),
+                }
+                for stage in self._stage_list()
+                if stage.stageId() > after
+            ),
+            key=lambda stage: stage["id"],
+        )
+
+    def _last_stage(self) -> int:
+        return max((stage.stageId() for stage in self._stage_list()), default=-1)
+
+    def _stage_list(self) -> Iterable[Any]:
+        if self._spark is None:
+            return ()
+        context = self._spark.sparkContext
+        quantiles = context._gateway.new_array(context._jvm.double, 0)
+        found = self._store().stageList(None, False, False, quantiles, None)
+        return (found.apply(index) for index in range(found.size()))
+
+    def _n_jobs(self) -> int:
+        """A number that each job raises by one, also where Spark forgets the oldest."""
+        if self._spark is None:
+            return 0
+        jobs = self._store().jobsList(None)
+        return max((jobs.apply(index).jobId() for index in range(jobs.size())), default=-1)
+
+    def _store(self) -> Any:
+        context = self._spark.sparkContext._jsc.sc()
+        context.listenerBus().waitUntilEmpty()
+        return context.statusStore()
+
+    def _cpu(self) -> tuple[float, float, float]:
+        """Of the tree, of the JVM and of this process."""
+        jvm = 0.0
+        for child in psutil.Process().children(recursive=True):
+            if child.name() == "java":
+                times = child.cpu_times()
+                jvm += times.user + times.system
+        return self._tree.cpu_seconds(), jvm, time.process_time()
+
+
+class NearLake:
+    """A new warehouse in a session of its own, warm, in which corpora become signatures and duplicates."""
+
+    def __init__(self, n_cores: int, scratch: str, meter: Meter):
+        self.meter = meter
+        self.start = meter.measure(partial(self._open, f"local[{n_cores}]", Path(scratch) / "lake"))
+        meter.watch(self.spark)
+        self._n_dumps = 0
+
+    def _open(self, master: str, lake: Path) -> None:
+        self.spark = get_session(master=master)
+        self.warehouse = Warehouse(self.spark, str(lake))
+
+    def read(self, files: Sequence[str]) -> Any:
+        return self.spark.read.parquet(*files)
+
+    def warm_up(self, rows: Any) -> list[dict[str, float]]:
+        """Both stages of two small dumps, one for each; then of a third, which tells the cost of a run."""
+        few = rows.limit(N_WARM_UP)
+        return [total(self.run(self.fill(few, n_files=1))) for _ in range(3)]
+
+    def fill(self, rows: Any, *, dump: str | None = None, n_files: int = N_FILES) -> str:
+        """Writes rows as those of a dump, and gives its name."""
+        self._n_dumps += 1
+        dump = dump or f"run-{self._n_dumps:04d}"
+        run = self.job(dump).run("filtered")
+        self.warehouse.prepare("filtered", "runs")
+        ours = rows.withColumn("dump", F.lit(dump)).repartition(n_files)
+        commit = self.warehouse.replace(ours, "filtered", lineage=run.lineage, dump=dump)
+        run.record(n_rows_in=commit.n_rows, n_rows_out=commit.n_rows, output_versions={"filtered": commit.version})
+        return dump
+
+    def job(self, dump: str, **near: Any) -> Job:
+        recipe = replace(DCLM_BASELINE, signatures=MINHASH, duplicates=NearDuplicates(**{"scope": "dump"} | near))
+        return Job(self.warehouse, dump, recipe, is_quiet=True)
+
+    def run(self, dump: str) -> dict[str, Any]:
+        """What each stage takes."""
+        return {"signatures": self.signatures(dump), "duplicates": self.duplicates(dump)}
+
+    def signatures(self, dump: str) -> dict[str, Any]:
+        return self._measure(lambda: [make_signatures(self.job(dump))])
+
+    def duplicates(self, *dumps: str, **near: Any) -> dict[str, Any]:
+        return self._measure(lambda: make_duplicates(self.job(dumps[0], **near), dumps))
+
+    def _measure(self, make: Callable[[], Sequence[Any]]) -> dict[str, Any]:
+        made: list[Any] = []
+        found = self.meter.measure(lambda: made.extend(make()))
+        assert all(outcome.is_new for outcome in made)
+        return {**found, "n_rows": sum(outcome.run["n_rows_out"] for outcome in made)}
+
+
+def total(stages: dict[str, dict[str, float]]) -> dict[str, float]:
+    """CPU seconds and seconds of all of a run's stages."""
+    return {unit: sum(stage[unit] for stage in stages.values()) for unit in ("cpu", "wall")}
+
+
+def middle(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Of several runs: medians of the CPU seconds and of the seconds, and the run itself that took the middle CPU."""
+    totals = [total(run) for run in runs]
+    medians = {unit: statistics.median(one[unit] for one in totals) for unit in ("cpu", "wall")}
+    by_stage = {
+        f"{stage}_{unit}": statistics.median(run[stage][unit] for run in runs)
+        for stage in STAGES
+        for unit in ("cpu", "wall")
+    }
+    best = {f"best_{unit}": min(one[unit] for one in totals) for unit in ("cpu", "wall")}
+    in_order = sorted(range(len(runs)), key=lambda number: totals[number]["cpu"])
+    return {**medians, **best, **by_stage, "middle": runs[in_order[len(runs) // 2]], "n_runs": len(runs)}
+
+
+def _say(name: str, run: dict[str, Any]) -> None:
+    """A line a run on standard error: a long program may be stopped."""
+    taken = ", ".join(f"{stage} {found['cpu']:.1f} s CPU, {found['wall']:.1f} s wall" for stage, found in run.items())
+    print(f"{name}: {taken}", file=sys.stderr, flush=True)
+
+
+def corpus(words: str) -> tuple[str, list[str]]:
+    """The name and the files."""
+    name, _, files = words.partition("=")
+    return name, files.split(",")
+
+
+# -- programs ---------------------------------------------------------------------------------------------------------
+
+
+def stages(scratch: str, n_cores: str, n_runs: str, *corpora: str) -> dict[str, Any]:
+    """Both stages of each corpus, in turns; and what a run of a few rows takes in between (`fixed`)."""
+    named = dict(map(corpus, corpora))
+    with Tree() as tree:
+        lake = NearLake(int(n_cores), scratch, Meter(tree))
+        rows = {name: lake.read(files) for name, files in named.items()}
+        first = next(iter(rows.values()))
+        warm_up = lake.warm_up(first)
+        runs: dict[str, list[dict[str, Any]]] = {name: [] for name in named}
+        fixed = []
+        for _ in range(int(n_runs)):
+            fixed.append(lake.run(lake.fill(first.limit(N_WARM_UP), n_files=1)))
+            for name in named:
+                runs[name].append(lake.run(lake.fill(rows[name])))
+                _say(name, runs[name][-1])
+        return {
+            "start": lake.start,
+            "warm_up": warm_up,
+            "fixed": middle(fixed),
+            "corpora": {name: middle(found) for name, found in runs.items()},
+        }
+
+
+def scopes(scratch: str, n_runs: str, words: str) -> dict[str, Any]:
+    """`duplicates` of a corpus's dumps all at once, and one after the other, each in a warehouse of its own, local[1].
+
+    One after the other needs a call a dump, as it does where dumps come in with time.
+    """
+    _, files = corpus(words)
+    found: dict[str, list[list[dict[str, Any]]]] = {"all": [], "incremental": []}
+    with Tree() as tree:
+        lake = NearLake(1, scratch, Meter(tree))
+        rows = lake.read(files)
+        lake.warm_up(rows)
+        names = sorted(row["dump"] for row in rows.select("dump").distinct().collect())
+        for number in range(int(n_runs)):
+            for scope, taken in found.items():
+                lake.warehouse = Warehouse(lake.spark, str(Path(scratch) / f"{scope}-{number}"))
+                dumps = [lake.fill(rows.where(F.col("dump") == name), dump=name) for name in names]
+                for dump in dumps:
+                    lake.signatures(dump)
+                groups = [dumps] if scope == "all" else [[dump] for dump in dumps]
+                taken.append([lake.duplicates(*group, scope=scope) for group in groups])
+    return {
+        scope: {
+            unit: [statistics.median(run[step][unit] for run in taken) for step in range(len(taken[0]))]
+            for unit in ("cpu", "wall", "n_rows")
+        }
+        for scope, taken in found.items()
+    }
+
+
+def shuffle(scratch: str, words: str) -> dict[str, Any]:
+    """Bytes of the band keys' shuffle, as Spark writes them, a band and a document with a signature; local[1]."""
+    _, files = corpus(words)
+    with Tree() as tree:
+        lake = NearLake(1, scratch, Meter(tree))
+        rows = lake.read(files)
+        lake.warm_up(rows)
+        dump = lake.fill(rows)
+        lake.signatures(dump)
+        signatures = lake.warehouse.read("signatures", dump=dump)
+        n_documents = signatures.where("text_hash IS NOT NULL").count()
+        near = NearDuplicates(verify="none")
+        with planned_for_python(lake.spark):
+            # Without similarities it is one line of stages, and the first to shuffle is the one that packs.
+            edges = find_edges(
+                signatures,
+                dumps=(dump,),
+                minhash=MINHASH,
+                near=near,
+                n_documents=n_documents,
+                n_tasks=int(lake.spark.conf.get("spark.sql.shuffle.partitions")),
+            )
+            last_stage = max(stage["id"] for stage in lake.meter.stages(after=-1))
+            edges.write.format("noop").mode("overwrite").save()
+        written = [stage["shuffle_bytes"] for stage in lake.meter.stages(after=last_stage)]
+        whole = lake.duplicates(dump)
+    n_keys = n_documents * MINHASH.n_bands
+    keys_bytes = next(n_bytes for n_bytes in written if n_bytes)
+    return {
+        "n_documents": n_documents,
+        "keys_bytes": keys_bytes,
+        "bytes_a_key": keys_bytes / n_keys,
+        "duplicates_bytes": whole["shuffle_bytes"],
+        "duplicates_bytes_a_key": whole["shuffle_bytes"] / n_keys,
+        "spilled_bytes": whole["spilled_bytes"],
+    }
+
+
+def sign(scratch: str, words: str) -> dict[str, Any]:
+    """`signatures` of a corpus, in a warehouse that `memory` goes on with."""
+    _, files = corpus(words)
+    with Tree() as tree:
+        lake = NearLake(1, scratch, Meter(tree))
+        found = lake.signatures(lake.fill(lake.read(files), dump="signed"))
+        return {**found, "peak_worker_bytes": tree.peak_worker_bytes()}
+
+
+def memory(scratch: str, words: str) -> dict[str, Any]:
+    """Peak memory of a worker that has made nothing but `duplicates`; local[1]."""
+    command = [sys.executable, "-m", "benchmarks.near_spark", "sign", scratch, words]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    signed = json.loads(done.stdout.splitlines()[-1])
+    with Tree() as tree:
+        found = NearLake(1, scratch, Meter(tree)).duplicates("signed")
+        return {
+            **found,
+            "n_documents": signed["n_rows"],
+            "peak_worker_bytes": tree.peak_worker_bytes(),
+            "signatures_peak_worker_bytes": signed["peak_worker_bytes"],
+        }
+
+
+if __name__ == "__main__":
+    program, *arguments = sys.argv[1:]
+    programs = {"stages": stages, "scopes": scopes, "shuffle": shuffle, "sign": sign, "memory": memory}
+    print(json.dumps(programs[program](*arguments)))
