@@ -31,7 +31,7 @@ from dclm_spark.kernels.shingles import (
     word_bounds,
 )
 from dclm_spark.kernels.simplify import simplify
-from dclm_spark.kernels.unicode import CharTables, char_tables, utf8_buffers
+from dclm_spark.kernels.unicode import utf8_buffers
 from dclm_spark.near_duplicates import MAX_SHINGLE_SIZE, MinHash
 
 SIGNATURE_BITS = 16
@@ -145,7 +145,6 @@ class _Rows(NamedTuple):
     starts: np.ndarray  # these three for BOUNDS: see `word_bounds`
     ends: np.ndarray
     word_offsets: np.ndarray
-    tables: CharTables
 
 
 def _arguments(text: pa.Array, minhash: MinHash) -> tuple[_Rows, _Constants, bool]:
@@ -158,7 +157,7 @@ def _arguments(text: pa.Array, minhash: MinHash) -> tuple[_Rows, _Constants, boo
     bounds = (nowhere, nowhere, np.zeros(0, dtype=np.int64))
     if kind == BOUNDS:
         bounds = word_bounds(text, minhash.words)
-    rows = _Rows(*utf8_buffers(text), is_null, kind, *bounds, char_tables())
+    rows = _Rows(*utf8_buffers(text), is_null, kind, *bounds)
     return rows, _constants(minhash), minhash.permutations == "mersenne61"
 
 
@@ -214,7 +213,7 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
 
     The hashes of all shingles are written to `stored`, unless that is empty.
     """
-    text, tables, seed = rows.text, rows.tables, constants.seed
+    text, seed = rows.text, constants.seed
     size = len(constants.shingles) - 1
     start, stop = rows.offsets[row], rows.offsets[row + 1]
     at = start
@@ -227,9 +226,9 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
     n_kept = 0  # units from before that the next shingles begin with
     while not rows.is_null[row]:
         if rows.kind == SPLIT:
-            n_units, at = hash_split_words(text, at, stop, tables, seed, units, n_kept)
+            n_units, at = hash_split_words(text, at, stop, seed, units, n_kept)
         elif rows.kind == CHARS:
-            n_units, at = hash_chars(text, start, at, stop, tables, seed, units, n_kept)
+            n_units, at = hash_chars(text, start, at, stop, seed, units, n_kept)
         else:
             n_units, at = hash_bounded_words(text, start, rows.starts, rows.ends, at, n_words, seed, units, n_kept)
         if n_units == n_kept:
