@@ -33,8 +33,6 @@ from dclm_spark.kernels.simplify import simplify
 from dclm_spark.kernels.unicode import utf8_buffers
 from dclm_spark.near_duplicates import MAX_SHINGLE_SIZE, MinHash
 
-SIGNATURE_BITS = 16
-
 _PART_BYTES = 4 << 20  # of the texts that are signed at a time: what they need on the way is small, and allocated once
 _TOP_16_BITS = np.uint64(48)
 _N_SHINGLES = 2048  # that are taken at a time: their hashes stay in the fastest cache
