@@ -9,8 +9,8 @@ from dclm_spark.kernels.jit import helper, inlined
 
 EACH = np.uint64(0x0101010101010101)  # times a byte: that byte eight times
 HIGH_BITS = np.uint64(0x8080808080808080)
-_SPACE = np.uint64(0x20)
 _ABOVE_SPACE = np.uint64(0x21)
+_FIRST_OF_TWO, _FIRST_OF_THREE, _UPPER_BITS = np.uint64(0xC2), np.uint64(0xE0), np.uint64(0xFC)
 _FROM_CAPITAL_A, _ABOVE_CAPITAL_Z = np.uint64(0x80 - 0x41), np.uint64(0x80 - 0x5B)
 _TOP_BYTE = np.uint64(56)
 _PLACES = np.uint64(0x0001020304050607)  # times 1 << 8 * i: i in the top byte
@@ -52,10 +52,20 @@ def lower_lane(lane):
 
 
 @helper
-def unusual_bytes(lane):
-    """The high bit of each byte that is not ASCII, a control character or a space."""
+def may_be_space(lane):
+    """The high bit of each byte that may be white space, or the first one of a character that is; of few others.
+
+    Of ASCII those up to the space; of others 0xC2 and 0xE0 to 0xE3. (A byte behind one of these may be marked too.)
+    """
     is_above_space = (lane & ~HIGH_BITS) + (HIGH_BITS - EACH * _ABOVE_SPACE)
-    return (~is_above_space | lane) & HIGH_BITS
+    marked = ~(is_above_space | lane) & HIGH_BITS
+    if lane & HIGH_BITS:
+        # Less one, a byte has a high bit that it did not have where it was 0.
+        difference = lane ^ EACH * _FIRST_OF_TWO
+        marked |= (difference - EACH) & ~difference & HIGH_BITS
+        difference = lane & EACH * _UPPER_BITS ^ EACH * _FIRST_OF_THREE
+        marked |= (difference - EACH) & ~difference & HIGH_BITS
+    return marked
 
 
 @helper

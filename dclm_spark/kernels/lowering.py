@@ -8,11 +8,12 @@ from dclm_spark.kernels.lanes import HIGH_BITS, load, lower_lane, lowest_byte, s
 from dclm_spark.kernels.unicode import (
     IS_CASE_IGNORABLE,
     IS_CASED,
+    REPLACEMENT,
     char_tables,
     code_point_at,
     flags_of,
-    lower_of,
     put_char,
+    short_char,
     start_of_char_before,
     string_array,
     utf8_buffers,
@@ -42,35 +43,41 @@ def _lower_rows(text, offsets, tables):
     lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)  # eight bytes are written at a time
     lowered_offsets = np.zeros(len(offsets), dtype=np.int64)
     blocks, lower = tables.blocks, tables.lower
-    end = 0
+    end, last = 0, len(text) - 1
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
         at = start
         while at < stop:
-            if at + 8 <= stop:
-                lane = load(text, at)
-                store(lower_lane(lane), lowered, end)  # what is not ASCII is written over
-                length = np.int64(8)
-                if lane & HIGH_BITS:
-                    length = np.int64(lowest_byte(lane & HIGH_BITS)[0])
-                at += length
-                end += length
-                if length:
-                    continue
-            elif text[at] < 0x80:
-                lowered[end] = _ASCII_LOWER[text[at]]
-                at += 1
-                end += 1
+            if text[at] < 0x80:
+                if at + 8 <= stop:
+                    lane = load(text, at)
+                    store(lower_lane(lane), lowered, end)  # what is not ASCII is written over
+                    n_bytes = np.int64(8)
+                    if lane & HIGH_BITS:
+                        n_bytes = np.int64(lowest_byte(lane & HIGH_BITS)[0])
+                    at += n_bytes
+                    end += n_bytes
+                else:
+                    lowered[end] = _ASCII_LOWER[text[at]]
+                    at += 1
+                    end += 1
                 continue
-            point, after = code_point_at(text, at, stop)
+            point, n_bytes = short_char(text[at], text[min(at + 1, last)], text[min(at + 2, last)], stop - at)
+            after = at + n_bytes
+            if n_bytes == 0:
+                point, after = code_point_at(text, at, stop)
+            step = np.int64(lower[blocks[point >> 8], point & 0xFF])
             if point == _CAPITAL_SIGMA:
                 point = _FINAL_SIGMA if _is_final_sigma(text, start, at, after, stop, tables) else _SMALL_SIGMA
+                end = put_char(point, lowered, end)
             elif point == _DOTTED_CAPITAL_I:
-                end = put_char(_SMALL_I, lowered, end)
-                point = _DOT_ABOVE
-            else:
-                point = lower_of(point, blocks, lower)
-            end = put_char(point, lowered, end)
+                end = put_char(_DOT_ABOVE, lowered, put_char(_SMALL_I, lowered, end))
+            elif step or point == REPLACEMENT:
+                end = put_char(point + step, lowered, end)
+            else:  # most characters
+                for index in range(at, after):
+                    lowered[end] = text[index]
+                    end += 1
             at = after
         lowered_offsets[row + 1] = end
     return lowered[:end], lowered_offsets

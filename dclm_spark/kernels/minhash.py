@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dclm_spark.kernels.binary import binary_array, binary_rows, check_size
 from dclm_spark.kernels.distinct import make_distinct
@@ -31,10 +30,8 @@ from dclm_spark.kernels.shingles import (
     word_bounds,
 )
 from dclm_spark.kernels.simplify import simplify
-from dclm_spark.kernels.unicode import CharTables, char_tables, utf8_buffers
+from dclm_spark.kernels.unicode import utf8_buffers
 from dclm_spark.near_duplicates import MAX_SHINGLE_SIZE, MinHash
-
-SIGNATURE_BITS = 16
 
 _PART_BYTES = 4 << 20  # of the texts that are signed at a time: what they need on the way is small, and allocated once
 _TOP_16_BITS = np.uint64(48)
@@ -88,7 +85,8 @@ def _parts(text: pa.Array) -> Iterator[tuple[int, int]]:
 
 
 def _sign_part(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
-    rows = _sign_rows(*_arguments(text, minhash), minhash.n_bands, minhash.n_rows, minhash.stores_shingles)
+    is_null = text.is_null().to_numpy(zero_copy_only=False)
+    rows = _sign_rows(*_arguments(text, is_null, minhash), minhash.n_bands, minhash.n_rows, minhash.stores_shingles)
     n_shingles, text_hashes, signatures, keys, hashes, hash_offsets = rows
     is_signed = n_shingles > 0
     shingles: pa.Array = pa.nulls(len(text), pa.binary())
@@ -96,7 +94,7 @@ def _sign_part(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
         make_distinct(hashes, hash_offsets)
         shingles = binary_array(hashes[: hash_offsets[-1]].astype("<u8", copy=False), 8 * hash_offsets, is_signed)
     columns = {
-        "n_chars": pc.fill_null(pc.utf8_length(text), 0).cast(pa.int64()),
+        "n_chars": pa.array(_count_chars(*utf8_buffers(text), is_null)),
         "n_shingles": pa.array(n_shingles, pa.int32()),
         "text_hash": pa.array(text_hashes.view(np.int64), mask=~is_signed),
         "signature": binary_rows(signatures.astype("<u2", copy=False), is_signed),
@@ -108,7 +106,8 @@ def _sign_part(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
 
 def minima(text: pa.Array, minhash: MinHash) -> np.ndarray:
     """The least value of each permutation over a text's shingles, a row a text, uint64; 2^64 - 1 without shingles."""
-    return _minima_of_rows(*_arguments(text, minhash))
+    is_null = text.is_null().to_numpy(zero_copy_only=False)
+    return _minima_of_rows(*_arguments(text, is_null, minhash))
 
 
 class _Constants(NamedTuple):
@@ -145,21 +144,29 @@ class _Rows(NamedTuple):
     starts: np.ndarray  # these three for BOUNDS: see `word_bounds`
     ends: np.ndarray
     word_offsets: np.ndarray
-    tables: CharTables
 
 
-def _arguments(text: pa.Array, minhash: MinHash) -> tuple[_Rows, _Constants, bool]:
+def _arguments(text: pa.Array, is_null: np.ndarray, minhash: MinHash) -> tuple[_Rows, _Constants, bool]:
     if problems := minhash.problems():
         raise ValueError("\n".join(problems))
-    is_null = text.is_null().to_numpy(zero_copy_only=False)
     text = simplify(text, minhash.normalization)
     kind = CHARS if minhash.shingles == "chars" else SPLIT if minhash.words == "split" else BOUNDS
     nowhere = np.zeros(0, dtype=np.int32)
     bounds = (nowhere, nowhere, np.zeros(0, dtype=np.int64))
     if kind == BOUNDS:
         bounds = word_bounds(text, minhash.words)
-    rows = _Rows(*utf8_buffers(text), is_null, kind, *bounds, char_tables())
+    rows = _Rows(*utf8_buffers(text), is_null, kind, *bounds)
     return rows, _constants(minhash), minhash.permutations == "mersenne61"
+
+
+@kernel
+def _count_chars(text, offsets, is_null):
+    counts = np.zeros(len(offsets) - 1, dtype=np.int64)
+    for row in range(len(counts)):
+        if not is_null[row]:
+            for byte in text[offsets[row] : offsets[row + 1]]:
+                counts[row] += byte & 0xC0 != 0x80
+    return counts
 
 
 @kernel
@@ -214,7 +221,7 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
 
     The hashes of all shingles are written to `stored`, unless that is empty.
     """
-    text, tables, seed = rows.text, rows.tables, constants.seed
+    text, seed = rows.text, constants.seed
     size = len(constants.shingles) - 1
     start, stop = rows.offsets[row], rows.offsets[row + 1]
     at = start
@@ -227,9 +234,9 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
     n_kept = 0  # units from before that the next shingles begin with
     while not rows.is_null[row]:
         if rows.kind == SPLIT:
-            n_units, at = hash_split_words(text, at, stop, tables, seed, units, n_kept)
+            n_units, at = hash_split_words(text, at, stop, seed, units, n_kept)
         elif rows.kind == CHARS:
-            n_units, at = hash_chars(text, start, at, stop, tables, seed, units, n_kept)
+            n_units, at = hash_chars(text, start, at, stop, seed, units, n_kept)
         else:
             n_units, at = hash_bounded_words(text, start, rows.starts, rows.ends, at, n_words, seed, units, n_kept)
         if n_units == n_kept:

@@ -8,14 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.lanes import load, lowest_byte, unusual_bytes
+from dclm_spark.kernels.lanes import load, lowest_byte, may_be_space
 from dclm_spark.kernels.mixing import close_word, finish, fold, hash_bytes
 from dclm_spark.kernels.tokens import tokenize
-from dclm_spark.kernels.unicode import IS_SPACE, char_room, char_tables, code_point_at, decode, flags_of, utf8_buffers
+from dclm_spark.kernels.unicode import char_room, char_tables, code_point_at, decode, short_char, utf8_buffers
 from dclm_spark.kernels.words import fill_word_bounds
 
 SPLIT, BOUNDS, CHARS = range(3)
 _SPACE = ord(" ")
+_1 = np.uint64(1)
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
 
 # What a byte outside of a word may be: ASCII white space, or the first byte of a white-space character.
@@ -65,62 +66,78 @@ def _chars_to_bytes(text, offsets, starts, ends, word_offsets):
 
 @helper
 def _row_to_bytes(text, start, stop, starts, ends):
+    last = len(text) - 1
     at, n_chars = start, 0
     for index in range(len(starts)):
         for bounds in (starts, ends):
             while n_chars < bounds[index]:
-                at = at + 1 if text[at] < 0x80 else code_point_at(text, at, stop)[1]
+                _, n_bytes = short_char(text[at], text[min(at + 1, last)], text[min(at + 2, last)], stop - at)
+                if n_bytes == 0:
+                    n_bytes = code_point_at(text, at, stop)[1] - at
+                at += n_bytes
                 n_chars += 1
             bounds[index] = at - start
 
 
-# Calls with arrays cost too much to make one for each word, see `jit.inlined`, so that only rare bytes make one.
 @helper
-def hash_split_words(text, at, stop, tables, seed, hashes, n_hashes):
+def _wide_space(n_left, first, second, third):
+    """The bytes of the white-space character, not ASCII, that these of `n_left` bytes begin with; 0 if they do not."""
+    if first == 0xC2:
+        return 2 if n_left > 1 and (second == 0x85 or second == 0xA0) else 0
+    point = np.int64(first & 0xF) << 12 | np.int64(second & 0x3F) << 6 | np.int64(third & 0x3F)
+    is_space = 0x2000 <= point <= 0x200A or 0x2028 <= point <= 0x2029 or point == 0x202F
+    is_space |= point == 0x1680 or point == 0x205F or point == 0x3000
+    return 3 if is_space and n_left > 2 else 0
+
+
+# Functions that loops call for each character are handed numbers: to hand over an array costs as much as a word.
+@helper
+def hash_split_words(text, at, stop, seed, hashes, n_hashes):
     """Adds the hashes of the words between white space, from byte `at` on, until there is no room or no text left.
 
     Returns how many hashes there are then, and the byte to go on at, which is no word's middle.
     """
+    last = len(text) - 1
     while at < stop and n_hashes < len(hashes):
         kind = _SPACES[text[at]]
-        if kind == _IS_SPACE:
+        if kind == _IS_SPACE:  # by itself, so that a processor can guess where to go on
             at += 1
             continue
         if kind:
-            n_space = _space_length(text, at, stop, tables)
+            n_space = _wide_space(stop - at, text[at], text[min(at + 1, last)], text[min(at + 2, last)])
             if n_space:
                 at += n_space
                 continue
         first, state = at, seed
-        is_closed = False
         while at + 8 <= stop:
             lane = load(text, at)
-            unusual = unusual_bytes(lane)
-            if unusual:
-                length, below = lowest_byte(unusual)
-                at += np.int64(length)
-                if _SPACES[text[at]] == _IS_SPACE:
-                    hashes[n_hashes] = close_word(fold(state, lane & below), at - first)
-                    is_closed = True
+            marked = may_be_space(lane)
+            while marked:
+                place, below = lowest_byte(marked)
+                end = at + np.int64(place)
+                kind = _SPACES[text[end]]
+                if kind == _IS_SPACE or (
+                    kind and _wide_space(stop - end, text[end], text[min(end + 1, last)], text[min(end + 2, last)])
+                ):
+                    break
+                marked &= marked - _1
+            if marked:
+                hashes[n_hashes] = close_word(fold(state, lane & below), end - first)
+                at = end
                 break
             state = fold(state, lane)
             at += 8
-        if not is_closed:  # a character that is not ASCII, a control character, or the text's last bytes
+        else:  # a text's last bytes
             while at < stop:
                 kind = _SPACES[text[at]]
-                if kind == _IS_SPACE or (kind and _space_length(text, at, stop, tables)):
+                if kind == _IS_SPACE or (
+                    kind and _wide_space(stop - at, text[at], text[min(at + 1, last)], text[min(at + 2, last)])
+                ):
                     break
                 at += 1
             hashes[n_hashes] = hash_bytes(text, first, at, seed)
         n_hashes += 1
     return n_hashes, at
-
-
-@helper
-def _space_length(text, at, stop, tables):
-    """The bytes of the white-space character that starts at a byte beyond ASCII; 0 if there starts none."""
-    point, after = code_point_at(text, at, stop)
-    return after - at if flags_of(point, tables) & IS_SPACE else 0
 
 
 @helper
@@ -134,26 +151,26 @@ def hash_bounded_words(text, start, starts, ends, at, stop, seed, hashes, n_hash
 
 
 @helper
-def hash_chars(text, start, at, stop, tables, seed, hashes, n_hashes):
+def hash_chars(text, start, at, stop, seed, hashes, n_hashes):
     """The same for characters: a run of white space is one space, none where it begins or ends the text."""
+    last = len(text) - 1
     while at < stop and n_hashes < len(hashes):
-        kind = _SPACES[text[at]]
-        if kind and (kind == _IS_SPACE or _space_length(text, at, stop, tables)):
-            first = at
-            while at < stop:
-                kind = _SPACES[text[at]]
-                length = 1 if kind == _IS_SPACE else _space_length(text, at, stop, tables) if kind else 0
-                if length == 0:
-                    break
-                at += length
+        first, n_space = at, 1
+        while n_space and at < stop:
+            second, third = text[min(at + 1, last)], text[min(at + 2, last)]
+            n_space = np.int64(_SPACES[text[at]])
+            if n_space == _MAY_BE_SPACE:
+                n_space = _wide_space(stop - at, text[at], second, third)
+            at += n_space
+        if at > first:
             if first == start or at == stop:
                 continue
             point = np.int64(_SPACE)
-        elif text[at] < 0x80:
-            point = np.int64(text[at])
-            at += 1
         else:
-            point, at = code_point_at(text, at, stop)
+            point, n_bytes = short_char(text[at], second, third, stop - at)
+            at += n_bytes
+            if n_bytes == 0:
+                point, at = code_point_at(text, at, stop)
         hashes[n_hashes] = fold(seed, np.uint64(point))
         n_hashes += 1
     return n_hashes, at

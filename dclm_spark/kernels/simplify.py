@@ -22,7 +22,7 @@ from dclm_spark.kernels.simplify_tables import (
     LAST_MOVED,
     simplify_tables,
 )
-from dclm_spark.kernels.unicode import code_point_at, put_char, string_array, utf8_buffers
+from dclm_spark.kernels.unicode import REPLACEMENT, code_point_at, put_char, short_char, string_array, utf8_buffers
 
 _SPACE, _ZERO = ord(" "), ord("0")
 _FIRST_HANGUL, _LAST_HANGUL = 0xAC00, 0xD7A3
@@ -59,7 +59,7 @@ def _simplify_rows(text, offsets, tables):
     # No character grows more than a Hangul syllable does. Memory that is not written to costs nothing.
     data = np.empty(3 * (offsets[-1] - offsets[0]), dtype=np.uint8)
     new_offsets = np.zeros(len(offsets), dtype=np.int64)
-    end = 0
+    end, last = 0, len(text) - 1
     for row in range(len(offsets) - 1):
         at, stop = offsets[row], offsets[row + 1]
         first = run = end  # `run` is where the characters start that canonical ordering may have to move
@@ -67,13 +67,12 @@ def _simplify_rows(text, offsets, tables):
         is_ordered = True
         is_begun = has_gap = False  # of the text before marks are dropped
         while at < stop:
-            if text[at] < 0x80:
-                point, after = np.int64(text[at]), at + 1
-                kind = np.int64(kinds[0, point])
-            else:
-                point, after = code_point_at(text, at, stop)
-                kind = np.int64(kinds[blocks[point >> 8], point & 0xFF])
-            at = after
+            start = at
+            point, n_bytes = short_char(text[at], text[min(at + 1, last)], text[min(at + 2, last)], stop - at)
+            at += n_bytes
+            if n_bytes == 0:
+                point, at = code_point_at(text, at, stop)
+            kind = np.int64(kinds[blocks[point >> 8], point & 0xFF])
             if kind & IS_DECIMAL:
                 at = _number_end(text, at, stop, blocks, kinds)
                 point, kind = _ZERO, np.int64(KEPT)
@@ -101,8 +100,12 @@ def _simplify_rows(text, offsets, tables):
                         end += 1
                 elif _FIRST_HANGUL <= point <= _LAST_HANGUL:
                     end = _put_syllable(point - _FIRST_HANGUL, data, end)
-                else:
+                elif point == REPLACEMENT:
                     end = put_char(point, data, end)
+                else:
+                    for index in range(start, at):
+                        data[end] = text[index]
+                        end += 1
                 run = end
             elif kind & IS_DECOMPOSED:
                 place = np.int64(places[blocks[point >> 8], point & 0xFF])

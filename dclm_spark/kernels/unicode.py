@@ -131,6 +131,22 @@ def code_point_at(text, at, stop):
 
 
 @helper
+def short_char(first, second, third, n_left):
+    """The code point that these bytes begin with, of `n_left` that are left, and how many it takes; 0 for four or none.
+
+    The same as `code_point_at`, which has to be asked where this finds none, for loops that ask it of most characters:
+    an array costs more to hand over than numbers.
+    """
+    if first < 0x80:
+        return np.int64(first), 1
+    if 0xC2 <= first < 0xE0 and n_left > 1:
+        return np.int64(first & 0x1F) << 6 | np.int64(second & 0x3F), 2
+    if 0xE0 <= first < 0xF0 and n_left > 2:
+        return np.int64(first & 0xF) << 12 | np.int64(second & 0x3F) << 6 | np.int64(third & 0x3F), 3
+    return np.int64(0), 0
+
+
+@helper
 def decode(text, start, stop, tables, points, flags):
     """Writes the code points of text[start:stop] and their flags, and returns how many characters there are.
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+import sys
 import threading
 import time
 
@@ -43,7 +44,7 @@ def word_hash(word: str, seed: int) -> int:
 def units_of(text: str, minhash: MinHash) -> list[str]:
     [text] = simplify(pa.array([text], pa.string()), minhash.normalization).to_pylist()
     if minhash.shingles == "chars":
-        return list(" ".join(text.split()))
+        return list(collapsed(text))
     if minhash.words == "split":
         return text.split()
     return words_uax29(text) if minhash.words == "uax29" else tokens_of(text, tokens="spacy_en")
@@ -106,6 +107,20 @@ def test_any_text_has_the_shingles_of_the_definition(texts, minhash):
     assert [row["n_chars"] for row in rows] == [len(text) for text in texts]
     found = [(row["n_shingles"], row["text_hash"], row["shingles"]) for row in rows]
     assert found == [expected(text, minhash) for text in texts]
+
+
+@pytest.mark.parametrize("frame", ["a{}b", "{}12345678{}", "1234567{}1234567890123{}{}"])
+def test_white_space_is_that_of_python(frame):
+    chars = [chr(point) for point in range(sys.maxunicode + 1) if not 0xD800 <= point < 0xE000]
+    texts = [frame.format(*[char] * 3) for char in chars]
+    for shingles, n_units in (("words", lambda text: len(text.split())), ("chars", lambda text: len(collapsed(text)))):
+        minhash = MinHash(shingles=shingles, shingle_size=1, normalization="none", n_bands=1, n_rows=1)
+        found = sign(pa.array(texts), minhash)["n_shingles"].to_pylist()
+        assert [char for char, n, text in zip(chars, found, texts, strict=True) if n != n_units(text)] == []
+
+
+def collapsed(text: str) -> str:
+    return " ".join(text.split())
 
 
 @pytest.mark.parametrize("words", WORDS)
