@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dclm_spark import __version__, clusters_command
+from dclm_spark import __version__, clusters_command, lsh_command
 from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
@@ -48,7 +48,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         return sub
 
     made = (_warehouse_options, _recipe_options, _session_options, _work_options)
-    command("run", "make all tables of one dump from its archive files", *made, _near_options, _input_options)
+    command("run", "make all tables of one dump from its archive files", *made, lsh_command.add_options, _input_options)
     command(
         "documents",
         "make one table: each page's main text, from archive files",
@@ -58,7 +58,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     )
     command("annotated", "make one table: documents with every signal measured", *made, stage="annotated")
     command("filtered", "make one table: documents that broke none of the recipe's bounds", *made, stage="filtered")
-    near_made = (*made[:2], _near_options, *made[2:])
+    near_made = (*made[:2], lsh_command.add_options, *made[2:])
     command(
         "signatures", "make one table: each document's MinHash signature and band keys", *near_made, stage="signatures"
     )
@@ -69,7 +69,9 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         stage="duplicates",
     )
     command("deduplicated", "make one table: documents that no other one stands for", *near_made, stage="deduplicated")
-    lsh = command("lsh", "show what a choice of bands and rows finds: its S-curve", _recipe_options, _near_options)
+    lsh = command(
+        "lsh", "show what a choice of bands and rows finds: its S-curve", _recipe_options, lsh_command.add_options
+    )
     lsh.add_argument("--plot", metavar="FILE", help="the curve as an image, PNG or SVG")
     funnel = command(
         "funnel",
@@ -211,27 +213,6 @@ def _recipe_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--language-model", help="a fastText model: path or URL (lid.176.ftz, bundled)")
     group.add_argument("--max-fault-share", type=float, help="share of records that may end in quarantine")
-
-
-def _near_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("near-duplicates (in place of the recipe's own)")
-    group.add_argument(
-        "--bands", metavar="BxR", help="bands and rows, such as 14x8, or fineweb, curator, refinedweb, dclm"
-    )
-    group.add_argument(
-        "--similarity",
-        type=float,
-        metavar="S",
-        help="choose bands and rows that find pairs from this similarity on ...",
-    )
-    group.add_argument(
-        "--permutations", type=_whole(1), metavar="N", help="... with so many permutations at most (256)"
-    )
-    group.add_argument("--scope", help="dump (each by itself), all (at once), incremental (added to all before)")
-    group.add_argument("--threshold", type=float, metavar="S", help="two documents are alike from this similarity on")
-    group.add_argument("--verify", help="signature, exact or none")
-    group.add_argument("--clusters", help="components or anchored")
-    group.add_argument("--survivor", nargs="+", metavar="ORDER", help="which document of a cluster stays")
 
 
 def _works_options(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import clusters_command, recipe_files, recipe_json
+from dclm_spark import clusters_command, lsh_command, recipe_files, recipe_json
 from dclm_spark.arguments import make_parser
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
 from dclm_spark.recipe import Recipe
@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return EXIT_SPARK
     try:
-        print(_json(answer) if arguments.json else words, flush=True)
+        if arguments.json or words:
+            print(_json(answer) if arguments.json else words, flush=True)
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` does; the interpreter's last flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -123,43 +124,22 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
     outcomes = []
     for stage in stages:
         if stage == "signatures" and not arguments.json and not arguments.quiet:
-            print(_curve(recipe), file=sys.stderr)
+            print(lsh_command.curve(recipe.signatures), file=sys.stderr)
         made = makers[stage](dataclasses.replace(job, is_forced=stage in forced))
         for outcome in made if isinstance(made, list) else [made]:
             outcomes.append(outcome)
             if not arguments.json:
                 print(_sentence(outcome), file=sys.stderr)
     words = ""
-    if "filtered" in stages:
+    if {"filtered", "deduplicated"} & set(stages):
         from dclm_spark.funnel import count_funnel, format_funnel
 
         words = format_funnel(count_funnel(job.warehouse, dump=job.dump, upstream=job.upstream))
     return [{**outcome.run, "is_new": outcome.is_new} for outcome in outcomes], words
 
 
-def _curve(recipe: Recipe) -> str:
-    from dclm_spark.kernels.lsh import text_curve
-
-    return text_curve(recipe.signatures.n_bands, recipe.signatures.n_rows)
-
-
 def _lsh(arguments: argparse.Namespace) -> tuple[Any, str]:
-    from dclm_spark.kernels.lsh import p_candidate, standard_error, threshold_of
-    from dclm_spark.s_curves import plot_curve
-
-    minhash = _recipe(arguments, finds_near=True).signatures
-    bands = (minhash.n_bands, minhash.n_rows)
-    if arguments.plot:
-        plot_curve(arguments.plot, {"bands and rows of the recipe": bands})
-    answer = {
-        "n_bands": minhash.n_bands,
-        "n_rows": minhash.n_rows,
-        "n_permutations": minhash.n_permutations,
-        "threshold": threshold_of(*bands),
-        "p_candidate": {f"{share / 100:.2f}": p_candidate(share / 100, *bands) for share in range(0, 101, 5)},
-        "standard_error": standard_error(0.7, minhash.n_permutations),
-    }
-    return answer, _curve(_recipe(arguments, finds_near=True))
+    return lsh_command.show(_recipe(arguments, finds_near=True).signatures, plot=arguments.plot)
 
 
 def _sentence(outcome) -> str:
@@ -304,36 +284,9 @@ def _recipe(arguments: argparse.Namespace, name: str | None = None, *, finds_nea
         extractor=arguments.extractor,
         max_fault_share=arguments.max_fault_share,
         all_signals=arguments.all_signals,
-        near=_near(arguments),
+        near=lsh_command.near_fields(arguments),
         finds_near=finds_near,
     )
-
-
-def _near(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the options say of near-duplicates, by the names of the recipe's fields; null where they say nothing."""
-    if not hasattr(arguments, "bands"):
-        return {}
-    n_bands = n_rows = None
-    if arguments.bands is not None or arguments.similarity is not None:
-        from dclm_spark.kernels.lsh import SETTINGS, bands_for
-
-        if arguments.bands is not None and arguments.similarity is not None:
-            raise InputError(["--bands and --similarity both choose bands and rows; give one of them"])
-        if arguments.similarity is not None:
-            if not 0 < arguments.similarity < 1:
-                raise InputError([f"--similarity {arguments.similarity}: expected a number between 0 and 1"])
-            n_bands, n_rows = bands_for(arguments.similarity, arguments.permutations or 256)
-        elif arguments.bands in SETTINGS:
-            n_bands, n_rows = SETTINGS[arguments.bands]
-        else:
-            numbers = arguments.bands.lower().split("x")
-            if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-                names = ", ".join(SETTINGS)
-                raise InputError([f"--bands {arguments.bands!r}: expected bands and rows, such as 14x8, or {names}"])
-            n_bands, n_rows = map(int, numbers)
-    survivor = tuple(arguments.survivor) if arguments.survivor else None
-    given = {name: getattr(arguments, name) for name in ("scope", "threshold", "verify", "clusters")}
-    return {"n_bands": n_bands, "n_rows": n_rows, "survivor": survivor, **given}
 
 
 def _storage_options(arguments: argparse.Namespace) -> dict[str, Any]:
