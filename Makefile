@@ -7,7 +7,7 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
-.PHONY: help demo test test-jobs test-others test-spark35 lint format bench jars wheel clean
+.PHONY: help demo test test-jobs test-others test-stages test-spark35 lint format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
@@ -42,15 +42,18 @@ demo: jars
 	done
 	@echo "tables: $(CURDIR)/$(DEMO)"
 
-# Two halves at once: jobs wait for processes most of their time. Each prints what it has to say when it ends.
+# Three parts at once: jobs wait for processes most of their time. Each prints what it has to say when it ends.
 test: .venv/.test jars
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs test-others
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-jobs test-stages test-others
 
 test-jobs: .venv/.test
 	$(BIN)/python -m pytest tests/jobs
 
 test-others: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs
+	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages --ignore tests/commands
+
+test-stages: .venv/.test
+	$(BIN)/python -m pytest tests/stages tests/commands
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-spark35: .venv-spark35/.test

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FLUSH_ENTRIES = 1 << 21
-"""Entries that a task holds before it packs them: some 200 MB, sorting included."""
+"""Entries that a task holds before it packs them: some 200 MB, sorting included; four times as many where there are so
+many blocks that packets would become too small to be packets."""
+_PACKET_ENTRIES = 256
 
 _SAMPLE = pa.array(["To be or not to be, that is the question: whether 'tis nobler in the mind to suffer", "", None])
 
@@ -72,6 +74,7 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
 
     A task holds `FLUSH_ENTRIES`, packs them, and forgets them; of identical texts it sends one.
     """
+    flush_entries = min(4 * FLUSH_ENTRIES, max(FLUSH_ENTRIES, _PACKET_ENTRIES * n_blocks))
 
     def flush(held: list[tuple[np.ndarray, ...]]) -> pa.RecordBatch:
         texts, orders, keys = (np.concatenate(columns) for columns in zip(*held, strict=True))
@@ -89,7 +92,7 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
                 orders = batch.column("bucket_order").to_numpy().astype(np.uint64)
                 held.append((texts, orders, fixed_width(batch.column("keys"), "<u8", n_bands)))
                 n_held += len(batch) * n_bands
-            if n_held >= FLUSH_ENTRIES:
+            if n_held >= flush_entries:
                 yield flush(held)
                 held, n_held = [], 0
         if held:

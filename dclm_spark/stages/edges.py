@@ -125,5 +125,5 @@ def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
 
 def _n_blocks(n_entries: int, n_tasks: int) -> int:
     """A power of two: four blocks a task or more, so that tasks are even, and none larger than what a task may hold."""
-    wanted = max(4 * n_tasks, 2 * n_entries // FLUSH_ENTRIES)
+    wanted = max(4 * n_tasks, n_entries // (2 * FLUSH_ENTRIES))
     return 1 << min(20, max(0, (wanted - 1).bit_length()))

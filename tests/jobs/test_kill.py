@@ -198,6 +198,22 @@ def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
     assert_balanced(lake.warehouse, DUMP)
 
 
+def test_clusters_that_were_killed_in_the_making(lake, undisturbed):
+    """Inside the commit of `edges`, and between it and `duplicates`; the survivors of 32 near-duplicates are the same."""
+    shutil.copytree(undisturbed.warehouse, lake.warehouse)
+    lake.run("signatures")
+    lake.kill("group", "within replace edges 0", "duplicates")
+    assert (len(read(lake.warehouse, "edges")), bool(lake.unnamed_files("edges"))) == (0, True)
+    lake.kill("driver", "before replace duplicates 0", "duplicates")
+    assert read(lake.warehouse, "edges") and not read(lake.warehouse, "duplicates")
+    lake.run("duplicates")
+    tables = ("signatures", "edges", "duplicates")
+    found = content(lake.warehouse, tables)
+    assert len(found["duplicates"]) > 20
+    lake.run("duplicates", "--force", "--conf=spark.sql.shuffle.partitions=3")
+    assert_same(content(lake.warehouse, tables), found)
+
+
 def test_a_killed_python_worker_costs_one_more_try_of_its_task(lake, undisturbed):
     names = lake.run("documents", victim="worker", moment="reading file-3")
     assert names == sorted([*FILES, "file-3"])
