@@ -2,8 +2,9 @@
 
     python -m benchmarks.compare_clusters DOCS.parquet CLUSTERS.json
 
-DOCS.parquet is what `benchmarks.near_pages` writes, CLUSTERS.json what `benchmarks/peer_datatrove_minhash.py` makes of its
-.jsonl twin. Ours are made by the stages on Spark, with datatrove's normalization and words, twice, with two seeds.
+DOCS.parquet is what `benchmarks.near_pages` writes, CLUSTERS.json what `benchmarks/peer_datatrove_minhash.py` makes of
+its .jsonl twin. Ours are made by the stages on Spark, with datatrove's normalization and words, once with each of two
+seeds.
 """
 
 import itertools
@@ -11,6 +12,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -54,7 +56,7 @@ def main() -> int:
     path, peer = sys.argv[1:]
     spark = get_session(master="local[2]")
     minhash = MinHash(normalization="datatrove", words="spacy_en", stores_shingles=True)
-    theirs = pairs_of(json.loads(open(peer, encoding="utf-8").read()))
+    theirs = pairs_of(json.loads(Path(peer).read_text(encoding="utf-8")))
     found = clusters_of(spark, path, minhash)
     ours = pairs_of(found)
     again = pairs_of(clusters_of(spark, path, MinHash(**{**minhash.__dict__, "seed": 2})))

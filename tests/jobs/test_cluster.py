@@ -13,11 +13,14 @@ import pytest
 from pyspark.find_spark_home import _find_spark_home
 
 from dclm_spark.jvm import resolve_jars
+from dclm_spark.schemas import FLOW
 from dclm_spark.session import DELTA_SETTINGS
+from tests.archives import english_pages, write_warc
 from tests.cluster import Cluster, standalone_cluster
-from tests.tables import assert_balanced, assert_same, content, read
+from tests.tables import COMPARED, NEAR, assert_balanced, assert_same, content, read
 
 ROOT = Path(__file__).parents[2]
+TABLES = (*COMPARED, *NEAR)
 DUMP, OTHER_DUMP = "CC-MAIN-2099-05", "CC-MAIN-2099-21"  # names that no page and no path holds
 SECONDS = 900  # for one command on a machine that does much else
 # A JVM that lives for seconds is best compiled lightly, and tables of a few rows need no spreading.
@@ -47,6 +50,16 @@ PROBE = """
     spark = get_session()
     rows = spark.range(0, 2, 1, 2).mapInArrow(look, "file string, hits long, misses long").collect()
     print(json.dumps([row.asDict() for row in rows]))
+"""
+
+# The other jobs in one session.
+REST = """
+    import sys
+    from dclm_spark.cli import main
+    from dclm_spark.schemas import FLOW
+
+    for stage in FLOW[1:]:
+        assert main([stage, *sys.argv[1:]]) == 0
 """
 
 # dclm-spark, but each write waits until another process is as far: whatever can meet, does.
@@ -102,11 +115,12 @@ def started(command: list[str], folder: Path, **more: str) -> subprocess.Popen:
 
 
 @pytest.fixture(scope="module")
-def options(sample) -> list[str]:
-    """What to read: one small bundled file of each format, and one that ends too early."""
+def options(sample, tmp_path_factory) -> list[str]:
+    """What to read: one small bundled file of each format, one that ends too early, and near-duplicates."""
     first, second = sample / "CC-MAIN-2022-05", sample / "CC-MAIN-2022-21"
     names = ("archive.arc.gz", "iana.warc.gz", "wikipedia.warc.gz", "wikipedia.warc.wet.gz")
     paths = [*(first / name for name in names), second / "docs-clipped.warc.gz"]
+    paths.append(write_warc(tmp_path_factory.mktemp("near") / "near.warc.gz", english_pages(8)))
     return ["--batch-files", "3", "--max-fault-share", "1", "--input", *map(str, paths)]
 
 
@@ -115,7 +129,8 @@ def dclm_spark(options):
     """Starts `dclm-spark run` as a process, from the checkout."""
 
     def start(folder: Path, *more: str, script: tuple[str, ...] = ("-m", "dclm_spark"), dump: str = DUMP):
-        arguments = ["run", "--warehouse", str(folder / "lake"), "--dump", dump, "--quiet", *options, *more]
+        arguments = ["run", "--warehouse", str(folder / "lake"), "--dump", dump, "--quiet", "--bands", "14x8"]
+        arguments += [*options, *more]
         arguments += [f"--conf={key}={value}" for key, value in SETTINGS.items()]
         return started([sys.executable, *script, *arguments], folder, PYTHONPATH=str(ROOT))
 
@@ -128,7 +143,7 @@ def local(tmp_path_factory, dclm_spark) -> dict[str, list[str]]:
     folder = tmp_path_factory.mktemp("local")
     finished(dclm_spark(folder, "--master", "local[2]"))
     assert_balanced(folder / "lake", DUMP)
-    found = content(folder / "lake")
+    found = content(folder / "lake", TABLES)
     assert all(found.values()), "every table has rows to compare"
     return found
 
@@ -166,10 +181,11 @@ def test_spark_submit_on_a_cluster(submit, options, local, tmp_path):
     lake = tmp_path / "lake"
     where = ["--warehouse", str(lake), "--dump", DUMP, "--quiet"]
     submit(ROOT / "jobs" / "documents.py", *where, *options)
-    submit(ROOT / "jobs" / "annotated.py", *where)
-    submit(ROOT / "jobs" / "filtered.py", *where)
-    assert_same(content(lake), local)
-    assert sorted(row["stage"] for row in read(lake, "runs")) == ["annotated", "documents", "filtered"]
+    rest = tmp_path / "rest.py"
+    rest.write_text(textwrap.dedent(REST))
+    submit(rest, *where)
+    assert_same(content(lake, TABLES), local)
+    assert sorted(row["stage"] for row in read(lake, "runs")) == sorted(FLOW)
 
     probe = tmp_path / "probe.py"
     probe.write_text(textwrap.dedent(PROBE))
@@ -180,7 +196,7 @@ def test_spark_submit_on_a_cluster(submit, options, local, tmp_path):
 
 def test_spark_connect(dclm_spark, local, tmp_path):
     finished(dclm_spark(tmp_path, "--remote", "local[2]"))
-    assert_same(content(tmp_path / "lake"), local)
+    assert_same(content(tmp_path / "lake", TABLES), local)
 
 
 def test_two_dumps_written_at_once(dclm_spark, local, tmp_path):
@@ -199,4 +215,4 @@ def test_two_dumps_written_at_once(dclm_spark, local, tmp_path):
             process.kill()
     for dump in dumps:
         renamed = {table: sorted(row.replace(DUMP, dump) for row in rows) for table, rows in local.items()}
-        assert_same(content(tmp_path / "lake", dump=dump), renamed)
+        assert_same(content(tmp_path / "lake", TABLES, dump=dump), renamed)

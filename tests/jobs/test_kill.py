@@ -199,7 +199,7 @@ def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
 
 
 def test_clusters_that_were_killed_in_the_making(lake, undisturbed):
-    """Inside the commit of `edges`, and between it and `duplicates`; the survivors of 32 near-duplicates are the same."""
+    """Inside the commit of `edges`, and between it and `duplicates`: what is made in the end is the same."""
     shutil.copytree(undisturbed.warehouse, lake.warehouse)
     lake.run("signatures")
     lake.kill("group", "within replace edges 0", "duplicates")
