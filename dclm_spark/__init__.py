@@ -19,16 +19,23 @@ _HOMES = {
     "LineBound": "rules",
     "LinePattern": "rules",
     "LinePhrase": "rules",
+    "MinHash": "near_duplicates",
+    "NearDuplicates": "near_duplicates",
     "RECIPES": "recipes",
     "Recipe": "recipe",
     "Warehouse": "tables",
     "annotate": "stages.annotated",
+    "connected_components": "components",
+    "drop_duplicates": "stages.deduplicated",
     "export_table": "export",
     "extract_documents": "stages.documents",
     "filter_documents": "stages.filtered",
+    "find_duplicates": "stages.duplicates",
+    "find_edges": "stages.edges",
     "get_session": "session",
     "list_files": "sources",
     "open_source": "sources",
+    "sign_documents": "stages.signatures",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605
