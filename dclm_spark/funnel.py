@@ -37,6 +37,8 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     """
     held = last_runs(warehouse)
     runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
+    # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
+    runs = {key: run for key, run in runs.items() if key in held or not _is_of_another_filtered(runs, key)}
     dumps = sorted({name for name, _ in runs} if dump is None else {name for name, _ in runs} & {dump})
     if not dumps:
         what = f"dump {dump}" if dump else "finished stage"
@@ -58,6 +60,12 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     for row in reduce(lambda one, other: one.unionAll(other), parts).collect() if parts else []:
         numbers[row["dump"], row["what"]][row["reason"]] = row["n"]
     return [_entry(name, runs, numbers) for name in dumps]
+
+
+def _is_of_another_filtered(runs: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str]) -> bool:
+    dump, stage = key
+    filtered = runs.get((dump, "filtered"), {}).get("run_id")
+    return stage == "deduplicated" and runs[key]["upstream_runs"].get("filtered") != filtered
 
 
 # Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
