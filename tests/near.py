@@ -69,7 +69,7 @@ def clusters_of(rows: Iterable[dict[str, Any]], minhash: MinHash, near: NearDupl
     for band in range(minhash.n_bands):
         buckets = defaultdict(set)
         for text, copies in of_text.items():
-            buckets[copies[0]["keys"][8 * band : 8 * band + 8]].add(text)
+            buckets[bytes(copies[0]["keys"][8 * band : 8 * band + 8])].add(text)
         for texts in buckets.values():
             center = min(texts, key=lambda text: (first[text], text))
             for text in texts:
