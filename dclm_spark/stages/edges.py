@@ -68,7 +68,7 @@ def find_edges(
         "other_hash",
         "similarity",
         (F.col("is_ignored") | F.coalesce(F.col("similarity") < near.threshold, F.lit(False))).alias("is_cut"),
-        F.nullif("bucket_size", F.lit(0)).alias("bucket_size"),
+        F.when(F.col("bucket_size") > 0, F.col("bucket_size")).alias("bucket_size"),
     )
 
 
