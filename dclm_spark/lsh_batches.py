@@ -107,8 +107,10 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
     A pair comes once for each run of blocks that a task holds together. Columns are those of `kernels.buckets.Edges`.
     """
     limit, ignores = near.giant_bucket, near.giant_rule == "ignore"
+    code = code_for(packets, "near-duplicates", _exercise)
 
     def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
         held: list[Edges] = []
         n_held = 0
         for entries, repeated in _blocks(batches):
@@ -161,7 +163,10 @@ def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_e
     kept = [column for column in pairs.columns if column not in (one, other)]
     schema = f"{pairs.select(*kept).schema.simpleString()[7:-1]},{name}:double"
 
+    code = code_for(pairs, "near-duplicates", _exercise)
+
     def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
         for batch in batches:
             columns = [batch.column(column) for column in kept]
             columns.append(measure(batch.column(one), batch.column(other)))
@@ -180,8 +185,10 @@ def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates
         near: Its `clusters`, `threshold` and `verify` are used.
     """
     is_exact = near.verify == "exact"
+    code = code_for(members, "near-duplicates", _exercise)
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
         anchors = Anchors(minhash.n_permutations, near)
         for batch in batches:
             is_member, cluster_ids, similarity, is_survivor = anchors.assign(
@@ -197,3 +204,16 @@ def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates
 
     columns = ("root", "doc_id", "dump", "was_kept", "signature", *(("shingles",) if is_exact else ()))
     return members.select(*columns).mapInArrow(find, spark_schema(_ANCHORED))
+
+
+def _exercise() -> None:
+    """Runs every kernel of candidates, similarities and anchors on little, so that workers need not compile them."""
+    texts, orders = np.array([1, 2]), np.zeros(2, dtype=np.uint64)
+    nothing = np.empty(0, dtype=np.int64)
+    entries = entries_of(np.zeros((2, 1), dtype=np.uint64), texts, orders)
+    join_block(entries, Repeated(nothing, nothing), first_new_place=0, giant_bucket=10, ignores_giants=False)
+    hashes = pa.array([bytes(8), bytes(8)])
+    for measure in (estimate, jaccard):
+        measure(hashes, hashes)
+    ids, signatures = pa.array(["1", "2"]), fixed_width(hashes, "<u2", 4)
+    Anchors(4, NearDuplicates(verify="exact")).assign(texts, ids, ids, signatures, hashes)

@@ -252,7 +252,9 @@ def test_maintain_lists_every_table(lake, spark, tmp_path):
     said = dclm("maintain", "--warehouse", copy)
     spark.conf.unset("spark.sql.sources.parallelPartitionDiscovery.parallelism")
     assert said.status == 0
-    assert [line.split()[0] for line in said.out.splitlines()] == list(schemas.TABLES)
+    made = [table for table in schemas.TABLES if (copy / table).is_dir()]
+    assert {"documents", "annotated", "filtered", "removed", "runs"} < set(made)
+    assert [line.split()[0] for line in said.out.splitlines()] == made
     assert all(line.endswith("versions of the last 168 hours kept") for line in said.out.splitlines())
     assert content(copy) == content(lake)
     assert dclm("maintain", "--warehouse", tmp_path / "none").out == "no tables yet\n"
