@@ -1,0 +1,56 @@
+"""What a command's options ask for: a warehouse, a recipe, settings of Spark and of storage."""
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark import lsh_command, recipe_files
+from dclm_spark.errors import InputError
+from dclm_spark.recipe import Recipe
+
+if TYPE_CHECKING:
+    from dclm_spark.tables import Warehouse
+
+
+def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
+    """The warehouse of a place, in the session that is asked for, which starts where there is none."""
+    from dclm_spark.session import get_session
+    from dclm_spark.tables import Warehouse
+
+    config = dict(_pairs(arguments.conf, "--conf"))
+    return Warehouse(get_session(master=arguments.master, remote=arguments.remote, config=config), location)
+
+
+def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_near: bool = False) -> Recipe:
+    """The recipe that `--recipe`, or a name in its place, and the options of single fields make.
+
+    Args:
+        arguments: The options.
+        name: A recipe's name or file; null takes `--recipe`.
+        finds_near: A recipe that finds no near-duplicates gets the settings for it.
+    """
+    return recipe_files.load_recipe(
+        name or arguments.recipe,
+        words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words", "bad_words")},
+        banned_domains=arguments.banned_domains,
+        language_model=arguments.language_model,
+        extractor=arguments.extractor,
+        max_fault_share=arguments.max_fault_share,
+        all_signals=arguments.all_signals,
+        near=lsh_command.near_fields(arguments),
+        finds_near=finds_near,
+    )
+
+
+def storage_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What fsspec is given: `--storage-option`, "true" and "false" as such, and `--anonymous`."""
+    options: dict[str, Any] = dict(_pairs(arguments.storage_option, "--storage-option"))
+    options = {key: {"true": True, "false": False}.get(value.lower(), value) for key, value in options.items()}
+    return options | ({"anon": True} if arguments.anonymous else {})
+
+
+def _pairs(values: Sequence[str], option: str) -> list[tuple[str, str]]:
+    wrong = [value for value in values if "=" not in value]
+    if wrong:
+        raise InputError([f"{option} {value!r}: expected KEY=VALUE" for value in wrong])
+    return [tuple(value.split("=", 1)) for value in values]  # type: ignore[misc]

@@ -1,0 +1,91 @@
+"""The commands that make tables: all stages of a dump, or one."""
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from dclm_spark import lsh_command
+from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
+from dclm_spark.errors import InputError
+from dclm_spark.recipe import Recipe
+
+
+def run(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """The stages of a dump, as far as the recipe goes: the rows of `runs`, and the funnel in words."""
+    recipe = recipe_of(arguments)
+    stages = ("documents", "annotated", "filtered")
+    if recipe.duplicates is not None:
+        # All at once takes dumps that are not there yet.
+        stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates", "deduplicated")
+    if not arguments.input:
+        if not arguments.upstream:
+            raise InputError(["nothing to read: give --input, or --upstream with a warehouse that holds the documents"])
+        stages = stages[1:]
+    return _make(arguments, recipe, stages)
+
+
+def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """One stage: its rows of `runs`, and the funnel in words where it filters."""
+    is_near = arguments.stage in ("signatures", "duplicates", "deduplicated")
+    return _make(arguments, recipe_of(arguments, finds_near=is_near), (arguments.stage,))
+
+
+def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) -> tuple[Any, str]:
+    from dclm_spark import chain, near_chain
+    from dclm_spark.ingest import Source
+
+    dumps = arguments.dump if isinstance(arguments.dump, list) else [arguments.dump]
+    job = chain.Job(
+        warehouse=warehouse_of(arguments, arguments.warehouse),
+        dump=dumps[0],
+        recipe=recipe,
+        upstream=warehouse_of(arguments, arguments.upstream) if arguments.upstream else None,
+        is_forced=arguments.force,
+        is_quiet=arguments.quiet,
+    )
+
+    def make_documents(job: chain.Job) -> chain.Outcome:
+        source = Source(arguments.input, arguments.base_url, storage_options_of(arguments))
+        return chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
+
+    makers = {
+        "documents": make_documents,
+        "annotated": chain.make_annotated,
+        "filtered": chain.make_filtered,
+        "signatures": near_chain.make_signatures,
+        "duplicates": lambda job: near_chain.make_duplicates(job, dumps),
+        "deduplicated": near_chain.make_deduplicated,
+    }
+    forced = chain.forced_stages(job, stages) if arguments.force else set()
+    outcomes = []
+    for stage in stages:
+        if stage == "signatures" and not arguments.json and not arguments.quiet:
+            print(lsh_command.curve(recipe.signatures), file=sys.stderr)
+        made = makers[stage](dataclasses.replace(job, is_forced=stage in forced))
+        for outcome in made if isinstance(made, list) else [made]:
+            outcomes.append(outcome)
+            if not arguments.json:
+                print(_sentence(outcome), file=sys.stderr)
+    words = ""
+    if {"filtered", "deduplicated"} & set(stages):
+        from dclm_spark.funnel import count_funnel, format_funnel
+
+        words = format_funnel(count_funnel(job.warehouse, dump=job.dump, upstream=job.upstream))
+    return [{**outcome.run, "is_new": outcome.is_new} for outcome in outcomes], words
+
+
+def _sentence(outcome) -> str:
+    run = outcome.run
+    what = f"{run['stage']} {run['dump']}"
+    if outcome.is_lent:
+        return f"{what}: lent by the upstream, {run['n_rows_out']:,} rows; nothing done (--force makes one's own)"
+    if not outcome.is_new:
+        return f"{what}: up to date, {run['n_rows_out']:,} rows; nothing done (--force redoes it)"
+    counts = [f"{run['n_rows_in']:,} in", f"{run['n_rows_out']:,} out"]
+    counts += [f"{run[name]:,} {word}" for name, word in _COUNTS.items() if run[name]]
+    return f"{what}: {', '.join(counts)}, {run['seconds']:.1f} s"
+
+
+_COUNTS = {"n_removed": "removed", "n_faults": "in quarantine", "n_skipped": "skipped"}
