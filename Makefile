@@ -7,12 +7,14 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
-.PHONY: help demo test test-jobs test-others test-stages test-spark35 lint format bench jars wheel clean
+.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-spark35 lint format \
+	bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
-	@echo "make test          all tests, then the stages again over Spark Connect"
-	@echo "make test-spark35  kernels, stages and jobs on Spark 3.5"
+	@echo "make test          all tests but the slow ones"
+	@echo "make test-slow     clusters of machines, kills, the README's commands, the stages over Spark Connect"
+	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not"
 	@echo "make lint          ruff, formatting, import contract"
 	@echo "make bench         the benchmark table of the README"
 	@echo "make wheel         dist/*.whl"
@@ -47,13 +49,22 @@ test: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-jobs test-stages test-others
 
 test-jobs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs
-
-test-others: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages --ignore tests/commands
+	$(BIN)/python -m pytest tests/jobs -m "not slow"
 
 test-stages: .venv/.test
-	$(BIN)/python -m pytest tests/stages tests/commands
+	$(BIN)/python -m pytest tests/stages
+
+test-others: .venv/.test
+	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow"
+
+test-slow: .venv/.test jars
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-programs test-again
+
+test-programs: .venv/.test
+	$(BIN)/python -m pytest tests/jobs -m slow
+
+test-again: .venv/.test
+	$(BIN)/python -m pytest tests/test_readme.py -m slow
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-spark35: .venv-spark35/.test

@@ -43,6 +43,7 @@ def test_every_marked_block_is_known():
     assert sum(mark == "run" for mark, _, _ in BLOCKS) >= 5
 
 
+@pytest.mark.slow
 def test_commands_run_as_written(checkout, monkeypatch, request):
     printed = ""
     for mark, language, code in BLOCKS:

@@ -19,6 +19,8 @@ from tests.archives import english_pages, write_warc
 from tests.cluster import Cluster, standalone_cluster
 from tests.tables import COMPARED, NEAR, assert_balanced, assert_same, content, read
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 TABLES = (*COMPARED, *NEAR)
 DUMP, OTHER_DUMP = "CC-MAIN-2099-05", "CC-MAIN-2099-21"  # names that no page and no path holds

@@ -18,6 +18,8 @@ from tests.archives import english_pages, html, write_warc
 from tests.cluster import standalone_cluster
 from tests.tables import assert_balanced, assert_same, content, read, version
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 DOOMED = Path(__file__).with_name("doomed.py")
 DUMP = "CC-MAIN-2022-05"
