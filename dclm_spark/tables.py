@@ -1,22 +1,21 @@
 """The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
 
 import contextlib
-import fcntl
 import json
 import os
 import re
-import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
+from dclm_spark.local_log import Commit, LocalLog
 from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, type_conflicts
 
 if TYPE_CHECKING:
@@ -38,15 +37,7 @@ _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NO
 LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
 
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
-_VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")  # in the folder of a Delta log
 _DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
-
-
-class Commit(NamedTuple):
-    """One version of one table."""
-
-    version: int
-    n_rows: int
 
 
 def check_dump(dump: str) -> list[str]:
@@ -93,7 +84,7 @@ class Warehouse:
         self.is_catalog = bool(_CATALOG_AND_SCHEMA.fullmatch(location))
         is_local = not self.is_catalog and not re.match(r"\w+:", location) and _shares_this_disk(spark)
         self.location = os.path.abspath(location) if is_local else location.rstrip("/")
-        self._local = Path(self.location) if is_local else None
+        self._log = LocalLog(self.location) if is_local else None
 
     def __str__(self) -> str:
         return self.location
@@ -108,9 +99,9 @@ class Warehouse:
         """Why nothing could be written here, one sentence each, as far as that shows without writing."""
         if "`" in self.location:
             return [f"the warehouse {self.location!r} contains a backtick, which no table path may"]
-        if self._local is None:
+        if self._log is None:
             return []
-        existing = next(folder for folder in (self._local, *self._local.parents) if folder.exists())
+        existing = next(folder for folder in (Path(self.location), *Path(self.location).parents) if folder.exists())
         if not existing.is_dir():
             return [f"the warehouse {self.location} cannot be made: {existing} is a file; name a folder"]
         if not os.access(existing, os.W_OK):
@@ -119,19 +110,13 @@ class Warehouse:
 
     def exists(self, table: str) -> bool:
         """True if the table has been created, empty or not."""
-        if self._local is not None:
-            return bool(self._local_versions(table))
+        if self._log is not None:
+            return bool(self._log.versions(table))
         try:
             self.spark.sql(f"DESCRIBE DETAIL {self.name(table)}").head()
         except PySparkException:
             return False
         return True
-
-    def _local_versions(self, table: str) -> list[int]:
-        """The versions that the log of a table on this disk still holds: a look at a folder, where Spark runs a job."""
-        log = self._local / table / "_delta_log"
-        entries = os.listdir(log) if log.is_dir() else []
-        return [int(match[1]) for entry in entries if (match := _VERSION.match(entry))]
 
     def prepare(self, *tables: str) -> set[str]:
         """Creates the tables that are missing, and checks the others against their schemas; returns those created.
@@ -152,13 +137,8 @@ class Warehouse:
     def _create(self, table: str) -> None:
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
         try:
-            with self._sole_maker():
-                if self._local is not None:
-                    # Spark takes a log without versions for a table: it neither creates it nor writes to it. Under the
-                    # lock, such a log is what a killed maker has left.
-                    if not self.exists(table):
-                        shutil.rmtree(self._local / table / "_delta_log", ignore_errors=True)
-                elif self.is_catalog:
+            with self._log.sole_maker(table) if self._log is not None else contextlib.nullcontext():
+                if self.is_catalog:
                     schema = ".".join(f"`{part}`" for part in self.location.split("."))
                     self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
                 self.spark.sql(
@@ -173,25 +153,6 @@ class Warehouse:
                     reason = _first_line(error)
                     raise WarehouseError([f"the warehouse {self.location} cannot be written: {reason}"]) from None
                 time.sleep(0.1)
-
-    @contextlib.contextmanager
-    def _sole_maker(self) -> Iterator[None]:
-        """Held by one process of this machine at a time, where the warehouse is a folder of this machine.
-
-        On a local disk nothing else keeps two first versions of a table apart: Delta looks whether there is one, then
-        renames its own into place. The lock of a killed process is free.
-        """
-        if self._local is None:
-            yield
-            return
-        self._local.mkdir(parents=True, exist_ok=True)
-        folder = os.open(self._local, os.O_RDONLY)
-        try:
-            with contextlib.suppress(OSError):  # a network disk without locks
-                fcntl.flock(folder, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(folder)  # lets go of the lock
 
     def _check(self, table: str) -> None:
         conflicts = type_conflicts(self.spark.table(self.name(table)).dtypes, schemas.TABLES[table])
@@ -260,7 +221,7 @@ class Warehouse:
     def commit(self, table: str, lineage: Mapping[str, object]) -> Commit:
         """The commit that carries this lineage: its row count is Delta's own, so that no second pass counts."""
         metadata = json.dumps(lineage, sort_keys=True)
-        if self._local is not None and (found := self._local_commit(table, metadata)) is not None:
+        if self._log is not None and (found := self._log.commit(table, metadata)) is not None:
             return found
         history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1000")
         row = history.where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
@@ -268,22 +229,10 @@ class Warehouse:
             return Commit(self.version(table), 0)
         return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
 
-    def _local_commit(self, table: str, metadata: str) -> Commit | None:
-        """The same from the log of a table on this disk, where Spark runs a job; null where the log does not say."""
-        for version in sorted(set(self._local_versions(table)), reverse=True):
-            log = self._local / table / "_delta_log" / f"{version:020d}.json"
-            if not log.is_file():  # a checkpoint has taken its place
-                return None
-            for line in log.read_text(encoding="utf-8").splitlines():
-                info = json.loads(line).get("commitInfo") if '"commitInfo"' in line else None
-                if info and info.get("userMetadata") == metadata and "operationMetrics" in info:
-                    return Commit(version, int(info["operationMetrics"].get("numOutputRows", 0)))
-        return None
-
     def version(self, table: str) -> int:
         """The latest version of a table."""
-        if self._local is not None:
-            return max(self._local_versions(table))
+        if self._log is not None:
+            return max(self._log.versions(table))
         return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").head()["version"]
 
 
