@@ -83,6 +83,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     funnel.add_argument(
         "--what-if",
         nargs="+",
+        action="extend",
         metavar="CHANGE",
         help="what other bounds would keep: SIGNAL=80, SIGNAL>=80 (or >, <=, <), SIGNAL=none",
     )
@@ -124,8 +125,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         _recipe_options,
         _session_options,
     )
-    thresholds.add_argument("--languages", nargs="+", required=True, metavar="CODE", help="such as de ja ko")
-    thresholds.add_argument("--dump", nargs="+", default=[], help="dumps that hold the reference pages (all)")
+    thresholds.add_argument(
+        "--languages", nargs="+", action="extend", required=True, metavar="CODE", help="such as de ja ko"
+    )
+    thresholds.add_argument(
+        "--dump", nargs="+", action="extend", default=[], help="dumps that hold the reference pages (all)"
+    )
     thresholds.add_argument("--out", required=True, metavar="FILE", help="where the recipe goes, as JSON")
     thresholds.add_argument("--name", help="the recipe's name (the file's)")
     thresholds.add_argument(
@@ -175,6 +180,7 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--input",
         nargs="+",
+        action="extend",
         default=[],
         metavar="WHAT",
         help="WARC, ARC or WET files, or DCLM's pools (*.jsonl.zst, *.jsonl.gz, *.jsonl): paths, globs, folders, "
@@ -220,7 +226,7 @@ def _works_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _work_options(parser: argparse.ArgumentParser, *, is_one: bool = True) -> None:
-    number = {} if is_one else {"nargs": "+"}
+    number = {} if is_one else {"nargs": "+", "action": "extend"}
     parser.add_argument("--dump", required=True, help="the dump's name, such as CC-MAIN-2022-05", **number)
     parser.add_argument(
         "--force", action="store_true", help="redo what is up to date, replace what another recipe made"

@@ -26,7 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--threshold", type=float, metavar="S", help="two documents are alike from this similarity on")
     group.add_argument("--verify", help="signature, exact or none")
     group.add_argument("--clusters", help="components or anchored")
-    group.add_argument("--survivor", nargs="+", metavar="ORDER", help="which document of a cluster stays")
+    group.add_argument(
+        "--survivor", nargs="+", action="extend", metavar="ORDER", help="which document of a cluster stays"
+    )
 
 
 def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:

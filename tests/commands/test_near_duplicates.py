@@ -172,7 +172,7 @@ def test_the_commands(source, tmp_path, capsys):
 
     recipe_file.write_text(recipe_json.canonical_json(RECIPE))
     common = ["--warehouse", lake, "--upstream", source.location, "--recipe", str(recipe_file), "--quiet"]
-    assert main(["duplicates", "--dump", A, B, *common, "--threshold", "0.8", "--json"]) == 0
+    assert main(["duplicates", "--dump", A, "--dump", B, *common, "--threshold", "0.8", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [run["dump"] for run in answer] == [A, B]
     assert json.loads(answer[0]["recipe_json"])["duplicates"]["threshold"] == 0.8
