@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from dclm_spark.kernels.edge_packets import N_BUCKETS, edges_of, gathered, packets
 from dclm_spark.kernels.forest import Forest, components, spanning_forests
 from dclm_spark.kernels.node_table import NodeTable
 from dclm_spark.kernels.stars import Neighbours
+from tests.graphs import by_scipy
 
 at_leisure = settings(deadline=None)  # the first example waits for a compiler
 
@@ -22,19 +21,6 @@ INT64 = st.integers(-(1 << 63), (1 << 63) - 1)
 # Few distinct ids, so that edges meet; the extremes among them.
 NODE = st.integers(-3, 12) | st.sampled_from([-(1 << 63), (1 << 63) - 1, 1 << 32])
 EDGES = st.lists(st.tuples(NODE, NODE), max_size=60).map(lambda rows: np.array(rows, dtype=np.int64).reshape(-1, 2))
-
-
-def by_scipy(edges: np.ndarray) -> dict[int, int]:
-    """Each node's smallest id of its component."""
-    if not len(edges):
-        return {}
-    nodes = np.unique(edges)
-    starts, ends = np.searchsorted(nodes, edges.T)
-    matrix = coo_matrix((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(len(nodes), len(nodes)))
-    n_components, component = connected_components(matrix, directed=False)
-    smallest = np.full(n_components, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, nodes)
-    return dict(zip(nodes.tolist(), smallest[component].tolist(), strict=True))
 
 
 def by_forest(edges: np.ndarray) -> dict[int, int]:

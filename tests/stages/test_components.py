@@ -3,23 +3,11 @@
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components as scipy_components
 
 from dclm_spark.components import connected_components
 from dclm_spark.errors import DclmError, RoundLimitError
 from dclm_spark.session import planned_for_python
-
-
-def by_scipy(edges) -> dict[int, int]:
-    edges = np.array(edges, dtype=np.int64)
-    nodes = np.unique(edges)
-    starts, ends = np.searchsorted(nodes, edges.T)
-    matrix = coo_matrix((np.ones(len(starts), dtype=np.int8), (starts, ends)), shape=(len(nodes), len(nodes)))
-    n_components, component = scipy_components(matrix, directed=False)
-    smallest = np.full(n_components, np.iinfo(np.int64).max)
-    np.minimum.at(smallest, component, nodes)
-    return dict(zip(nodes.tolist(), smallest[component].tolist(), strict=True))
+from tests.graphs import by_scipy
 
 
 def chain(n):
