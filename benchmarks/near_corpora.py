@@ -1,4 +1,4 @@
-"""Corpora made of those of `near_pages`: one several times, and one with a crowd of pages that are alike."""
+"""Corpora made of those of `near_pages`: a part of one, and one with a crowd of pages that are alike."""
 
 from pathlib import Path
 from typing import Any
@@ -14,25 +14,20 @@ from benchmarks.near_pages import ROWS_OF_A_GROUP
 N_CROWD = 20_000
 
 
-def write_copies(corpus: Path, n_copies: int, target: Path) -> Path:
-    """The corpus so many times, each time in words of its own: as alike and as long as it is, no copy like another.
+def write_part(corpus: Path, part: int, target: Path) -> Path:
+    """Every `part`-th page, in the order of their lengths, with all its variants: as alike, and as long, as the whole.
 
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp())
-    >>> pq.write_table(pa.table({"doc_id": ["a"], "text": ["to be  or"]}), folder / "one.parquet")
-    >>> pq.read_table(write_copies(folder / "one.parquet", 2, folder / "two.parquet"))["text"].to_pylist()
-    ['t0 b0  o0', 't1 b1  o1']
+    >>> pq.write_table(pa.table({"url": ["a", "b", "a", "c"], "n_words": [20, 30, 21, 10]}), folder / "all.parquet")
+    >>> pq.read_table(write_part(folder / "all.parquet", 2, folder / "half.parquet"))["url"].to_pylist()
+    ['a', 'a']
     """
     table = pq.read_table(corpus)
-    with pq.ParquetWriter(target, table.schema) as writer:
-        for number in range(n_copies):
-            # The last character of each word makes way for the number of the copy.
-            text = pc.replace_substring_regex(table["text"], r"\S(\s|$)", rf"{number}\1")
-            names = (f"{name} {number}".encode() for name in table["doc_id"].to_pylist())
-            columns = {"text": text, "doc_id": pa.array([xxhash.xxh3_128_hexdigest(name) for name in names])}
-            copy = pa.table({name: columns.get(name, table[name]) for name in table.column_names}, table.schema)
-            writer.write_table(copy, row_group_size=ROWS_OF_A_GROUP)
-    return target
+    code = pc.dictionary_encode(table["url"].combine_chunks()).indices.to_numpy()
+    _, firsts = np.unique(code, return_index=True)
+    rank = np.argsort(np.argsort(table["n_words"].to_numpy()[firsts], kind="stable"))
+    return _write(table.filter(pa.array(rank[code] % part == part // 2)), target)
 
 
 def write_crowd(corpus: Path, target: Path, *, n_pages: int = N_CROWD, is_same: bool) -> Path:

@@ -13,13 +13,13 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from benchmarks.goals import GIB, ROOT, Goal, run
-from benchmarks.near_corpora import N_CROWD, write_copies, write_crowd
+from benchmarks.near_corpora import N_CROWD, write_crowd, write_part
 from benchmarks.near_pages import DUMPS, read_pages, variants, write
 
 N_RUNS = 3
 N_NODES = 1_000_000
 MEGABYTES = 300.0
-N_COPIES = 4
+PART = 4
 # datatrove's steps up to the point where ours end; it then reads all documents again and writes those that stay.
 PEER_STEPS = ("signatures", "buckets", "clusters")
 PEER_BOUNDS = {("docs", "spacy"): 25.0, ("variants", "spacy"): 60.0, ("docs", "split"): 8.0, ("variants", "split"): 8.0}
@@ -140,16 +140,16 @@ def measure_shuffle(corpora: Corpora, name: str) -> Goal:
 
 def measure_growth(corpora: Corpora, one: Mapping[str, Any]) -> Goal:
     """What a run costs whatever its size is left out of both: it would make any growth look small."""
-    many, once, fixed = one["corpora"]["copies"], one["corpora"]["copy"], one["fixed"]
-    ratio = many["cpu"] / once["cpu"]
-    if once["cpu"] > fixed["cpu"]:  # else there are too few documents to tell
-        ratio = (many["cpu"] - fixed["cpu"]) / (once["cpu"] - fixed["cpu"])
+    whole, part, fixed = one["corpora"]["variants"], one["corpora"]["part"], one["fixed"]
+    ratio = whole["cpu"] / part["cpu"]
+    if part["cpu"] > fixed["cpu"]:  # else there are too few documents to tell
+        ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
     figures = (
-        f"{many['cpu']:.1f} / {once['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
-        f"with them {many['cpu'] / once['cpu']:.2f} x, {many['wall'] / once['wall']:.2f} x wall; "
-        f"{many['n_documents']:,} / {once['n_documents']:,} documents"
+        f"{whole['cpu']:.1f} / {part['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
+        f"with them {whole['cpu'] / part['cpu']:.2f} x, {whole['wall'] / part['wall']:.2f} x wall; "
+        f"{whole['n_documents']:,} / {part['n_documents']:,} documents"
     )
-    return Goal(f"{N_COPIES} times the variants, each in words of its own / once, CPU", ratio, 4.4, True, figures)
+    return Goal(f"variants / every {PART}-th page's, CPU", ratio, 4.4, True, figures)
 
 
 def measure_cores(one: Mapping[str, Any], two: Mapping[str, Any]) -> Goal:
@@ -229,8 +229,7 @@ def _stages(corpora: Corpora, n_cores: int) -> dict[str, Any]:
         crowd = {"n_pages": corpora.n_crowd}
         files |= {
             "docs": [corpora.parquet("docs")],
-            "copy": [write_copies(variants_file, 1, scratch / "copy.parquet")],
-            "copies": [write_copies(variants_file, N_COPIES, scratch / "copies.parquet")],
+            "part": [write_part(variants_file, PART, scratch / "part.parquet")],
             "same": [variants_file, write_crowd(variants_file, scratch / "same.parquet", is_same=True, **crowd)],
             "alike": [variants_file, write_crowd(variants_file, scratch / "alike.parquet", is_same=False, **crowd)],
         }
