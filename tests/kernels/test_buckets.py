@@ -88,6 +88,17 @@ def test_edges_are_those_of_plain_buckets_however_they_travel(documents, n_flush
     assert {pair: place for pair, (place, *_) in found.items()} == expected
 
 
+@settings(max_examples=200, deadline=None)
+@given(_documents(), st.integers(1, 3), st.sampled_from([1, 8]))
+def test_dumps_one_after_the_other_give_the_edges_of_all_at_once(documents, n_flushes, n_blocks):
+    added = set()
+    for place in range(3):
+        seen = [document for document in documents if document[1] <= place]
+        if seen:
+            added |= set(_join(seen, n_flushes=n_flushes, n_blocks=n_blocks, first_new_place=place))
+    assert added == set(_join(documents))
+
+
 def test_a_bucket_is_a_star_around_its_first_never_all_pairs():
     documents = [(text, 0, 100 - text, [1 << 20, text << 20 | 1 << 50, text << 20 | 1 << 51]) for text in range(50)]
     assert sorted(_join(documents)) == [(text, 49) for text in range(49)]

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from dataclasses import replace
 
+import hypothesis
 import pytest
+from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
@@ -187,6 +189,17 @@ def test_dumps_one_after_the_other_make_the_clusters_of_all_at_once(signatures, 
     assert [row["doc_id"] for row in second if row["dump"] == "A" and not row["is_kept"]] == [
         row["doc_id"] for row in first if not row["is_kept"]
     ]
+
+
+@hypothesis.settings(max_examples=3, deadline=None)
+@hypothesis.given(st.integers(0, 1 << 30), st.permutations(("A", "B", "C")))
+def test_any_dumps_in_any_order_make_the_clusters_of_all_at_once(signatures, seed, dumps):
+    place = F.pmod(F.xxhash64("doc_id", F.lit(seed)), F.lit(3)).cast("int")
+    spread = signatures.withColumn("dump", F.element_at(F.array(*map(F.lit, dumps)), place + 1))
+    incremental = NearDuplicates(scope="incremental")
+    whole = _duplicates(spread, incremental, _edges(spread, incremental, dumps=dumps))
+    last = _incremental(spread, incremental, dumps)[-1]
+    assert sorted(map(sorted, _clusters(last).values())) == sorted(map(sorted, _clusters(whole).values()))
 
 
 def test_a_document_that_comes_twice_is_one(spark, signatures):

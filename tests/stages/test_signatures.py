@@ -1,6 +1,7 @@
 """`signatures`: one row a document, those without shingles too, whatever the partitions and batches."""
 
 import pytest
+from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.near_duplicates import MinHash
@@ -46,6 +47,16 @@ def test_every_document_has_a_row(filtered):
 def test_texts_of_the_same_words_have_the_same_hash_and_signature(filtered):
     rows = _by_id(sign_documents(filtered))
     one, other = rows["D-00003"], rows["D-00004"]
+    assert (one["text_hash"], one["signature"], one["keys"]) == (other["text_hash"], other["signature"], other["keys"])
+
+
+def test_a_text_of_fifty_megabytes_is_signed_as_any_other(spark):
+    documents = spark.createDataFrame([("a", "page "), ("b", None), ("c", "Page  ")], "doc_id STRING, first STRING")
+    words = F.expr("array_join(transform(sequence(1, 3500000), number -> concat('longword', number)), ' ')")
+    few = documents.withColumns({"dump": F.lit("D"), "host": F.lit(None).cast("string")})
+    one, null, other = sign_documents(few.withColumn("text", F.concat("first", words))).sort("doc_id").collect()
+    assert one["n_chars"] > 50_000_000 and one["n_shingles"] == 3_500_001 - 4
+    assert null["text_hash"] is None
     assert (one["text_hash"], one["signature"], one["keys"]) == (other["text_hash"], other["signature"], other["keys"])
 
 
