@@ -6,7 +6,7 @@ from dclm_spark.kernels.jit import helper
 from dclm_spark.kernels.lanes import load
 
 # What random constants are for.
-OF_UNITS, OF_SHINGLES, OF_FACTORS, OF_SUMMANDS, OF_KEYS = range(5)
+OF_UNITS, OF_SHINGLES, OF_FACTORS, OF_SUMMANDS, OF_KEYS, OF_NGRAMS, OF_FILTER = range(7)
 
 _32, _33 = np.uint64(32), np.uint64(33)
 _8, _1 = np.uint64(8), np.uint64(1)

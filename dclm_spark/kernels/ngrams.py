@@ -1,0 +1,200 @@
+r"""n-grams of a text's tokens as 64-bit hashes, unit by unit, by BFF's rules (DCLM, `dedup/bff/src/main.rs`).
+
+Tokens are the segments of UAX #29 that are not white space, punctuation marks among them, in the letters' own case. A
+unit is a paragraph, what lies between newlines, or the whole document. A unit of `max_ngram` tokens or more has all its
+n-grams of that size; one of at least `min_ngram` is one n-gram; a shorter one has none.
+
+BFF's hashes (ahash) change with its seeds and with the processor; these are seeded and the same everywhere.
+"""
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.deduplication import Bloom
+from dclm_spark.kernels.jit import helper, kernel
+from dclm_spark.kernels.mixing import OF_NGRAMS, finish, hash_bytes, random_constants
+from dclm_spark.kernels.unicode import IS_SPACE, CharTables, char_tables, decode, utf8_buffers
+from dclm_spark.kernels.words import next_word_end
+
+NEWLINE = ord("\n")
+# White space to Python, not to Unicode, so not to Rust: the four separators of information.
+_FIRST_SEPARATOR, _LAST_SEPARATOR = 0x1C, 0x1F
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+class Rules(NamedTuple):
+    """What the kernels need of the settings.
+
+    Args:
+        min_ngram: int.
+        max_ngram: int.
+        seed: uint64, of a token's hash.
+        factor: uint64, odd. An n-gram is a polynomial in it, its tokens' hashes the coefficients.
+        top: uint64. `factor` to the power of `max_ngram`.
+    """
+
+    min_ngram: int
+    max_ngram: int
+    seed: np.uint64
+    factor: np.uint64
+    top: np.uint64
+
+
+class Room(NamedTuple):
+    """Memory for one unit's characters and n-grams: one number for each of its bytes, and one more."""
+
+    points: np.ndarray
+    flags: np.ndarray
+    hashes: np.ndarray
+
+
+class Units(NamedTuple):
+    """The units of texts that have n-grams.
+
+    Args:
+        n_units: int64, a number a text.
+        paragraphs: int32, a number a unit: which of its text's paragraphs it is, from 0; 0 for a document.
+        n_ngrams: int64, a number a unit, at least 1.
+        hashes: uint64, a number an n-gram, unit after unit.
+    """
+
+    n_units: np.ndarray
+    paragraphs: np.ndarray
+    n_ngrams: np.ndarray
+    hashes: np.ndarray
+
+
+@functools.lru_cache(maxsize=8)
+def rules_of(bloom: Bloom) -> tuple[Rules, CharTables]:
+    """The rules of the settings, and the tables of their word breaker."""
+    seed, factor = random_constants(bloom.seed, OF_NGRAMS, 2)
+    odd = int(factor) | 1
+    top = pow(odd, bloom.max_ngram, 1 << 64)
+    rules = Rules(bloom.min_ngram, bloom.max_ngram, seed, np.uint64(odd), np.uint64(top))
+    return rules, char_tables(bloom.word_breaker)
+
+
+@helper
+def room_for(n_bytes):
+    """Room for a unit of so many bytes; what is not written to costs nothing."""
+    return Room(
+        np.empty(n_bytes + 1, dtype=np.int32),
+        np.empty(n_bytes + 1, dtype=np.uint16),
+        np.empty(n_bytes + 1, dtype=np.uint64),
+    )
+
+
+@helper
+def longest_row(offsets):
+    """The bytes of the longest row."""
+    longest = 0
+    for row in range(len(offsets) - 1):
+        longest = max(longest, offsets[row + 1] - offsets[row])
+    return longest
+
+
+@helper
+def paragraph_end(text, start, stop):
+    """The byte of the next newline from byte `start` on, or `stop`."""
+    at = start
+    while at < stop and text[at] != NEWLINE:
+        at += 1
+    return at
+
+
+@helper
+def fill_ngrams(text, start, stop, tables, rules, room):
+    """Writes the hashes of the n-grams of the unit text[start:stop] to room.hashes; returns how many there are."""
+    n_tokens = _fill_tokens(text, start, stop, tables, rules.seed, room)
+    return ngrams_of_tokens(room.hashes, n_tokens, rules)
+
+
+@helper
+def ngrams_of_tokens(hashes, n_tokens, rules):
+    """From the hashes of a unit's tokens to those of its n-grams, in place; returns how many there are."""
+    size, factor = rules.max_ngram, rules.factor
+    if n_tokens < rules.min_ngram:
+        return 0
+    state = np.uint64(0)
+    if n_tokens < size:
+        for index in range(n_tokens):
+            state = state * factor + hashes[index]
+        hashes[0] = finish(state ^ np.uint64(n_tokens) * _GOLDEN)
+        return 1
+    for index in range(size - 1):
+        state = state * factor + hashes[index]
+    leaving = np.uint64(0)
+    for index in range(n_tokens - size + 1):
+        state = state * factor + hashes[index + size - 1] - leaving * rules.top
+        leaving = hashes[index]
+        hashes[index] = finish(state)
+    return n_tokens - size + 1
+
+
+@helper
+def _fill_tokens(text, start, stop, tables, seed, room):
+    points, flags, hashes = room
+    n_chars = decode(text, start, stop, tables, points, flags)
+    n_tokens = at = 0
+    byte = start
+    while at < n_chars:
+        end = next_word_end(flags, at, n_chars)
+        is_blank = True
+        first = byte
+        for place in range(at, end):
+            point = points[place]
+            is_blank &= flags[place] & IS_SPACE != 0 and not _FIRST_SEPARATOR <= point <= _LAST_SEPARATOR
+            byte += 1
+            while byte < stop and text[byte] & 0xC0 == 0x80:
+                byte += 1
+        if not is_blank:
+            hashes[n_tokens] = hash_bytes(text, first, byte, seed)
+            n_tokens += 1
+        at = end
+    return n_tokens
+
+
+def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
+    r"""The n-grams of texts; a null has none.
+
+    >>> units = ngrams(pa.array(["to be or\nnot to be, that", None]), Bloom(min_ngram=2, max_ngram=3), by_paragraph=True)
+    >>> units.n_units.tolist(), units.paragraphs.tolist(), units.n_ngrams.tolist()
+    ([2, 0], [0, 1], [1, 3])
+    """
+    rules, tables = rules_of(bloom)
+    is_null = text.is_null().to_numpy(zero_copy_only=False)
+    return Units(*_ngrams_of_rows(*utf8_buffers(text), is_null, tables, rules, by_paragraph))
+
+
+@kernel
+def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
+    n_rows = len(offsets) - 1
+    room = room_for(longest_row(offsets))
+    n_units = np.zeros(n_rows, dtype=np.int64)
+    n_bytes = offsets[-1] - offsets[0]
+    # A unit takes a byte and a newline at least, an n-gram a token; memory that is not written to costs nothing.
+    paragraphs = np.empty(n_bytes // 2 + n_rows, dtype=np.int32)
+    n_ngrams = np.empty(n_bytes // 2 + n_rows, dtype=np.int64)
+    hashes = np.empty(n_bytes + n_rows, dtype=np.uint64)
+    n_all = n_hashes = 0
+    for row in range(n_rows):
+        if is_null[row]:
+            continue
+        start, stop = offsets[row], offsets[row + 1]
+        paragraph = 0
+        while start <= stop:
+            end = paragraph_end(text, start, stop) if by_paragraph else stop
+            n = fill_ngrams(text, start, end, tables, rules, room)
+            if n:
+                for index in range(n):
+                    hashes[n_hashes + index] = room.hashes[index]
+                n_hashes += n
+                paragraphs[n_all], n_ngrams[n_all] = paragraph, n
+                n_all += 1
+                n_units[row] += 1
+            paragraph += 1
+            start = end + 1
+    return n_units, paragraphs[:n_all], n_ngrams[:n_all], hashes[:n_hashes]
