@@ -73,7 +73,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Bloom:
-    """Paragraphs or documents go whose n-grams of tokens were nearly all seen before, as BFF has it (DCLM, `dedup/bff`).
+    """Paragraphs or documents go whose n-grams of tokens were nearly all seen before, as BFF has it (DCLM).
 
     Tokens are segments of UAX #29 that are not white space, in the letters' own case. A unit, a paragraph (between
     newlines) or a document, of `max_ngram` tokens or more has all its n-grams of that size; one of `min_ngram` or more

@@ -56,12 +56,14 @@ class Units(NamedTuple):
 
     Args:
         n_units: int64, a number a text.
+        has_short: uint8, a number a text: 1 if it has a unit of some tokens that has no n-gram.
         paragraphs: int32, a number a unit: which of its text's paragraphs it is, from 0; 0 for a document.
         n_ngrams: int64, a number a unit, at least 1.
         hashes: uint64, a number an n-gram, unit after unit.
     """
 
     n_units: np.ndarray
+    has_short: np.ndarray
     paragraphs: np.ndarray
     n_ngrams: np.ndarray
     hashes: np.ndarray
@@ -107,17 +109,20 @@ def paragraph_end(text, start, stop):
 
 @helper
 def fill_ngrams(text, start, stop, tables, rules, room):
-    """Writes the hashes of the n-grams of the unit text[start:stop] to room.hashes; returns how many there are."""
+    """Writes the hashes of the n-grams of the unit text[start:stop] to room.hashes; returns how many there are.
+
+    -1 where there are tokens, but too few for an n-gram.
+    """
     n_tokens = _fill_tokens(text, start, stop, tables, rules.seed, room)
     return ngrams_of_tokens(room.hashes, n_tokens, rules)
 
 
 @helper
 def ngrams_of_tokens(hashes, n_tokens, rules):
-    """From the hashes of a unit's tokens to those of its n-grams, in place; returns how many there are."""
+    """From the hashes of a unit's tokens to those of its n-grams, in place; returns how many (-1 as there)."""
     size, factor = rules.max_ngram, rules.factor
     if n_tokens < rules.min_ngram:
-        return 0
+        return -1 if n_tokens else 0
     state = np.uint64(0)
     if n_tokens < size:
         for index in range(n_tokens):
@@ -160,7 +165,8 @@ def _fill_tokens(text, start, stop, tables, seed, room):
 def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
     r"""The n-grams of texts; a null has none.
 
-    >>> units = ngrams(pa.array(["to be or\nnot to be, that", None]), Bloom(min_ngram=2, max_ngram=3), by_paragraph=True)
+    >>> text = pa.array(["to be or\nnot to be, that", None])
+    >>> units = ngrams(text, Bloom(min_ngram=2, max_ngram=3), by_paragraph=True)
     >>> units.n_units.tolist(), units.paragraphs.tolist(), units.n_ngrams.tolist()
     ([2, 0], [0, 1], [1, 3])
     """
@@ -173,7 +179,7 @@ def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
 def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
     n_rows = len(offsets) - 1
     room = room_for(longest_row(offsets))
-    n_units = np.zeros(n_rows, dtype=np.int64)
+    n_units, has_short = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.uint8)
     n_bytes = offsets[-1] - offsets[0]
     # A unit takes a byte and a newline at least, an n-gram a token; memory that is not written to costs nothing.
     paragraphs = np.empty(n_bytes // 2 + n_rows, dtype=np.int32)
@@ -188,7 +194,8 @@ def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
         while start <= stop:
             end = paragraph_end(text, start, stop) if by_paragraph else stop
             n = fill_ngrams(text, start, end, tables, rules, room)
-            if n:
+            has_short[row] |= n < 0
+            if n > 0:
                 for index in range(n):
                     hashes[n_hashes + index] = room.hashes[index]
                 n_hashes += n
@@ -197,4 +204,4 @@ def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
                 n_units[row] += 1
             paragraph += 1
             start = end + 1
-    return n_units, paragraphs[:n_all], n_ngrams[:n_all], hashes[:n_hashes]
+    return n_units, has_short, paragraphs[:n_all], n_ngrams[:n_all], hashes[:n_hashes]
