@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
+from dclm_spark.kernels.ngram_decisions import PLACE_SHIFT
 from dclm_spark.rules import Bound
 
 if TYPE_CHECKING:
@@ -69,3 +70,73 @@ def domain_rank(host: str, domains: Sequence[str]) -> "Column":
         ),
         F.lit(len(domains)),
     )
+
+
+def document_order(place: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
+    """A BIGINT of at least 0 by which documents are sorted: the dump's place, then the words of `Bloom.order`, then as
+    much of the doc_id as there is room for in the `PLACE_SHIFT` bits below the place.
+
+    Args:
+        place: The dump's place, from 0.
+        order: See `Bloom`.
+        preferred_domains: See `Bloom`.
+    """
+    parts, left = [F.shiftleft(place.cast("bigint"), PLACE_SHIFT)], PLACE_SHIFT
+    for word in order:
+        bits, key = {
+            "longest_text": lambda: (24, F.lit((1 << 24) - 1) - F.least(F.length("text"), F.lit((1 << 24) - 1))),
+            "preferred_domains": lambda: (8, F.least(domain_rank("host", preferred_domains), F.lit(255))),
+        }[word]()
+        left -= bits
+        parts.append(F.shiftleft(key.cast("bigint"), left))
+    of_id = F.conv(F.substring("doc_id", 1, PLACE_SHIFT // 4), 16, 10).cast("bigint")
+    parts.append(F.shiftright(of_id, PLACE_SHIFT - left))
+    return reduce(lambda one, other: one.bitwiseOR(other), parts)
+
+
+def place_of(dumps: Sequence[str]) -> "Column":
+    """The place, from 0, of a row's dump among these."""
+    return F.element_at(
+        F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place))), F.col("dump")
+    )
+
+
+def hash_share(column: str, n: int) -> "Column":
+    """Which of `n` equal shares, from 0, a text falls into by its hash."""
+    return F.pmod(F.xxhash64(column), F.lit(n)).cast("int")
+
+
+def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
+    """A text without some of its paragraphs; the text itself where `cuts` is null.
+
+    Args:
+        text: The text's column.
+        cuts: The column of the paragraphs' numbers, rising, each once.
+        keeps_places: An empty paragraph takes the place of one that is cut, so that the others keep their numbers.
+    """
+    n_cuts = F.size(cuts)
+
+    def cut(paragraphs: "Column") -> "Column":
+        def stretch(index: "Column") -> "Column":
+            """The paragraphs between the cut with this number, from 0, and the one before it."""
+            start = F.when(index == 0, 0).otherwise(F.element_at(cuts, index) + 1)
+            stop = F.when(index == n_cuts, F.size(paragraphs)).otherwise(F.element_at(cuts, index + 1))
+            kept = F.slice(paragraphs, start + 1, stop - start)
+            return F.when(index < n_cuts, F.concat(kept, F.array(F.lit("")))).otherwise(kept) if keeps_places else kept
+
+        return F.array_join(F.flatten(F.transform(F.sequence(F.lit(0), n_cuts), stretch)), "\n")
+
+    # A variable of a lambda is evaluated once; a text would be split anew for each stretch.
+    whole = F.array(F.split(F.col(text), "\n", -1))
+    return F.when(F.col(cuts).isNull(), F.col(text)).otherwise(F.element_at(F.transform(whole, cut), 1))
+
+
+def even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
+    """Whole numbers by which `repartition(n_tasks, ...)` sends rows to as many tasks: the first to task 0, and so on.
+
+    Hash partitioning by any numbers would leave about 37 % of the tasks without rows.
+    """
+    numbers = spark.range(0, 64 * n_tasks, 1, 1).select(F.col("id").cast("int").alias("number"))
+    tasks = numbers.withColumn("task", F.pmod(F.hash("number"), F.lit(n_tasks)))
+    found = {row["task"]: row["number"] for row in tasks.groupBy("task").agg(F.min("number").alias("number")).collect()}
+    return [found.get(task, task) for task in range(n_tasks)]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dclm_spark import schemas
+from dclm_spark.deduplication import Method, Near, methods_problems
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.rules import Bound, LineRule
 
@@ -148,6 +149,8 @@ class Recipe:
         bounds: The part of `filtered`: rules in the order in which a page meets them.
         signatures: The part of `signatures`; null looks for no near-duplicates.
         duplicates: The part of `duplicates`; it comes with `signatures`.
+        deduplication: The part of `deduplicated`: methods in their order. Without any the clusters of `duplicates` are
+            honoured, if it has those.
         all_signals: Every signal group is measured; else those that bounds speak of, and `urls`.
         max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
             part of any stage: it changes no row.
@@ -159,6 +162,7 @@ class Recipe:
     bounds: tuple[Bound, ...] = ()
     signatures: MinHash | None = None
     duplicates: NearDuplicates | None = None
+    deduplication: tuple[Method, ...] = ()
     all_signals: bool = False
     max_fault_share: float = 0.05
 
@@ -170,8 +174,13 @@ class Recipe:
             "filtered": self.bounds,
             "signatures": self.signatures,
             "duplicates": self.duplicates,
-            "deduplicated": None,  # all that it does is decided before
+            "deduplicated": self.deduplication or None,  # null: all that it does is decided before
         }[stage]
+
+    @property
+    def methods(self) -> tuple[Method, ...]:
+        """The methods of `deduplicated`, in their order; none if the recipe has nothing to deduplicate by."""
+        return self.deduplication or ((Near(),) if self.duplicates is not None else ())
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -211,6 +220,9 @@ class Recipe:
         if (self.signatures is None) != (self.duplicates is None):
             found.append("signatures and duplicates go together; found one without the other")
         found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
+        found += methods_problems(self.deduplication)
+        if self.duplicates is None and any(isinstance(method, Near) for method in self.deduplication):
+            found.append("deduplication names 'near', but the recipe has no duplicates, so no clusters to honour")
         is_exact = self.duplicates is not None and self.duplicates.verify == "exact"
         if is_exact and self.signatures and not self.signatures.stores_shingles:
             found.append("duplicates.verify 'exact' needs signatures.stores_shingles")

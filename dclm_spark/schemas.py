@@ -217,6 +217,15 @@ QUARANTINE = pa.schema(
     ]
 )
 
+CUT = pa.struct(
+    [
+        pa.field("paragraph", pa.int32()),
+        pa.field("value", pa.float64()),
+        pa.field("detail", pa.string()),
+    ]
+)
+ANSWER = pa.struct([pa.field("flock", pa.int64()), pa.field("answer", pa.binary())])
+
 REMOVED = pa.schema(
     [
         _required("dump", pa.string()),
@@ -225,6 +234,83 @@ REMOVED = pa.schema(
         _required("removed_by", pa.string()),  # the first signal whose bound was broken
         pa.field("value", pa.float64()),  # its value
         pa.field("detail", pa.string()),  # the bound, in words
+    ]
+)
+
+CUTS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("stage", pa.string()),
+        _required("doc_id", pa.string()),
+        _required("paragraph", pa.int32()),  # of the text of the table before, from 0
+        _required("reason", pa.string()),
+        pa.field("value", pa.float64()),  # the share of its n-grams that was seen before
+        pa.field("detail", pa.string()),  # the earliest document that had one of them, where the method knows
+    ]
+)
+
+# One row is a document of which a method of deduplication took something: all of it, or paragraphs. `step` is the
+# method's place in the recipe, from 0.
+DECISIONS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("step", pa.int32()),
+        _required("doc_id", pa.string()),
+        pa.field("removed_by", pa.string()),  # of the whole document; null where paragraphs are cut
+        pa.field("value", pa.float64()),
+        pa.field("detail", pa.string()),
+        pa.field("survivor_id", pa.string()),  # the document that stays in its place, where there is one
+        pa.field("cuts", pa.list_(CUT)),  # rising paragraphs; null where the whole document goes
+    ]
+)
+
+# One row is a document's key, by which a step finds those with the same text or URL, now and when later dumps come.
+EXACT_KEYS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("step", pa.int32()),
+        _required("doc_id", pa.string()),
+        pa.field("host", pa.string()),
+        pa.field("n_chars", pa.int64()),  # code points of the text; null where keys are those of URLs
+        _required("key", pa.binary()),  # 16 bytes, see kernels.exact_keys
+    ]
+)
+
+# One row is a packet of n-grams on their way to the filter, see kernels.ngram_packets; of no meaning afterwards.
+NGRAMS = pa.schema(
+    [
+        _required("dump", pa.string()),  # the last one of those that are deduplicated together
+        _required("step", pa.int32()),
+        _required("flock", pa.int64()),  # some thousand documents, whose n-grams were packed together
+        _required("block", pa.int32()),  # of the filter; -1 for the packet of the flock itself
+        _required("n_ngrams", pa.int64()),
+        _required("packet", pa.binary()),
+    ]
+)
+
+# One row says which units of a flock a round has kept; of no meaning afterwards.
+KEPT_UNITS = pa.schema(
+    [
+        _required("dump", pa.string()),
+        _required("step", pa.int32()),
+        _required("flock", pa.int64()),
+        _required("is_kept", pa.binary()),  # a bit a unit
+        _required("n_changed", pa.int64()),  # units that the round before decided otherwise
+    ]
+)
+
+# One row is a block of a Bloom filter after a dump was added, and what it answered that dump's packets.
+FILTER_BLOCKS = pa.schema(
+    [
+        _required("dump", pa.string()),  # the last one added
+        _required("step", pa.int32()),
+        _required("block", pa.int32()),
+        _required("made_for", pa.string()),  # the settings that all who ask must share, as JSON
+        _required("dumps", pa.list_(pa.string())),  # all that it holds, in the order in which they were added
+        _required("n_ngrams", pa.int64()),  # that it holds; distinct ones, if it is exact
+        _required("fp_rate", pa.float64()),  # the chance that a new n-gram seems seen
+        pa.field("filter", pa.binary()),  # kernels.filter_blocks; null unless later dumps are added
+        _required("answers", pa.list_(ANSWER)),
     ]
 )
 
@@ -329,13 +415,19 @@ TABLES: dict[str, pa.Schema] = {
     "merged_clusters": MERGED_CLUSTERS,
     "quarantine": QUARANTINE,
     "removed": REMOVED,
+    "cuts": CUTS,
+    "decisions": DECISIONS,
+    "exact_keys": EXACT_KEYS,
+    "ngrams": NGRAMS,
+    "kept_units": KEPT_UNITS,
+    "filter_blocks": FILTER_BLOCKS,
     "plans": PLANS,
     "files": FILES,
     "runs": RUNS,
 }
 
 PARTITIONS: dict[str, tuple[str, ...]] = {
-    table: ("dump", "stage") if "stage" in schema.names else ("dump",) for table, schema in TABLES.items()
+    table: tuple(name for name in ("dump", "stage", "step") if name in schema.names) for table, schema in TABLES.items()
 }
 
 

@@ -80,6 +80,24 @@ def get_session(
 
 
 @contextmanager
+def planned_for_packets(spark: "SparkSession") -> Iterator[None]:
+    """Plans made inside hand few rows at a time to Python: each may be some megabytes, and Spark 3.5 counts rows."""
+    before = spark.conf.get(_BATCH_ROWS, None)
+    spark.conf.set(_BATCH_ROWS, str(PACKETS_AT_ONCE))
+    try:
+        yield
+    finally:
+        if before is None:
+            spark.conf.unset(_BATCH_ROWS)
+        else:
+            spark.conf.set(_BATCH_ROWS, before)
+
+
+PACKETS_AT_ONCE = 16
+_BATCH_ROWS = "spark.sql.execution.arrow.maxRecordsPerBatch"
+
+
+@contextmanager
 def planned_for_python(spark: "SparkSession") -> Iterator[None]:
     """Plans made inside suit stages whose work is in Python: the JVM hands rows on, and spends nothing on haste.
 

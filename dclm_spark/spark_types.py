@@ -32,6 +32,8 @@ def spark_type(type_: pa.DataType) -> str:
         return f"STRUCT<{', '.join(f'{field.name}: {spark_type(field.type)}' for field in type_)}>"
     if pa.types.is_map(type_):
         return f"MAP<{spark_type(type_.key_type)}, {spark_type(type_.item_type)}>"
+    if pa.types.is_list(type_):
+        return f"ARRAY<{spark_type(type_.value_type)}>"
     return _SPARK_NAMES[type_]
 
 

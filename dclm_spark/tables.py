@@ -163,7 +163,7 @@ class Warehouse:
         if problems:
             raise WarehouseError(problems)
 
-    def read(self, table: str, *, version: int | None = None, **where: str | Sequence[str]) -> "DataFrame":
+    def read(self, table: str, *, version: int | None = None, **where: str | int | Sequence[str]) -> "DataFrame":
         """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`, or several of them.
 
         A column or a signal that an older version did not write is null.
@@ -193,19 +193,19 @@ class Warehouse:
         writer.append()
 
     def replace(
-        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | Sequence[str]
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
     ) -> Commit:
         """Overwrites, and says what was committed."""
         self.overwrite(rows, table, lineage=lineage, **where)
         return self.commit(table, lineage)
 
     def overwrite(
-        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | Sequence[str]
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
     ) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
         self._writer(rows, table, lineage).overwrite(_matches(where))
 
-    def delete(self, table: str, **where: str) -> None:
+    def delete(self, table: str, **where: str | int) -> None:
         """Deletes the rows of the partitions named."""
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
         self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
@@ -243,11 +243,11 @@ def _shares_this_disk(spark: "SparkSession") -> bool:
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
-def _matches(where: Mapping[str, str | Sequence[str]]) -> "Column":
+def _matches(where: Mapping[str, str | int | Sequence[str]]) -> "Column":
     return reduce(
         lambda one, other: one & other,
         (
-            F.col(column) == value if isinstance(value, str) else F.col(column).isin(*value)
+            F.col(column) == value if isinstance(value, str | int) else F.col(column).isin(*value)
             for column, value in where.items()
         ),
     )

@@ -19,6 +19,8 @@ from dclm_spark.kernels.mixing import OF_NGRAMS, finish, hash_bytes, random_cons
 from dclm_spark.kernels.unicode import IS_SPACE, CharTables, char_tables, decode, utf8_buffers
 from dclm_spark.kernels.words import next_word_end
 
+HASHES = 1
+"""The version of the hashes below: a stored filter that was made with others cannot be asked."""
 NEWLINE = ord("\n")
 # White space to Python, not to Unicode, so not to Rust: the four separators of information.
 _FIRST_SEPARATOR, _LAST_SEPARATOR = 0x1C, 0x1F

@@ -1,13 +1,17 @@
-"""`deduplicated`: one row is a document that no other one stands for."""
+"""`deduplicated`: one row is a document that no other one stands for, its repeated paragraphs cut."""
 
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
+from dclm_spark.columns import without_paragraphs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+MAX_BROADCAST = 1_000_000
+"""Decisions that each task may hold: a document's takes some hundred bytes."""
 
 
 def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFrame":
@@ -33,3 +37,70 @@ def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFram
         }
     )
     return flagged.select(*schemas.DEDUPLICATED.names, "removed_by", "value", "detail")
+
+
+def what_is_left(
+    filtered: "DataFrame", decisions: "DataFrame", *, n_decisions: int, keeps_places: bool = False
+) -> "DataFrame":
+    """The documents that these decisions leave, without the paragraphs that they cut; columns are those of `filtered`.
+
+    Args:
+        filtered: Rows of `filtered`.
+        decisions: Rows of `decisions` of the same dumps, of any steps.
+        n_decisions: About how many there are.
+        keeps_places: See `columns.without_paragraphs`.
+    """
+    of_documents = decisions.groupBy("dump", "doc_id").agg(
+        F.max(F.col("removed_by").isNotNull()).alias("is_gone"),
+        F.array_sort(F.array_distinct(F.flatten(F.collect_list("cuts.paragraph")))).alias("paragraphs"),
+    )
+    cut = of_documents.select(
+        "dump", "doc_id", "is_gone", F.when(F.size("paragraphs") > 0, F.col("paragraphs")).alias("paragraphs")
+    )
+    if n_decisions <= MAX_BROADCAST:
+        cut = F.broadcast(cut)
+    flagged = filtered.join(cut, ["dump", "doc_id"], "left").where("is_gone IS NULL OR NOT is_gone")
+    text = without_paragraphs("text", "paragraphs", keeps_places=keeps_places)
+    return flagged.withColumn("text", text).select(*filtered.columns)
+
+
+def with_cluster_sizes(
+    documents: "DataFrame", decisions: "DataFrame", duplicates: "DataFrame | None" = None
+) -> "DataFrame":
+    """The same documents with `cluster_size`: how many each stands for, itself among them.
+
+    Args:
+        documents: What is left of a dump.
+        decisions: Rows of `decisions` of all dumps that were decided with it: those that name a survivor count for it.
+        duplicates: Rows of `duplicates` of the dump, if its clusters were honoured: they count all that is alike, what
+            exact methods took among it.
+    """
+    named = decisions.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
+    counted = named.groupBy(F.col("survivor_id").alias("doc_id")).agg((F.count("*") + 1).alias("n_alike"))
+    if duplicates is not None:
+        counted = counted.unionAll(duplicates.select("doc_id", "cluster_size"))
+        counted = counted.groupBy("doc_id").agg(F.max("n_alike").alias("n_alike"))
+    size = F.coalesce("n_alike", F.lit(1)).cast("bigint")
+    return documents.join(counted, "doc_id", "left").withColumn("cluster_size", size).drop("n_alike")
+
+
+def removed_rows(decisions: "DataFrame") -> "DataFrame":
+    """Rows of `removed` for the documents that decisions take out."""
+    gone = decisions.where("removed_by IS NOT NULL")
+    return gone.select("dump", F.lit("deduplicated").alias("stage"), "doc_id", "removed_by", "value", "detail")
+
+
+def cut_rows(decisions: "DataFrame") -> "DataFrame":
+    """Rows of `cuts` for the paragraphs that decisions take out of documents that stay."""
+    gone = decisions.where("removed_by IS NOT NULL").select("dump", "doc_id")
+    staying = decisions.where("cuts IS NOT NULL").join(gone, ["dump", "doc_id"], "left_anti")
+    cuts = staying.select("dump", "doc_id", F.explode("cuts").alias("cut"))
+    return cuts.select(
+        "dump",
+        F.lit("deduplicated").alias("stage"),
+        "doc_id",
+        "cut.paragraph",
+        F.lit("duplicate_paragraph").alias("reason"),
+        "cut.value",
+        "cut.detail",
+    )

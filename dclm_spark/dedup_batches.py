@@ -1,0 +1,324 @@
+"""Arrow batches of deduplication: each function is one pass over rows in Python workers, lazy."""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.batches import code_for
+from dclm_spark.deduplication import Bloom, Exact
+from dclm_spark.kernels import filter_blocks, ngram_packets
+from dclm_spark.kernels.bloom import Geometry, geometry_for
+from dclm_spark.kernels.compiled import keep
+from dclm_spark.kernels.exact_keys import text_keys, url_keys
+from dclm_spark.kernels.ngram_decisions import DECISIONS, count_seen, decide, first_seen, is_cut, rows_of_shard
+from dclm_spark.kernels.ngrams import Units, ngrams
+from dclm_spark.kernels.shards import Shard
+from dclm_spark.spark_types import spark_schema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+FLUSH_NGRAMS = 1 << 23
+"""n-grams that a task holds before it packs them: some 200 MB, packing included."""
+FLUSH_DECISIONS = 1 << 16
+
+KEYS = pa.schema([field for field in schemas.EXACT_KEYS if field.name != "step"])
+PACKETS = pa.schema([field for field in schemas.NGRAMS if field.name not in ("dump", "step")])
+BLOCKS = pa.schema(
+    [schemas.FILTER_BLOCKS.field(name) for name in ("block", "n_ngrams", "fp_rate", "filter", "answers")]
+)
+KEPT = pa.schema([schemas.KEPT_UNITS.field(name) for name in ("flock", "is_kept", "n_changed")])
+COUNTS = pa.schema([("n_documents", pa.int64()), ("n_bytes", pa.int64()), ("n_ngrams", pa.int64())])
+
+_SAMPLE = pa.array(
+    ["To be or not to be, that is the question:\nWhether 'tis nobler – in the mind – to suffer", "", None]
+)
+_IDS = ["0" * 31 + digit for digit in "123"]
+
+
+def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
+    """Rows of `KEYS` for rows of doc_id, dump, host, n_chars and url or text; those without a key are left out."""
+    is_url = exact.by == "url"
+    code = code_for(documents, f"exact {exact.normalization}", lambda: text_keys(_SAMPLE, exact.normalization))
+
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        for batch in batches:
+            keys = url_keys(batch.column("url")) if is_url else text_keys(batch.column("text"), exact.normalization)
+            columns = {name: batch.column(name) for name in ("dump", "doc_id", "host", "n_chars")} | {"key": keys}
+            rows = pa.RecordBatch.from_arrays([columns[field.name].cast(field.type) for field in KEYS], schema=KEYS)
+            yield rows.filter(keys.is_valid())
+
+    needed = documents.select("doc_id", "dump", "host", exact.by, "n_chars")
+    return needed.mapInArrow(find, spark_schema(KEYS))
+
+
+def with_ngram_counts(documents: "DataFrame", *, bloom: Bloom) -> "DataFrame":
+    """Rows of `COUNTS`, one a document, for rows that have a text."""
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            text = batch.column("text")
+            units = ngrams(text, bloom, by_paragraph=bloom.mode != "document")
+            first = np.concatenate([[0], np.cumsum(units.n_units)])
+            so_far = np.concatenate([[0], np.cumsum(units.n_ngrams)])
+            columns = [
+                pa.array(np.ones(len(text), dtype=np.int64)),
+                pa.compute.binary_length(text).cast(pa.int64()).fill_null(0),
+                pa.array(np.diff(so_far[first])),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=COUNTS)
+
+    return documents.select("text").mapInArrow(count, spark_schema(COUNTS))
+
+
+def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "DataFrame":
+    """Rows of `PACKETS` for rows of doc_id, bloom_order and text.
+
+    A task holds `FLUSH_NGRAMS`, packs them, and forgets them. Where every n-gram is kept, an equal unit is not sent
+    again.
+    """
+    code = code_for(documents, "deduplication", _exercise)
+    is_exact, by_paragraph = bloom.filter == "exact", bloom.mode != "document"
+
+    def flush(held: list[tuple[Any, ...]], sent: ngram_packets.Sent | None) -> Iterator[pa.RecordBatch]:
+        orders, ids, units = zip(*held, strict=True)
+        together = Units(*(np.concatenate(columns) for columns in zip(*units, strict=True)))
+        flock, blocks, counts, packets = ngram_packets.pack(
+            np.concatenate(orders), np.concatenate(ids), together, n_blocks=n_blocks, sent=sent, is_exact=is_exact
+        )
+        columns = [pa.array([flock] * len(blocks)), pa.array(blocks), pa.array(counts), pa.array(packets, pa.binary())]
+        yield pa.RecordBatch.from_arrays(
+            [one.cast(field.type) for one, field in zip(columns, PACKETS, strict=True)], schema=PACKETS
+        )
+
+    def gather(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        sent = ngram_packets.Sent() if bloom.inserts == "always" and not is_exact else None
+        held: list[tuple[Any, ...]] = []
+        n_held = 0
+        for batch in batches:
+            if len(batch):
+                units = ngrams(batch.column("text"), bloom, by_paragraph=by_paragraph)
+                orders = batch.column("bloom_order").to_numpy().astype(np.uint64)
+                held.append((orders, ngram_packets.halves(batch.column("doc_id").to_pylist()), units))
+                n_held += len(units.hashes)
+            if n_held >= FLUSH_NGRAMS:
+                yield from flush(held, sent)
+                held, n_held = [], 0
+        if held:
+            yield from flush(held, sent)
+
+    return documents.select("doc_id", "bloom_order", "text").mapInArrow(gather, spark_schema(PACKETS))
+
+
+def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_filter: bool) -> "DataFrame":
+    """Rows of `BLOCKS` for what comes together in each block: what it held before, packets, and which units are kept.
+
+    Args:
+        rows: Rows of block, flock, packet, is_kept and filter, sorted by block: one with a filter for a block that is
+            not new; for each flock one with a packet, and one with is_kept unless all its units are.
+        bloom: The settings.
+        geometry: Of the filter.
+        keeps_filter: The blocks themselves are among the rows made.
+    """
+    code = code_for(rows, "deduplication", _exercise)
+    n_buckets = None if bloom.filter == "exact" else geometry.n_buckets
+
+    def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        for number, found in groupby(_dicts(batches), key=itemgetter("block")):
+            block, packets, kept = filter_blocks.empty_block(n_buckets), {}, {}
+            for row in found:
+                if row["filter"] is not None:
+                    block = filter_blocks.unpack_block(row["filter"])
+                elif row["packet"] is not None:
+                    packets[row["flock"]] = ngram_packets.unpack(row["packet"])
+                else:
+                    kept[row["flock"]] = _from_bits(row["is_kept"])
+            flocks = sorted(packets)
+            answers, block = filter_blocks.ask(
+                block, [packets[flock] for flock in flocks], [kept.get(flock) for flock in flocks]
+            )
+            row = {
+                "block": number,
+                "n_ngrams": block.n_ngrams,
+                "fp_rate": block.fp_rate,
+                "filter": filter_blocks.pack_block(block) if keeps_filter else None,
+                "answers": [
+                    {"flock": flock, "answer": filter_blocks.pack_answer(given)}
+                    for flock, given in zip(flocks, answers, strict=True)
+                ],
+            }
+            yield pa.RecordBatch.from_pylist([row], schema=BLOCKS)
+
+    return rows.select("block", "flock", "packet", "is_kept", "filter").mapInArrow(answer, spark_schema(BLOCKS))
+
+
+def with_decisions(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
+    """Rows of `DECISIONS` for what comes together of each flock: its own packet, and the answers of blocks.
+
+    Args:
+        rows: Rows of flock, packet and answer, sorted by flock, one of the two null.
+        bloom: The settings.
+        dumps: The dumps in their places.
+    """
+    code = code_for(rows, "deduplication", _exercise)
+
+    def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        for flock, answers, _ in _flocks(batches):
+            yield decide(flock, answers, bloom=bloom, dumps=dumps)
+
+    return rows.select("flock", "packet", "answer", "is_kept").mapInArrow(decide_all, spark_schema(DECISIONS))
+
+
+def with_kept_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
+    """Rows of `KEPT` for the same rows, and those of the round before with is_kept."""
+    code = code_for(rows, "deduplication", _exercise)
+
+    def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        for name, found in groupby(_dicts(batches), key=itemgetter("flock")):
+            flock, answers, before = _read_flock(found)
+            n_seen, _, _ = count_seen(flock, answers)
+            kept = ~is_cut(flock, n_seen, bloom)
+            was_kept = np.ones(len(kept), dtype=bool) if before is None else before
+            row = {"flock": name, "is_kept": _to_bits(kept), "n_changed": int((kept != was_kept).sum())}
+            yield pa.RecordBatch.from_pylist([row], schema=KEPT)
+
+    return rows.select("flock", "packet", "answer", "is_kept").mapInArrow(decide_all, spark_schema(KEPT))
+
+
+def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -> "DataFrame":
+    """Rows of `BLOCKS`, in which a shard is a block and its answers are decisions, for rows that have shard, doc_id,
+    dump and text: those of a shard one after the other, in their order, in one partition."""
+    code = code_for(documents, "deduplication", _exercise)
+    is_exact = bloom.filter == "exact"
+    geometry = None if is_exact else geometry_for(capacity, bloom.fp_rate)
+
+    def row_of(number: int, shard: Shard, decided: list[pa.RecordBatch], is_last: bool) -> pa.RecordBatch:
+        row = {
+            "block": number,
+            "n_ngrams": shard.n_ngrams,
+            "fp_rate": shard.fp_rate if is_last else 0.0,
+            "filter": None,
+            "answers": [{"flock": number, "answer": _to_stream(decided)}],
+        }
+        return pa.RecordBatch.from_pylist([row], schema=BLOCKS)
+
+    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        number, shard, seen = None, None, []
+        decided: list[pa.RecordBatch] = []
+        for part in _of_one_shard(_without_repeats(batches)):
+            this = part.column("shard")[0].as_py()
+            if this != number:
+                if shard is not None:
+                    yield row_of(number, shard, decided, is_last=True)
+                number, shard, seen, decided = this, Shard(bloom, geometry), [], []
+            ids, dumps = part.column("doc_id").to_pylist(), part.column("dump").to_pylist()
+            if is_exact:
+                seen += map(first_seen, dumps, ids)
+            decided.append(rows_of_shard(ids, dumps, shard.judge(part.column("text")), seen))
+            if sum(map(len, decided)) >= FLUSH_DECISIONS:
+                yield row_of(number, shard, decided, is_last=False)
+                decided = []
+        if shard is not None:
+            yield row_of(number, shard, decided, is_last=True)
+
+    return documents.select("shard", "doc_id", "dump", "text").mapInArrow(judge, spark_schema(BLOCKS))
+
+
+def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
+    """Rows of `DECISIONS` for rows that have an answer of a shard."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for answer in batch.column("answer").to_pylist():
+                yield from pa.ipc.open_stream(answer)
+
+    return answers.select("answer").mapInArrow(read, spark_schema(DECISIONS))
+
+
+def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows, but for those with the doc_id of the row before: a document that is there twice is one."""
+    last_id = None
+    for batch in batches:
+        ids = batch.column("doc_id").to_pylist()
+        is_new = [doc_id != before for doc_id, before in zip(ids, [last_id, *ids], strict=False)]
+        yield batch if all(is_new) else batch.filter(pa.array(is_new))
+        last_id = ids[-1] if ids else last_id
+
+
+def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches none of which reaches over two shards."""
+    for batch in batches:
+        shards = batch.column("shard").to_numpy()
+        ends = np.append(np.flatnonzero(np.diff(shards)) + 1, len(shards)).tolist()
+        start = 0
+        for end in ends:
+            if end > start:
+                yield batch.slice(start, end - start)
+            start = end
+
+
+def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, DECISIONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        for batch in rows:
+            stream.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _dicts(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def _flocks(batches: Iterator[pa.RecordBatch]):
+    for _, found in groupby(_dicts(batches), key=itemgetter("flock")):
+        yield _read_flock(found)
+
+
+def _read_flock(rows) -> tuple[ngram_packets.Flock, list[filter_blocks.Answer], np.ndarray | None]:
+    flock, answers, kept = None, [], None
+    for row in rows:
+        if row["packet"] is not None:
+            flock = ngram_packets.unpack_flock(row["packet"])
+        elif row["answer"] is not None:
+            answers.append(filter_blocks.unpack_answer(row["answer"]))
+        else:
+            kept = _from_bits(row["is_kept"])
+    return flock, answers, None if kept is None else kept[: len(flock.n_ngrams)]
+
+
+def _to_bits(flags: np.ndarray) -> bytes:
+    return np.packbits(flags).tobytes()
+
+
+def _from_bits(bits: bytes) -> np.ndarray:
+    """The truth values, and up to seven more."""
+    return np.unpackbits(np.frombuffer(bits, dtype=np.uint8)).view(bool)
+
+
+def _exercise() -> None:
+    """Runs every kernel of n-grams on little, so that workers need not compile them."""
+    ids = ngram_packets.halves(_IDS)
+    for name in ("bloom", "exact"):
+        bloom = Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards")
+        is_exact = name == "exact"
+        units = ngrams(_SAMPLE, bloom, by_paragraph=True)
+        sent = None if is_exact else ngram_packets.Sent(16)
+        _, _, _, packets = ngram_packets.pack(ids[:, 1], ids, units, n_blocks=2, sent=sent, is_exact=is_exact)
+        block = filter_blocks.empty_block(None if is_exact else 1)
+        unpacked = [ngram_packets.unpack(packet) for packet in packets[1:]]
+        _, block = filter_blocks.ask(block, unpacked, [None] * len(unpacked))
+        filter_blocks.unpack_block(filter_blocks.pack_block(block))
+        assert block.fp_rate >= 0
+        Shard(bloom, None if is_exact else Geometry(1, 1)).judge(_SAMPLE)

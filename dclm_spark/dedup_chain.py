@@ -1,0 +1,260 @@
+"""`deduplicated` of dumps from their `filtered`: the recipe's methods, one after the other, then the texts, once.
+
+Each method reads what those before it have left, and writes what it takes out to `decisions`; texts are rewritten only
+when all have decided.
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import near_chain
+from dclm_spark.deduplication import Bloom, Exact, Method, Near, scope_of
+from dclm_spark.errors import InputError, WarehouseError
+from dclm_spark.exact_step import decide_by_keys
+from dclm_spark.job import Job, Ledger
+from dclm_spark.ngram_step import check_filter, decide_by_ngrams
+from dclm_spark.runs import Run, is_made_by, last_runs
+from dclm_spark.session import planned_for_packets, planned_for_python
+from dclm_spark.stages.decisions import decide_near
+from dclm_spark.stages.deduplicated import cut_rows, removed_rows, what_is_left, with_cluster_sizes
+from dclm_spark.step import Step
+from dclm_spark.tables import Warehouse
+from dclm_spark.whole_dump import Outcome
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+STAGE = "deduplicated"
+_TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
+_TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
+
+
+def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
+    """`deduplicated`, `removed`, `cuts` and `decisions` of dumps: an outcome a dump.
+
+    The scopes are those of the recipe's methods: each dump by itself, all at once, or one after the other, each with
+    what was kept of all that came before.
+
+    Args:
+        job: What is asked for; its dump is one of these.
+        dumps: The dumps. Where a scope is `incremental`, their order counts.
+
+    Raises:
+        InputError: A dump is named twice, or a filter cannot hold what it is to hold.
+        WarehouseError: A table before is missing, or another recipe made it or the rows in the way.
+    """
+    repeated = sorted({dump for dump in dumps if dumps.count(dump) > 1})
+    if repeated:
+        raise InputError([f"the dump {dump} is named twice" for dump in repeated])
+    for dump in dumps:
+        replace(job, dump=dump).check()
+    methods = job.recipe.methods
+    if methods in ((), (Near(),)):
+        return [near_chain.make_deduplicated(replace(job, dump=dump)) for dump in dumps]
+    scopes = {scope_of(method) for method in methods}
+    groups = [tuple(sorted(dumps))] if scopes & {"all", "shards"} else [(dump,) for dump in dumps]
+    with planned_for_python(job.warehouse.spark):
+        return [outcome for group in groups for outcome in _make_group(job, group, is_added="incremental" in scopes)]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Dumps that are deduplicated together.
+
+    Args:
+        new: Those whose rows are made, in their places after the others'.
+        earlier: Those that were added before them, in their order.
+        earlier_runs: The finished run of each of those.
+        ledgers: The ledger of each new one.
+    """
+
+    new: tuple[str, ...]
+    earlier: tuple[str, ...]
+    earlier_runs: Mapping[str, dict[str, Any]]
+    ledgers: Mapping[str, Ledger]
+
+    def upstream_runs(self, dump: str, tables: Sequence[str]) -> dict[str, str]:
+        """What a dump's rows are made from: the runs of its own tables, of the others' and of what came before."""
+        found = {}
+        for name in self.new:
+            of = "" if name == dump else f" {name}"
+            found |= {f"{table}{of}": self.ledgers[name].lender(table)[1]["run_id"] for table in tables}
+        return found | {f"{STAGE} {name}": run["run_id"] for name, run in self.earlier_runs.items()}
+
+
+def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outcome]:
+    methods = job.recipe.methods
+    tables = ("filtered", *(("duplicates",) if Near() in methods else ()))
+    own_runs = last_runs(job.warehouse)
+    lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
+    finished = {dump: run for (dump, stage), run in own_runs.items() if stage == STAGE}
+    earlier = _earlier(finished, new[0], job) if is_added else ()
+    ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in new}
+    group = _Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
+    standing = []
+    for dump in new:
+        upstream_runs = group.upstream_runs(dump, tables)
+        own = ledgers[dump].standing(STAGE, upstream_runs)
+        found = own or ledgers[dump].lent(STAGE, upstream_runs)
+        standing.append(found and Outcome(found, is_new=False, is_lent=own is None))
+    if all(standing):
+        return standing
+    job = replace(job, dump=new[-1])
+    steps = _steps(job, group, methods)
+    for step in steps:
+        if isinstance(step.method, Bloom):
+            check_filter(step)
+    job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
+    later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
+    for dump in finished.keys() & {*new, *later}:
+        # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
+        job.warehouse.delete("runs", dump=dump, stage=STAGE)
+    runs = {dump: replace(job, dump=dump).run(STAGE) for dump in new}
+    lenders = {dump: ledgers[dump].lender("filtered") for dump in new}
+    with replace(job, dump=", ".join(new)).progress(STAGE):
+        outcomes = _write(job, group, steps, runs, lenders)
+    return [
+        Outcome(
+            runs[dump].record(
+                n_rows_in=lenders[dump][1]["n_rows_out"],
+                upstream_runs=group.upstream_runs(dump, tables),
+                input_versions={table: ledgers[dump].lender(table)[0].version(table) for table in tables},
+                **outcomes[dump],
+            ),
+            is_new=True,
+        )
+        for dump in new
+    ]
+
+
+def _earlier(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tuple[str, ...]:
+    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order."""
+    others = [
+        f"{run['recipe']} made {name}"
+        for name, run in finished.items()
+        if name != dump and not is_made_by(run, job.recipe)
+    ]
+    if others and not job.is_forced:
+        raise WarehouseError(
+            [
+                f"{dump} cannot be added to what other methods of deduplication, or other settings of them, have kept "
+                f"in {job.warehouse} ({', '.join(sorted(others))}); take that recipe, a --warehouse of its own with "
+                "--upstream, or --force to leave those dumps out"
+            ]
+        )
+    in_order = sorted(finished, key=lambda name: (finished[name]["started_at"], name))
+    in_order = [name for name in in_order if name != dump and is_made_by(finished[name], job.recipe)]
+    if dump in finished and is_made_by(finished[dump], job.recipe):
+        known = finished[dump]["upstream_runs"]
+        return tuple(name for name in in_order if f"{STAGE} {name}" in known)
+    return tuple(in_order)
+
+
+def _steps(job: Job, group: _Group, methods: Sequence[Method]) -> list[Step]:
+    return [
+        Step(
+            job=job,
+            number=number,
+            method=method,
+            new=group.new,
+            earlier=group.earlier if scope_of(method) == "incremental" else (),
+            earlier_runs=group.earlier_runs,
+            lenders={dump: ledger.lender for dump, ledger in group.ledgers.items()},
+        )
+        for number, method in enumerate(methods)
+    ]
+
+
+def _write(
+    job: Job,
+    group: _Group,
+    steps: Sequence[Step],
+    runs: Mapping[str, Run],
+    lenders: Mapping[str, tuple[Warehouse, dict[str, Any]]],
+) -> dict[str, dict[str, Any]]:
+    """Makes all rows; what `Run.record` is told of each dump."""
+    warehouse = job.warehouse
+    run = runs[group.new[-1]]
+    n_decisions = 0
+    versions: dict[str, int] = {}
+    for step in steps:
+        filtered = step.read("filtered")
+        documents = filtered
+        if n_decisions:
+            before = warehouse.read("decisions", dump=group.new).where(F.col("step") < step.number)
+            documents = what_is_left(
+                filtered, before, n_decisions=n_decisions, keeps_places=isinstance(step.method, Bloom)
+            )
+        rows, made = _decide(step, documents, run)
+        versions |= made
+        in_table = rows.withColumn("step", F.lit(step.number))
+        lineage = {**run.lineage, "step": step.number}
+        with planned_for_packets(warehouse.spark) if isinstance(step.method, Bloom) else nullcontext():
+            commit = warehouse.replace(in_table, "decisions", lineage=lineage, dump=group.new, step=step.number)
+        n_decisions += commit.n_rows
+        versions["decisions"] = commit.version
+    _forget_steps(warehouse, group.new, len(steps))
+    decisions = warehouse.read("decisions", version=warehouse.version("decisions"), dump=group.new)
+    of_all = {
+        "removed": warehouse.replace(
+            removed_rows(decisions), "removed", lineage=run.lineage, dump=group.new, stage=STAGE
+        ),
+        "cuts": warehouse.replace(cut_rows(decisions), "cuts", lineage=run.lineage, dump=group.new, stage=STAGE),
+    }
+    left = what_is_left(steps[0].read("filtered"), decisions, n_decisions=n_decisions)
+    duplicates = steps[0].read("duplicates") if Near() in job.recipe.methods else None
+    sized = with_cluster_sizes(left, decisions, duplicates)
+    of_all[STAGE] = warehouse.replace(sized, STAGE, lineage=run.lineage, dump=group.new)
+    versions |= {table: commit.version for table, commit in of_all.items()}
+    n_out = _rows_by_dump(warehouse, STAGE, of_all[STAGE], group.new)
+    n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)
+    wrong = [
+        f"{STAGE} of {dump} has {n_out[dump]:,} rows and {n_removed[dump]:,} removed for {run['n_rows_out']:,} "
+        f"filtered: has another job written to {lender}, or is a doc_id there twice?"
+        for dump, (lender, run) in lenders.items()
+        if n_out[dump] + n_removed[dump] != run["n_rows_out"]
+    ]
+    if wrong:
+        raise WarehouseError(wrong)
+    return {
+        dump: {"n_rows_out": n_out[dump], "n_removed": n_removed[dump], "output_versions": versions}
+        for dump in group.new
+    }
+
+
+def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+    """The rows of `decisions` of one step, and the versions of the tables it has written for later dumps."""
+    if isinstance(step.method, Exact):
+        return decide_by_keys(step, documents, run)
+    if isinstance(step.method, Bloom):
+        return decide_by_ngrams(step, documents, run)
+    warehouse = step.job.warehouse
+    clusters, gone = step.read("duplicates"), None
+    if step.number:
+        place, _ = step.lenders[step.new[0]]("duplicates")
+        reach = clusters.select("scope", "cluster_id").distinct()
+        clusters = place.read("duplicates").join(reach, ["scope", "cluster_id"], "left_semi")
+        gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
+        gone = gone.select("doc_id", "dump")
+    return decide_near(clusters, dumps=step.new, gone=gone), {}
+
+
+def _forget_steps(warehouse: Warehouse, dumps: Sequence[str], n_steps: int) -> None:
+    """Deletes decisions of more steps than there are, which another recipe has left."""
+    rows = warehouse.read("decisions", dump=dumps).where(F.col("step") >= n_steps)
+    for number in sorted({row["step"] for row in rows.select("step").distinct().collect()}):
+        for dump in dumps:
+            warehouse.delete("decisions", dump=dump, step=number)
+
+
+def _rows_by_dump(warehouse: Warehouse, table: str, commit: Any, dumps: tuple[str, ...]) -> dict[str, int]:
+    if len(dumps) == 1:
+        return {dumps[0]: commit.n_rows}
+    where = {"stage": STAGE} if table == "removed" else {}
+    rows = warehouse.read(table, version=commit.version, dump=dumps, **where)
+    counted = {row["dump"]: row["count"] for row in rows.groupBy("dump").count().collect()}
+    return {dump: counted.get(dump, 0) for dump in dumps}

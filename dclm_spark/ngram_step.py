@@ -1,0 +1,239 @@
+"""The method `bloom` at work: shards read by one worker each, or one filter whose blocks workers share."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark.columns import even_keys
+from dclm_spark.dedup_plan import Plan, check_plan, geometry_of, plan_ngrams
+from dclm_spark.deduplication import Bloom
+from dclm_spark.errors import InputError, WarehouseError
+from dclm_spark.kernels.bloom import Geometry
+from dclm_spark.kernels.ngram_packets import FLOCK_BLOCK
+from dclm_spark.kernels.ngrams import HASHES
+from dclm_spark.runs import Run
+from dclm_spark.session import planned_for_packets
+from dclm_spark.stages.decisions import decide_ngrams, decide_shards
+from dclm_spark.stages.filter_blocks import ask_blocks, ask_shards, keep_units, of_flocks
+from dclm_spark.stages.ngrams import pack_ngrams, shard_of
+from dclm_spark.step import Step
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+MAX_ROUNDS = 1_000
+
+
+def decide_by_ngrams(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+    """The rows of `decisions` without step, and the version of `filter_blocks`.
+
+    Raises:
+        InputError: A filter cannot hold what it is to hold.
+    """
+    bloom = step.method
+    if bloom.scope == "shards":
+        return _decide_shards(step, documents, run)
+    stored = stored_filter(step)
+    capacity = _capacity(step, plan_of(step, documents)) if stored is None else 0
+    geometry = stored.geometry if stored is not None else geometry_of(bloom, capacity)
+    lineage = {**run.lineage, "step": step.number}
+    packed = pack_ngrams(documents, bloom=bloom, dumps=step.dumps, n_blocks=geometry.n_blocks)
+    commit = step.warehouse.replace(_in_step(step, packed), "ngrams", lineage=lineage, **step.key)
+    ngrams = step.warehouse.read("ngrams", version=commit.version, **step.key)
+    n_ngrams = ngrams.where(F.col("block") == FLOCK_BLOCK).agg(F.sum("n_ngrams")).head()[0] or 0
+    n_before = 0 if stored is None else stored.n_ngrams
+    if bloom.filter == "bloom":
+        if bloom.capacity is not None and n_before + n_ngrams > bloom.capacity:
+            raise InputError(
+                [
+                    f"the filter is made for {bloom.capacity:,} n-grams; it holds {n_before:,}, and "
+                    f"{', '.join(step.new)} would add {n_ngrams:,}: its rate of false positives would pass "
+                    f"{bloom.fp_rate}; set capacity to {n_before + n_ngrams:,} or more, and begin anew with --force"
+                ]
+            )
+        if stored is None and n_ngrams > capacity:  # the sample has misled
+            geometry = geometry_of(bloom, n_ngrams)._replace(n_blocks=geometry.n_blocks)
+    return _ask(step, ngrams, geometry, stored, run)
+
+
+def _ask(
+    step: Step, ngrams: "DataFrame", geometry: Geometry, stored: "StoredFilter | None", run: Run
+) -> tuple["DataFrame", dict[str, int]]:
+    """Asks the blocks, once, or round after round until what is kept stays the same.
+
+    A round asks with the n-grams of what the round before has kept. The first unit is decided rightly in the first
+    round, and each unit a round after all before it at the latest: when nothing changes, every unit has been compared
+    with what is kept of those before it, which is what one worker would find that reads them one after the other.
+    """
+    bloom, warehouse, n_tasks = step.method, step.warehouse, step.n_tasks
+    before = None if stored is None else warehouse.read("filter_blocks", version=stored.version, **stored.key)
+    kept: DataFrame | None = None
+    with planned_for_packets(warehouse.spark):
+        for number in range(1, MAX_ROUNDS + 1):
+            lineage = {**run.lineage, "step": step.number, "round": number}
+            asked = ask_blocks(
+                ngrams,
+                bloom=bloom,
+                geometry=geometry,
+                n_tasks=n_tasks,
+                kept=kept,
+                before=before,
+                keeps_filter=bloom.scope == "incremental",
+            )
+            made = asked.withColumns(
+                {
+                    "made_for": F.lit(made_for(bloom, geometry)),
+                    "dumps": F.array(*(F.lit(dump) for dump in step.dumps)),
+                }
+            )
+            commit = warehouse.replace(_in_step(step, made), "filter_blocks", lineage=lineage, **step.key)
+            blocks = warehouse.read("filter_blocks", version=commit.version, **step.key)
+            flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks, kept=kept)
+            if bloom.inserts == "always":
+                break
+            units = _in_step(step, keep_units(flocks, bloom=bloom))
+            done = warehouse.replace(units, "kept_units", lineage=lineage, **step.key)
+            kept = warehouse.read("kept_units", version=done.version, **step.key)
+            n_changed = kept.agg(F.sum("n_changed")).head()[0] or 0
+            if not step.job.is_quiet and number > 1:
+                print(f"round {number}: {n_changed:,} units changed", file=sys.stderr)
+            if n_changed == 0:
+                break
+        else:
+            raise WarehouseError([f"after {MAX_ROUNDS} rounds units still change; take inserts 'always'"])
+        decided = decide_ngrams(
+            flocks.drop("is_kept").withColumn("is_kept", F.lit(None).cast("binary")), bloom=bloom, dumps=step.dumps
+        )
+    return decided, {"filter_blocks": commit.version}
+
+
+def _decide_shards(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+    bloom, warehouse = step.method, step.warehouse
+    sharded = with_shards(step, documents)
+    capacity = _capacity(step, plan_of(step, documents))
+    n_shards = len(step.dumps) if bloom.shard_by == "dump" else bloom.n_shards
+    n_tasks = min(n_shards, max(step.n_tasks, 1) * 4)
+    spread = even_keys(warehouse.spark, n_tasks)
+    in_tasks = sharded.withColumn(
+        "task", F.element_at(F.array(*map(F.lit, spread)), F.pmod("shard", F.lit(n_tasks)).cast("int") + 1)
+    )
+    while True:
+        asked = ask_shards(in_tasks, bloom=bloom, dumps=step.dumps, capacity=capacity, n_tasks=n_tasks)
+        made = asked.withColumns(
+            {
+                "made_for": F.lit(made_for(bloom, Geometry(n_shards, capacity))),
+                "dumps": F.array(*(F.lit(dump) for dump in step.dumps)),
+            }
+        )
+        lineage = {**run.lineage, "step": step.number, "capacity": capacity}
+        commit = warehouse.replace(_in_step(step, made), "filter_blocks", lineage=lineage, **step.key)
+        blocks = warehouse.read("filter_blocks", version=commit.version, **step.key)
+        most = blocks.agg(F.max("n_ngrams")).head()[0] or 0
+        if bloom.filter == "exact" or most <= capacity:
+            return decide_shards(blocks), {"filter_blocks": commit.version}
+        if bloom.capacity is not None:
+            raise InputError(
+                [
+                    f"a shard's filter is made for {bloom.capacity:,} n-grams, and one was given {most:,}: its rate of "
+                    f"false positives passes {bloom.fp_rate}; set capacity to {most:,} or more"
+                ]
+            )
+        capacity = most  # the sample has misled; n-grams that are kept may become more once fewer seem seen
+        capacity += capacity // 50
+
+
+def with_shards(step: Step, documents: "DataFrame") -> "DataFrame":
+    """The documents with `shard`."""
+    bloom = step.method
+    if bloom.scope != "shards":
+        return documents.withColumn("shard", F.lit(0))
+    if bloom.shard_by == "warc_file":
+        parts = []
+        for dump, lender in step.lenders.items():
+            place, _ = lender("documents")
+            parts.append(place.read("documents", dump=dump).select("dump", "doc_id", "warc_path"))
+        paths = parts[0]
+        for part in parts[1:]:
+            paths = paths.unionAll(part)
+        documents = documents.join(paths.dropDuplicates(["dump", "doc_id"]), ["dump", "doc_id"])
+    return documents.withColumn("shard", shard_of(bloom, step.dumps))
+
+
+def plan_of(step: Step, documents: "DataFrame") -> Plan:
+    """What the step will take, by a sample; without a look where the recipe says it and one worker needs no more."""
+    return plan_ngrams(with_shards(step, documents), bloom=step.method, n_documents=step.n_documents)
+
+
+def _capacity(step: Step, plan: Plan) -> int:
+    check_plan(plan, step.method)
+    return plan.capacity(step.method)
+
+
+def _in_step(step: Step, rows: "DataFrame") -> "DataFrame":
+    return rows.withColumns({"dump": F.lit(step.job.dump), "step": F.lit(step.number)})
+
+
+class StoredFilter:
+    """The filter that a dump is added to.
+
+    Args:
+        step: The step that adds it.
+    """
+
+    def __init__(self, step: Step):
+        self.key: dict[str, Any] = {"dump": step.earlier[-1], "step": step.number}
+        self.version = step.version("filter_blocks")
+        rows = step.warehouse.read("filter_blocks", version=self.version, **self.key)
+        row = rows.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
+        self.found = [(one["made_for"], tuple(one["dumps"])) for one in row]
+        self.n_ngrams = sum(one["n_ngrams"] for one in row)
+        self.geometry = Geometry(*json.loads(self.found[0][0])["geometry"]) if self.found else None
+
+    def problems(self, step: Step) -> list[str]:
+        """Why this step's dumps cannot be added to it, one sentence each."""
+        where = f"the filter of {self.key['dump']} in {step.warehouse}"
+        if not self.found:
+            return [f"{where} is empty: nothing was in that dump, or its blocks were deleted; --force begins anew"]
+        found = []
+        for made, dumps in self.found:
+            asked = json.loads(made_for(step.method, self.geometry))
+            stored = json.loads(made)
+            different = [f"{name} {stored.get(name)!r}" for name in asked if stored.get(name) != asked[name]]
+            if different:
+                wanted = ", ".join(f"{name} {asked[name]!r}" for name in asked if stored.get(name) != asked[name])
+                found.append(
+                    f"{where} was written with {', '.join(different)}; this run asks with {wanted}: begin anew with "
+                    "--force, or use the version and the recipe that wrote it"
+                )
+            if dumps != step.earlier:
+                found.append(f"{where} holds {', '.join(dumps)}; expected {', '.join(step.earlier)}")
+        return found
+
+
+def stored_filter(step: Step) -> StoredFilter | None:
+    """The filter that the step's dumps are added to; null if they are the first.
+
+    Raises:
+        WarehouseError: It cannot be added to.
+    """
+    if not step.earlier:
+        return None
+    stored = StoredFilter(step)
+    if problems := stored.problems(step):
+        raise WarehouseError(problems)
+    return stored
+
+
+def check_filter(step: Step) -> None:
+    """Raises what `stored_filter` would, before anything is written."""
+    stored_filter(step)
+
+
+def made_for(bloom: Bloom, geometry: Geometry) -> str:
+    """What all who ask a filter must have in common, as JSON."""
+    names = ("min_ngram", "max_ngram", "seed", "word_breaker", "filter", "scope")
+    settings: dict[str, Any] = {name: getattr(bloom, name) for name in names}
+    settings |= {"hashes": HASHES, "unit": "document" if bloom.mode == "document" else "paragraph"}
+    return json.dumps(settings | {"geometry": list(geometry)}, sort_keys=True)

@@ -1,0 +1,89 @@
+"""One method of deduplication at work on some dumps: what it may read, and where it writes."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark.deduplication import Method
+from dclm_spark.job import Job
+from dclm_spark.tables import Warehouse
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_DEFAULT_TASKS = 200  # where a platform chooses the number of shuffle partitions by itself
+
+
+@dataclass(frozen=True)
+class Step:
+    """A method in its place.
+
+    Args:
+        job: What is asked for; its dump is the last one of `new`.
+        number: The method's place in the recipe, from 0.
+        method: The method.
+        new: The dumps whose documents it decides on.
+        earlier: The dumps that they are added to, in their order; none unless its scope is `incremental`.
+        earlier_runs: The finished run of each.
+        lenders: Of each new dump what says which warehouse holds its rows of a table, and the run that made them.
+    """
+
+    job: Job
+    number: int
+    method: Method
+    new: tuple[str, ...]
+    earlier: tuple[str, ...]
+    earlier_runs: Mapping[str, dict[str, Any]]
+    lenders: Mapping[str, Callable[[str], tuple[Warehouse, dict[str, Any]]]]
+
+    @property
+    def dumps(self) -> tuple[str, ...]:
+        """All dumps in their places: the earlier ones come first."""
+        return (*self.earlier, *self.new)
+
+    @property
+    def warehouse(self) -> Warehouse:
+        return self.job.warehouse
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """The partition of what the step writes once for all its dumps."""
+        return {"dump": self.job.dump, "step": self.number}
+
+    @property
+    def n_documents(self) -> int:
+        """Rows of `filtered` of the new dumps."""
+        return sum(lender("filtered")[1]["n_rows_out"] for lender in self.lenders.values())
+
+    @property
+    def n_tasks(self) -> int:
+        """Tasks of a shuffle."""
+        chosen = self.warehouse.spark.conf.get("spark.sql.shuffle.partitions", "")
+        return int(chosen) if chosen.isdigit() else _DEFAULT_TASKS
+
+    def read(self, table: str) -> "DataFrame":
+        """The rows of a table of all new dumps, each read where it is."""
+        places: dict[str, tuple[Warehouse, list[str]]] = {}
+        for dump, lender in self.lenders.items():
+            place, _ = lender(table)
+            places.setdefault(str(place), (place, []))[1].append(dump)
+        parts = [place.read(table, dump=dumps) for place, dumps in places.values()]
+        return reduce(lambda one, other: one.unionByName(other), parts)
+
+    def version(self, table: str) -> int:
+        """The version of a table that the last of the earlier dumps was written at."""
+        return self.earlier_runs[self.earlier[-1]]["output_versions"][table]
+
+    def signals(self, names: Sequence[str]) -> "DataFrame | None":
+        """doc_id, dump and these signals of the documents of all dumps; null if there are none to read."""
+        if not names:
+            return None
+        parts = []
+        for dump in self.dumps:
+            place, _ = self.lenders[dump]("annotated") if dump in self.lenders else (self.warehouse, None)
+            columns = (F.col(name).alias(name) for name in names)
+            parts.append(place.read("annotated", dump=dump).select("doc_id", "dump", *columns))
+        return reduce(lambda one, other: one.unionAll(other), parts)
