@@ -89,6 +89,10 @@ def test_uax29_words_by_hand(text, words):
     assert words_uax29(text) == words
 
 
+def test_a_flag_has_no_half_beyond_a_joined_pictograph():
+    assert tokens_of("🇩\u200d😀🇪🇫", tokens="uax29") == ["🇩\u200d😀", "🇪🇫"]
+
+
 def test_fasttext_words_are_those_of_fasttext():
     tokenize = pytest.importorskip("fasttext", reason="fastText is missing").FastText.tokenize
     expected = [sum(token[0].isalnum() for token in tokenize(text)) for text in TEXTS]
