@@ -13,6 +13,9 @@ import numpy as np
 from dclm_spark.kernels import unicode as u
 
 MODES = ("paragraph", "document", "old_both", "naive_both", "both", "exact")
+"""What is removed: units that are paragraphs; whole documents; paragraphs, and then the document for the n-grams of all
+its paragraphs; the document, and if it stays, its paragraphs against a set that has it in already; the document, or
+its first paragraph, by n-grams that run on over line feeds; documents whose text, unchanged, was there before."""
 WORD_BREAKER = "15.1"
 WHITE_SPACE = "".join(map(chr, [*range(0x09, 0x0E), 0x20, 0x85, 0xA0, 0x1680, *range(0x2000, 0x200B)]))
 WHITE_SPACE += "\u2028\u2029\u202f\u205f\u3000"
