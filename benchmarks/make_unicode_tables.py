@@ -8,12 +8,18 @@ and from it a file with another version of Word_Break, of the uniseg that is ins
     pip install uniseg==0.8.1 unicodedata2==16.0.0 numpy
     python -m benchmarks.make_unicode_tables 15.0
 
+or of the Rust crate unicode-segmentation, whose version 1.11.0 (Unicode 15.1) breaks the words of BFF:
+
+    curl -L https://static.crates.io/crates/unicode-segmentation/unicode-segmentation-1.11.0.crate | tar -xz
+    python -m benchmarks.make_unicode_tables 15.1 unicode-segmentation-1.11.0/src/tables.rs
+
 Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
 spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, the two properties that the final sigma
 asks for, and the few capitals that are no letters (Ⅳ, Ⓐ), are those of the Python that runs this (3.11, so Unicode
 14.0): neither package has them.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -76,14 +82,36 @@ def flags(char: str) -> int:
     )
 
 
-def main(version: str = unicode.WORD_BREAKER) -> None:
+def of_crate(source: str, module: str, prefix: str) -> dict[int, str]:
+    """The named value of each code point that a table of the crate's `tables.rs` lists."""
+    table = source.split(f"const {module}_cat_table:", 1)[1].split("];", 1)[0]
+    listed = re.findall(r"\('\\u\{(\w+)\}',\s*'\\u\{(\w+)\}',\s*" + prefix + r"_(\w+)\)", table)
+    return {code_point: value for low, high, value in listed for code_point in range(int(low, 16), int(high, 16) + 1)}
+
+
+def classes_of_crate(version: str, tables_rs: str) -> np.ndarray:
+    """Word_Break of all code points, after a check that Extended_Pictographic is that of the other tables."""
+    source = Path(tables_rs).read_text()
+    assert f"UNICODE_VERSION: (u64, u64, u64) = ({version.replace('.', ', ')}, 0);" in source, version
+    listed = of_crate(source, "word", "WC")
+    pictographic = of_crate(source, "emoji", "EC")
+    tables = unicode.char_tables()
+    all_flags = tables.flags[tables.blocks].reshape(-1)
+    assert sorted(pictographic) == np.flatnonzero(all_flags & unicode.IS_PICTOGRAPHIC).tolist()
+    return np.array([CLASSES[listed.get(code_point, "Other")] for code_point in range(N_CODE_POINTS)])
+
+
+def main(version: str = unicode.WORD_BREAKER, tables_rs: str = "") -> None:
     chars = [chr(code_point) for code_point in range(N_CODE_POINTS)]
     if version != unicode.WORD_BREAKER:
-        assert uniseg.unidata_version.startswith(version), uniseg.unidata_version
+        if tables_rs:
+            classes = classes_of_crate(version, tables_rs)
+        else:
+            assert uniseg.unidata_version.startswith(version), uniseg.unidata_version
+            classes = np.array([CLASSES[word_break(char).value] for char in chars])
         tables = unicode.char_tables()
         all_flags = tables.flags[tables.blocks].reshape(-1).astype(np.int64)
         lower = tables.lower[tables.blocks].reshape(-1)
-        classes = np.array([CLASSES[word_break(char).value] for char in chars])
         write(version, all_flags & ~unicode.WORD_BREAK | classes, lower)
         return
     lengthened = [ord(char) for char in chars if len(char.lower()) != 1]

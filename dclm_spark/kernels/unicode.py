@@ -37,7 +37,7 @@ IS_DIGIT = 0x2000
 IS_DECIMAL = 0x4000
 
 REPLACEMENT = 0xFFFD
-WORD_BREAKERS = {"16.0": "unicode_16.npz", "15.0": "unicode_15.npz"}
+WORD_BREAKERS = {"16.0": "unicode_16.npz", "15.1": "unicode_15_1.npz", "15.0": "unicode_15.npz"}
 """Version of the Word_Break property -> the file of its tables; all else in them is Unicode 16.0."""
 WORD_BREAKER = "16.0"
 
