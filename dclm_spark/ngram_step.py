@@ -90,9 +90,9 @@ def _ask(
             )
             commit = warehouse.replace(_in_step(step, made), "filter_blocks", lineage=lineage, **step.key)
             blocks = warehouse.read("filter_blocks", version=commit.version, **step.key)
-            flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks, kept=kept)
             if bloom.inserts == "always":
                 break
+            flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks, kept=kept)
             units = _in_step(step, keep_units(flocks, bloom=bloom))
             done = warehouse.replace(units, "kept_units", lineage=lineage, **step.key)
             kept = warehouse.read("kept_units", version=done.version, **step.key)
@@ -103,9 +103,8 @@ def _ask(
                 break
         else:
             raise WarehouseError([f"after {MAX_ROUNDS} rounds units still change; take inserts 'always'"])
-        decided = decide_ngrams(
-            flocks.drop("is_kept").withColumn("is_kept", F.lit(None).cast("binary")), bloom=bloom, dumps=step.dumps
-        )
+        flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks)
+        decided = decide_ngrams(flocks, bloom=bloom, dumps=step.dumps)
     return decided, {"filter_blocks": commit.version}
 
 
