@@ -91,6 +91,7 @@ def next_word_end(flags, start, stop):
             break
         elif adjacent == ZWJ and flags[at] & IS_PICTOGRAPHIC:  # WB3c
             visible = current
+            is_first_of_pair = False
         elif current >= EXTEND or (adjacent == WSEG_SPACE and current == WSEG_SPACE):  # WB4, WB3d
             pass
         elif is_first_of_pair and current == REGIONAL_INDICATOR:  # WB15, WB16
