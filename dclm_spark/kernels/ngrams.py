@@ -14,16 +14,19 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.mixing import OF_NGRAMS, finish, hash_bytes, random_constants
-from dclm_spark.kernels.unicode import IS_SPACE, CharTables, char_tables, decode, utf8_buffers
-from dclm_spark.kernels.words import next_word_end
+from dclm_spark.kernels.jit import helper, inlined_code, kernel
+from dclm_spark.kernels.lanes import EACH, HIGH_BITS, load, lowest_byte
+from dclm_spark.kernels.mixing import OF_NGRAMS, random_constants
+from dclm_spark.kernels.unicode import CharTables, char_tables, utf8_buffers
+from dclm_spark.kernels.unit_tokens import fill_tokens
 
 HASHES = 1
 """The version of the hashes below: a stored filter that was made with others cannot be asked."""
 NEWLINE = ord("\n")
 # White space to Python, not to Unicode, so not to Rust: the four separators of information.
 _FIRST_SEPARATOR, _LAST_SEPARATOR = 0x1C, 0x1F
+_NEWLINES = EACH * np.uint64(NEWLINE)
+_32, _FINISH = np.uint64(32), np.uint64(0xC4CEB9FE1A85EC53)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -48,8 +51,6 @@ class Rules(NamedTuple):
 class Room(NamedTuple):
     """Memory for one unit's characters and n-grams: one number for each of its bytes, and one more."""
 
-    points: np.ndarray
-    flags: np.ndarray
     hashes: np.ndarray
 
 
@@ -85,8 +86,6 @@ def rules_of(bloom: Bloom) -> tuple[Rules, CharTables]:
 def room_for(n_bytes):
     """Room for a unit of so many bytes; what is not written to costs nothing."""
     return Room(
-        np.empty(n_bytes + 1, dtype=np.int32),
-        np.empty(n_bytes + 1, dtype=np.uint16),
         np.empty(n_bytes + 1, dtype=np.uint64),
     )
 
@@ -100,68 +99,64 @@ def longest_row(offsets):
     return longest
 
 
-@helper
+@inlined_code
 def paragraph_end(text, start, stop):
     """The byte of the next newline from byte `start` on, or `stop`."""
     at = start
+    while at + 8 <= stop:
+        difference = load(text, at) ^ _NEWLINES
+        found = (difference - EACH) & ~difference & HIGH_BITS
+        if found:
+            place, _ = lowest_byte(found)  # exact of the lowest
+            return at + np.int64(place)
+        at += 8
     while at < stop and text[at] != NEWLINE:
         at += 1
     return at
 
 
-@helper
+@inlined_code
 def fill_ngrams(text, start, stop, tables, rules, room):
     """Writes the hashes of the n-grams of the unit text[start:stop] to room.hashes; returns how many there are.
 
     -1 where there are tokens, but too few for an n-gram.
     """
-    n_tokens = _fill_tokens(text, start, stop, tables, rules.seed, room)
-    return ngrams_of_tokens(room.hashes, n_tokens, rules)
+    # Named once: taking an array out of a tuple costs more than reading the array.
+    hashes = room.hashes
+    return _fill(text, start, stop, tables.blocks, tables.flags, rules, hashes, 0)
 
 
 @helper
-def ngrams_of_tokens(hashes, n_tokens, rules):
-    """From the hashes of a unit's tokens to those of its n-grams, in place; returns how many (-1 as there)."""
-    size, factor = rules.max_ngram, rules.factor
+def _finish(state):
+    """A bijection, of one multiplication: that spreads the lower bits, which depend on lower bits alone.
+
+    It does since the summands of `state`, the hashes of tokens, are well mixed.
+    """
+    state = (state ^ state >> _32) * _FINISH
+    return state ^ state >> _32
+
+
+@inlined_code
+def _fill(text, start, stop, blocks, flags_of_blocks, rules, hashes, first):
+    """The same to hashes[first:]."""
+    n_tokens = fill_tokens(text, start, stop, blocks, flags_of_blocks, rules.seed, hashes, first) - first
+    size, factor, top = rules.max_ngram, rules.factor, rules.top
     if n_tokens < rules.min_ngram:
         return -1 if n_tokens else 0
     state = np.uint64(0)
     if n_tokens < size:
-        for index in range(n_tokens):
+        for index in range(first, first + n_tokens):
             state = state * factor + hashes[index]
-        hashes[0] = finish(state ^ np.uint64(n_tokens) * _GOLDEN)
+        hashes[first] = _finish(state ^ np.uint64(n_tokens) * _GOLDEN)
         return 1
-    for index in range(size - 1):
+    for index in range(first, first + size - 1):
         state = state * factor + hashes[index]
     leaving = np.uint64(0)
-    for index in range(n_tokens - size + 1):
-        state = state * factor + hashes[index + size - 1] - leaving * rules.top
+    for index in range(first, first + n_tokens - size + 1):
+        state = state * factor + (hashes[index + size - 1] - leaving * top)
         leaving = hashes[index]
-        hashes[index] = finish(state)
+        hashes[index] = _finish(state)
     return n_tokens - size + 1
-
-
-@helper
-def _fill_tokens(text, start, stop, tables, seed, room):
-    points, flags, hashes = room
-    n_chars = decode(text, start, stop, tables, points, flags)
-    n_tokens = at = 0
-    byte = start
-    while at < n_chars:
-        end = next_word_end(flags, at, n_chars)
-        is_blank = True
-        first = byte
-        for place in range(at, end):
-            point = points[place]
-            is_blank &= flags[place] & IS_SPACE != 0 and not _FIRST_SEPARATOR <= point <= _LAST_SEPARATOR
-            byte += 1
-            while byte < stop and text[byte] & 0xC0 == 0x80:
-                byte += 1
-        if not is_blank:
-            hashes[n_tokens] = hash_bytes(text, first, byte, seed)
-            n_tokens += 1
-        at = end
-    return n_tokens
 
 
 def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
@@ -180,13 +175,13 @@ def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
 @kernel
 def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
     n_rows = len(offsets) - 1
-    room = room_for(longest_row(offsets))
     n_units, has_short = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.uint8)
     n_bytes = offsets[-1] - offsets[0]
     # A unit takes a byte and a newline at least, an n-gram a token; memory that is not written to costs nothing.
     paragraphs = np.empty(n_bytes // 2 + n_rows, dtype=np.int32)
     n_ngrams = np.empty(n_bytes // 2 + n_rows, dtype=np.int64)
     hashes = np.empty(n_bytes + n_rows, dtype=np.uint64)
+    blocks, flags_of_blocks = tables.blocks, tables.flags
     n_all = n_hashes = 0
     for row in range(n_rows):
         if is_null[row]:
@@ -195,11 +190,9 @@ def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
         paragraph = 0
         while start <= stop:
             end = paragraph_end(text, start, stop) if by_paragraph else stop
-            n = fill_ngrams(text, start, end, tables, rules, room)
+            n = _fill(text, start, end, blocks, flags_of_blocks, rules, hashes, n_hashes)
             has_short[row] |= n < 0
             if n > 0:
-                for index in range(n):
-                    hashes[n_hashes + index] = room.hashes[index]
                 n_hashes += n
                 paragraphs[n_all], n_ngrams[n_all] = paragraph, n
                 n_all += 1

@@ -1,4 +1,4 @@
-"""All of `annotated` on texts of any kind: nothing fails, rows know nothing of each other, shares are shares."""
+"""All of `annotated`, and n-grams, on texts of any kind: nothing fails, rows know nothing of each other."""
 
 import dataclasses
 
@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dclm_spark import schemas
+from dclm_spark.deduplication import Bloom
+from dclm_spark.kernels.ngrams import ngrams
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipes import DCLM_BASELINE, FINEWEB, RECIPES
 
@@ -112,3 +114,14 @@ def test_bytes_that_are_no_text_become_replacement_characters(kind):
     row = annotate_batch(pa.RecordBatch.from_pydict(columns), ANNOTATIONS[kind], GROUPS)
     signals = row.column("quality")[0].as_py()
     assert signals["n_replacement_chars"] > 0 and signals["n_chars"] > signals["n_replacement_chars"]
+
+
+@pytest.mark.parametrize("by_paragraph", [False, True])
+@settings(max_examples=60, deadline=None)
+@given(texts=st.lists(ANY_TEXT, max_size=4))
+def test_ngrams_of_rows_know_nothing_of_each_other(by_paragraph, texts):
+    bloom = Bloom(min_ngram=2, max_ngram=3)
+    together = ngrams(pa.array(texts, pa.string()), bloom, by_paragraph=by_paragraph)
+    alone = [ngrams(pa.array([text], pa.string()), bloom, by_paragraph=by_paragraph) for text in texts]
+    for name, numbers in together._asdict().items():
+        assert numbers.tolist() == [number for units in alone for number in getattr(units, name).tolist()], name
