@@ -39,6 +39,7 @@ def unpack_arrays(packed: bytes) -> list[np.ndarray]:
     for kind, length in zip(kinds, lengths, strict=True):
         n = kind.itemsize * length
         stretch = np.frombuffer(planes, dtype=np.uint8, count=n, offset=at).reshape(kind.itemsize, length)
-        arrays.append(np.ascontiguousarray(stretch.T).view(kind).reshape(length))
+        # A copy may be written to; a view of a single number could not, and would compile kernels a second time.
+        arrays.append(stretch.T.copy().view(kind).reshape(length))
         at += n
     return arrays
