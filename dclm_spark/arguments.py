@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dclm_spark import __version__, clusters_command, lsh_command
+from dclm_spark import __version__, clusters_command, dedup_options, lsh_command
 from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
@@ -68,7 +68,12 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         *(*near_made[:-1], _works_options),
         stage="duplicates",
     )
-    command("deduplicated", "make one table: documents that no other one stands for", *near_made, stage="deduplicated")
+    command(
+        "deduplicated",
+        "make one table: documents that no other one stands for, their repeated paragraphs cut",
+        *(*near_made[:-1], _works_options, dedup_options.add_options),
+        stage="deduplicated",
+    )
     lsh = command(
         "lsh", "show what a choice of bands and rows finds: its S-curve", _recipe_options, lsh_command.add_options
     )

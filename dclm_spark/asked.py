@@ -2,9 +2,10 @@
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dclm_spark import lsh_command, recipe_files
+from dclm_spark import dedup_options, lsh_command, recipe_files
 from dclm_spark.errors import InputError
 from dclm_spark.recipe import Recipe
 
@@ -29,7 +30,7 @@ def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_n
         name: A recipe's name or file; null takes `--recipe`.
         finds_near: A recipe that finds no near-duplicates gets the settings for it.
     """
-    return recipe_files.load_recipe(
+    recipe = recipe_files.load_recipe(
         name or arguments.recipe,
         words={kind: getattr(arguments, kind) for kind in ("strict_words", "hard_words", "soft_words", "bad_words")},
         banned_domains=arguments.banned_domains,
@@ -40,6 +41,7 @@ def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_n
         near=lsh_command.near_fields(arguments),
         finds_near=finds_near,
     )
+    return replace(recipe, deduplication=dedup_options.with_options(recipe.deduplication, arguments))
 
 
 def storage_options_of(arguments: argparse.Namespace) -> dict[str, Any]:

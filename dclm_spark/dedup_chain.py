@@ -52,13 +52,17 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         raise InputError([f"the dump {dump} is named twice" for dump in repeated])
     for dump in dumps:
         replace(job, dump=dump).check()
-    methods = job.recipe.methods
+    methods = _methods(job, dumps)
     if methods in ((), (Near(),)):
         return [near_chain.make_deduplicated(replace(job, dump=dump)) for dump in dumps]
     scopes = {scope_of(method) for method in methods}
     groups = [tuple(sorted(dumps))] if scopes & {"all", "shards"} else [(dump,) for dump in dumps]
     with planned_for_python(job.warehouse.spark):
-        return [outcome for group in groups for outcome in _make_group(job, group, is_added="incremental" in scopes)]
+        return [
+            outcome
+            for group in groups
+            for outcome in _make_group(job, group, methods, is_added="incremental" in scopes)
+        ]
 
 
 @dataclass(frozen=True)
@@ -86,8 +90,20 @@ class _Group:
         return found | {f"{STAGE} {name}": run["run_id"] for name, run in self.earlier_runs.items()}
 
 
-def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outcome]:
+def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
+    """The recipe's methods; clusters that it does not name are honoured first, where there are any of all dumps."""
     methods = job.recipe.methods
+    if Near() in methods or job.recipe.duplicates is None:
+        return methods
+    for dump in dumps:
+        ledger, key = replace(job, dump=dump).ledger(), (dump, "duplicates")
+        run = ledger.own.get(key) or ledger.upstream.get(key)
+        if run is None or not is_made_by(run, job.recipe):
+            return methods
+    return (Near(), *methods)
+
+
+def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, is_added: bool) -> list[Outcome]:
     tables = ("filtered", *(("duplicates",) if Near() in methods else ()))
     own_runs = last_runs(job.warehouse)
     lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
@@ -206,7 +222,7 @@ def _write(
         "cuts": warehouse.replace(cut_rows(decisions), "cuts", lineage=run.lineage, dump=group.new, stage=STAGE),
     }
     left = what_is_left(steps[0].read("filtered"), decisions, n_decisions=n_decisions)
-    duplicates = steps[0].read("duplicates") if Near() in job.recipe.methods else None
+    duplicates = steps[0].read("duplicates") if any(step.method == Near() for step in steps) else None
     sized = with_cluster_sizes(left, decisions, duplicates)
     of_all[STAGE] = warehouse.replace(sized, STAGE, lineage=run.lineage, dump=group.new)
     versions |= {table: commit.version for table, commit in of_all.items()}

@@ -12,7 +12,7 @@ SHARD_ONLY_MODES = ("naive_both", "both", "exact")
 INSERTS = ("always", "kept")
 FILTERS = ("bloom", "exact")
 SHARD_RULES = ("doc_id", "dump", "warc_file")
-WORD_BREAKERS = ("16.0", "15.0")
+WORD_BREAKERS = ("16.0", "15.1", "15.0")
 BLOOM_ORDERS = ("longest_text", "preferred_domains")
 
 MAX_NGRAM = 255

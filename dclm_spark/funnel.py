@@ -147,8 +147,9 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
     if (dump, "deduplicated") in runs:
+        honoured = {"near_duplicate": 0} if "duplicates" in runs[dump, "deduplicated"]["upstream_runs"] else {}
         entry |= {
-            "duplicates_removed": {"near_duplicate": 0} | by_reason("duplicates_removed"),
+            "duplicates_removed": honoured | by_reason("duplicates_removed"),
             "deduplicated": number("deduplicated"),
         }
         if "filtered" in entry:

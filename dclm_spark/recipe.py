@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dclm_spark import schemas
-from dclm_spark.deduplication import Method, Near, methods_problems
+from dclm_spark.deduplication import WORD_BREAKERS, Method, Near, methods_problems
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.rules import Bound, LineRule
 
@@ -106,7 +106,7 @@ class Annotation:
         soft_words: Banned in a URL where two distinct ones meet.
         line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
         word_breaker: The version of Unicode whose Word_Break property divides words by UAX #29: `16.0` (uniseg 0.10, so
-            DCLM's) or `15.0`.
+            DCLM's), `15.1` (BFF's) or `15.0`.
         tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (those of spaCy's English tokenizer, which
             datatrove counts), or `uax29` (UAX #29 segments that are not white space; in scripts without spaces each
             character is one).
@@ -207,8 +207,9 @@ class Recipe:
             )
         if annotation.domain_match not in ("fixed", "faithful"):
             found.append(f"annotation.domain_match is {annotation.domain_match!r}; expected 'fixed' or 'faithful'")
-        if annotation.word_breaker not in ("16.0", "15.0"):
-            found.append(f"annotation.word_breaker is {annotation.word_breaker!r}; expected '16.0' or '15.0'")
+        if annotation.word_breaker not in WORD_BREAKERS:
+            known = ", ".join(WORD_BREAKERS)
+            found.append(f"annotation.word_breaker is {annotation.word_breaker!r}; expected one of: {known}")
         if annotation.tokens not in ("spacy_en", "uax29"):
             found.append(f"annotation.tokens is {annotation.tokens!r}; expected 'spacy_en' or 'uax29'")
         if annotation.reading not in ("fixed", "faithful"):

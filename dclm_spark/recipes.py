@@ -5,6 +5,7 @@ The fixed recipe corrects what the twin reproduces: the mistakes of the code tha
 
 from dataclasses import replace
 
+from dclm_spark.deduplication import Bloom
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe import Annotation, C4Lines, Extraction, Recipe
 from dclm_spark.rules import Bound, LineBound, LinePhrase, LineRule
@@ -62,11 +63,19 @@ def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
     )
 
 
+# DCLM's own words for it (dedup/bff/README.md): n-grams of 13, more than .8 of them seen, `old-both`, and ten shards
+# (the name of the dataset in exp_data: bff_minngram13_10shards_all). BFF breaks words by Unicode 15.1.
+_BFF = Bloom(scope="shards", n_shards=10, inserts="kept", word_breaker="15.1")
+
 DCLM_BASELINE = Recipe(
-    "dclm_baseline", annotation=Annotation(line_rules=_line_rules(is_faithful=False)), bounds=_DCLM_BOUNDS
+    "dclm_baseline",
+    annotation=Annotation(line_rules=_line_rules(is_faithful=False)),
+    bounds=_DCLM_BOUNDS,
+    deduplication=(Bloom(scope="all"),),
 )
 """DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text, a banned
-domain bans its hosts, and the dots of "Read more..." are dots."""
+domain bans its hosts, the dots of "Read more..." are dots, and one filter holds all dumps, where BFF cut them in ten
+shards to fit a machine's memory."""
 
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
@@ -75,6 +84,7 @@ DCLM_BASELINE_FAITHFUL = Recipe(
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
     annotation=Annotation(url_removal="faithful", domain_match="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,
+    deduplication=(_BFF,),
     max_fault_share=0.5,
 )
 """DCLM-Baseline's rules as its code applies them, mistakes included."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from dclm_spark import lsh_command
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
+from dclm_spark.deduplication import scope_of, warnings
 from dclm_spark.errors import InputError
 from dclm_spark.recipe import Recipe
 
@@ -18,12 +19,21 @@ def run(arguments: argparse.Namespace) -> tuple[Any, str]:
     stages = ("documents", "annotated", "filtered")
     if recipe.duplicates is not None:
         # All at once takes dumps that are not there yet.
-        stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates", "deduplicated")
+        stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates")
+    if recipe.methods and not is_of_several_dumps(recipe):
+        stages += ("deduplicated",)
     if not arguments.input:
         if not arguments.upstream:
             raise InputError(["nothing to read: give --input, or --upstream with a warehouse that holds the documents"])
         stages = stages[1:]
     return _make(arguments, recipe, stages)
+
+
+def is_of_several_dumps(recipe: Recipe) -> bool:
+    """True if the recipe deduplicates dumps that may not be there yet, when one of them is made."""
+    scopes = {scope_of(method) for method in recipe.methods}
+    scopes |= {recipe.duplicates.scope} if recipe.duplicates is not None else set()
+    return bool(scopes & {"all", "shards"})
 
 
 def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:
@@ -33,7 +43,7 @@ def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) -> tuple[Any, str]:
-    from dclm_spark import chain, near_chain
+    from dclm_spark import chain, dedup_chain, near_chain
     from dclm_spark.ingest import Source
 
     dumps = arguments.dump if isinstance(arguments.dump, list) else [arguments.dump]
@@ -56,8 +66,11 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
         "filtered": chain.make_filtered,
         "signatures": near_chain.make_signatures,
         "duplicates": lambda job: near_chain.make_duplicates(job, dumps),
-        "deduplicated": near_chain.make_deduplicated,
+        "deduplicated": lambda job: dedup_chain.make_deduplicated(job, dumps),
     }
+    if "deduplicated" in stages:
+        for sentence in warnings(recipe.methods):
+            print(f"warning: {sentence}", file=sys.stderr)
     forced = chain.forced_stages(job, stages) if arguments.force else set()
     outcomes = []
     for stage in stages:
@@ -72,7 +85,8 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
     if {"filtered", "deduplicated"} & set(stages):
         from dclm_spark.funnel import count_funnel, format_funnel
 
-        words = format_funnel(count_funnel(job.warehouse, dump=job.dump, upstream=job.upstream))
+        counted = [count_funnel(job.warehouse, dump=dump, upstream=job.upstream) for dump in dumps]
+        words = "\n\n".join(map(format_funnel, counted))
     return [{**outcome.run, "is_new": outcome.is_new} for outcome in outcomes], words
 
 

@@ -13,7 +13,7 @@ from dclm_spark.deduplication import Bloom
 from dclm_spark.kernels.bloom import Geometry, reached_rate
 from dclm_spark.kernels.jit import helper, kernel
 from dclm_spark.kernels.mixing import finish, hash_bytes
-from dclm_spark.kernels.ngrams import fill_ngrams, longest_row, paragraph_end, room_for, rules_of
+from dclm_spark.kernels.ngrams import Rules, fill_ngrams, longest_row, paragraph_end, room_for, rules_of
 from dclm_spark.kernels.seen import NOBODY, first_to_have, make_room, nothing_seen, see, was_seen
 from dclm_spark.kernels.unicode import utf8_buffers
 
@@ -128,6 +128,7 @@ def _see_all(found, n, document, words, shift, n_buckets, hashes, firsts, n_held
 @kernel
 def _judge_rows(text, offsets, is_null, tables, rules, mode, threshold, inserts_always, seen, first_number):
     words, shift, n_buckets, hashes, firsts, n_held = seen
+    full_size = Rules(rules.max_ngram, rules.max_ngram, rules.seed, rules.factor, rules.top)
     n_rows = len(offsets) - 1
     room = room_for(longest_row(offsets))
     found = room.hashes
@@ -144,6 +145,32 @@ def _judge_rows(text, offsets, is_null, tables, rules, mode, threshold, inserts_
         if is_null[row]:
             continue
         start, stop, number = offsets[row], offsets[row + 1], first_number + row
+        if mode == _BOTH:
+            end = paragraph_end(text, start, stop)
+            n_first = max(fill_ngrams(text, start, end, tables, full_size, room), 0)
+            n = max(fill_ngrams(text, start, stop, tables, rules, room), 0)
+            if n == 0:
+                continue
+            # The one n-gram of a short document is of no paragraph; those of the first one come first.
+            n_seen = _count_seen(found, n, words, shift, n_buckets, hashes)
+            n_seen_first = _count_seen(found, n_first, words, shift, n_buckets, hashes)
+            shares[row] = n_seen / n
+            is_gone[row] = shares[row] >= threshold
+            if is_gone[row]:
+                earliest[row] = _earliest(found, n, hashes, firsts)
+            elif n_first > 0 and n_seen_first / n_first >= threshold:
+                earliest[row] = _earliest(found, n_first, hashes, firsts)
+                if fill_ngrams(text, min(end + 1, stop), stop, tables, rules, room) == 0:
+                    is_emptied[row] = True
+                else:
+                    paragraphs[n_all_cuts] = 0
+                    cut_shares[n_all_cuts] = n_seen_first / n_first
+                    cut_firsts[n_all_cuts] = earliest[row]
+                    n_all_cuts += 1
+                    n_cuts[row] = 1
+            else:
+                hashes, firsts = _see_all(found, n, number, words, shift, n_buckets, hashes, firsts, n_held)
+            continue
         if mode in (_EXACT, _DOCUMENT, _NAIVE_BOTH):
             if mode == _EXACT:
                 found[0] = finish(hash_bytes(text, start, stop, rules.seed))
