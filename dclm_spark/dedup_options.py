@@ -22,6 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("deduplication (in place of the recipe's own)")
     group.add_argument(
         "--method",
+        dest="methods",
         nargs="+",
         action="extend",
         choices=tuple(METHODS),
@@ -48,11 +49,11 @@ def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> 
     Raises:
         InputError: A setting is of no method that there is.
     """
-    if not hasattr(arguments, "method"):
+    if not hasattr(arguments, "methods"):
         return methods
-    if arguments.method:
+    if arguments.methods:
         known = {name: one for one in methods for name, make in METHODS.items() if _is_same_kind(one, make())}
-        methods = tuple(known.get(name) or METHODS[name]() for name in arguments.method)
+        methods = tuple(known.get(name) or METHODS[name]() for name in arguments.methods)
     sizes = arguments.ngram or ()
     if len(sizes) > 2:
         raise InputError([f"--ngram takes one size, or the least and the largest; found {len(sizes)}"])
