@@ -72,7 +72,7 @@ NONE = Choice("none", "none", "none")
 
 
 def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
-    """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's where it has them."""
+    """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
     text, url, bloom = (
         next((one for one in recipe.methods if _is_like(one, default)), default)
         for default in (Exact(by="text"), Exact(by="url"), Bloom())
