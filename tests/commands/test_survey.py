@@ -14,7 +14,6 @@ from dclm_spark.job import Job
 from dclm_spark.near_chain import make_signatures
 from dclm_spark.recipe import Recipe
 from dclm_spark.runs import last_runs
-from dclm_spark.size_plot import importlib as size_plot_imports
 from dclm_spark.tables import Warehouse, frame_of
 from tests import dedup
 from tests.tables import version
@@ -156,7 +155,7 @@ def test_words_and_picture(entries, tmp_path):
 
 
 def test_a_picture_without_matplotlib(entries, tmp_path, monkeypatch):
-    monkeypatch.setattr(size_plot_imports.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'dclm-spark\[plot\]'"):
         plot_survey(tmp_path / "survey.svg", entries)
 
