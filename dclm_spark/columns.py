@@ -129,14 +129,3 @@ def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
     # A variable of a lambda is evaluated once; a text would be split anew for each stretch.
     whole = F.array(F.split(F.col(text), "\n", -1))
     return F.when(F.col(cuts).isNull(), F.col(text)).otherwise(F.element_at(F.transform(whole, cut), 1))
-
-
-def even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
-    """Whole numbers by which `repartition(n_tasks, ...)` sends rows to as many tasks: the first to task 0, and so on.
-
-    Hash partitioning by any numbers would leave about 37 % of the tasks without rows.
-    """
-    numbers = spark.range(0, 64 * n_tasks, 1, 1).select(F.col("id").cast("int").alias("number"))
-    tasks = numbers.withColumn("task", F.pmod(F.hash("number"), F.lit(n_tasks)))
-    found = {row["task"]: row["number"] for row in tasks.groupBy("task").agg(F.min("number").alias("number")).collect()}
-    return [found.get(task, task) for task in range(n_tasks)]

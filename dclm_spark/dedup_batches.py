@@ -33,7 +33,21 @@ BLOCKS = pa.schema(
     [schemas.FILTER_BLOCKS.field(name) for name in ("block", "n_ngrams", "fp_rate", "filter", "answers")]
 )
 KEPT = pa.schema([schemas.KEPT_UNITS.field(name) for name in ("flock", "is_kept", "n_changed")])
-COUNTS = pa.schema([("n_documents", pa.int64()), ("n_bytes", pa.int64()), ("n_ngrams", pa.int64())])
+COUNTS = pa.schema(
+    [
+        ("shard", pa.int32()),
+        ("n_documents", pa.int64()),
+        ("n_bytes", pa.int64()),
+        # What follows is of the sample alone; the last three are sums of products.
+        ("n_sampled", pa.int64()),
+        ("n_sampled_bytes", pa.int64()),
+        ("n_ngrams", pa.int64()),
+        ("bytes_by_bytes", pa.float64()),
+        ("bytes_by_ngrams", pa.float64()),
+        ("ngrams_by_ngrams", pa.float64()),
+    ]
+)
+"""One row is a sum over some documents of a shard."""
 
 _SAMPLE = pa.array(
     ["To be or not to be, that is the question:\nWhether 'tis nobler – in the mind – to suffer", "", None]
@@ -58,23 +72,36 @@ def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
     return needed.mapInArrow(find, spark_schema(KEYS))
 
 
-def with_ngram_counts(documents: "DataFrame", *, bloom: Bloom) -> "DataFrame":
-    """Rows of `COUNTS`, one a document, for rows that have a text."""
+def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
+    """Rows of `COUNTS` for rows of shard, n_bytes, and text, which is null where a document is not in the sample."""
+    code = code_for(rows, "deduplication", _exercise)
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
         for batch in batches:
-            text = batch.column("text")
-            units = ngrams(text, bloom, by_paragraph=bloom.mode != "document")
+            units = ngrams(batch.column("text"), bloom, by_paragraph=bloom.mode != "document")
             first = np.concatenate([[0], np.cumsum(units.n_units)])
-            so_far = np.concatenate([[0], np.cumsum(units.n_ngrams)])
-            columns = [
-                pa.array(np.ones(len(text), dtype=np.int64)),
-                pa.compute.binary_length(text).cast(pa.int64()).fill_null(0),
-                pa.array(np.diff(so_far[first])),
-            ]
-            yield pa.RecordBatch.from_arrays(columns, schema=COUNTS)
+            n_ngrams = np.diff(np.concatenate([[0], np.cumsum(units.n_ngrams)])[first]).astype(np.float64)
+            n_bytes = batch.column("n_bytes").to_numpy().astype(np.float64)
+            sampled = n_bytes * batch.column("text").is_valid().to_numpy(zero_copy_only=False)
+            numbers, places = np.unique(batch.column("shard").to_numpy(), return_inverse=True)
+            sums = {
+                "n_documents": np.ones(len(batch)),
+                "n_bytes": n_bytes,
+                "n_sampled": sampled > 0,
+                "n_sampled_bytes": sampled,
+                "n_ngrams": n_ngrams,
+                "bytes_by_bytes": sampled * sampled,
+                "bytes_by_ngrams": sampled * n_ngrams,
+                "ngrams_by_ngrams": n_ngrams * n_ngrams,
+            }
+            columns = [numbers, *(np.bincount(places, sums[name], len(numbers)) for name in sums)]
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column).cast(field.type) for column, field in zip(columns, COUNTS, strict=True)],
+                schema=COUNTS,
+            )
 
-    return documents.select("text").mapInArrow(count, spark_schema(COUNTS))
+    return rows.select("shard", "n_bytes", "text").mapInArrow(count, spark_schema(COUNTS))
 
 
 def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "DataFrame":

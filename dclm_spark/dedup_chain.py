@@ -20,7 +20,7 @@ from dclm_spark.ngram_step import check_filter, decide_by_ngrams
 from dclm_spark.runs import Run, is_made_by, last_runs
 from dclm_spark.session import planned_for_packets, planned_for_python
 from dclm_spark.stages.decisions import decide_near
-from dclm_spark.stages.deduplicated import cut_rows, removed_rows, what_is_left, with_cluster_sizes
+from dclm_spark.stages.deduplicated import cut_rows, deduplicate, removed_rows, what_is_left
 from dclm_spark.step import Step
 from dclm_spark.tables import Warehouse
 from dclm_spark.whole_dump import Outcome
@@ -221,10 +221,9 @@ def _write(
         ),
         "cuts": warehouse.replace(cut_rows(decisions), "cuts", lineage=run.lineage, dump=group.new, stage=STAGE),
     }
-    left = what_is_left(steps[0].read("filtered"), decisions, n_decisions=n_decisions)
     duplicates = steps[0].read("duplicates") if any(step.method == Near() for step in steps) else None
-    sized = with_cluster_sizes(left, decisions, duplicates)
-    of_all[STAGE] = warehouse.replace(sized, STAGE, lineage=run.lineage, dump=group.new)
+    left = deduplicate(steps[0].read("filtered"), decisions, n_decisions=n_decisions, duplicates=duplicates)
+    of_all[STAGE] = warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new)
     versions |= {table: commit.version for table, commit in of_all.items()}
     n_out = _rows_by_dump(warehouse, STAGE, of_all[STAGE], group.new)
     n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)

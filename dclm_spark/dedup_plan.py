@@ -61,28 +61,28 @@ def plan_ngrams(documents: "DataFrame", *, bloom: Bloom, n_documents: int) -> Pl
         n_documents: About how many there are.
     """
     n_shares = max(1, n_documents // SAMPLE_DOCUMENTS)
-    rows = count_sample(documents, bloom=bloom, n_shares=n_shares).collect()
-    shards = [row for row in rows if row["n_ngrams"] is None and row["n_bytes"] is not None]
-    sample = next((row for row in rows if row["n_ngrams"] is not None), None)
-    n_bytes = sum(row["n_bytes"] for row in shards)
-    n_found = sum(row["n_documents"] for row in shards)
-    if sample is None or not sample["n_bytes"]:
+    shards = count_sample(documents, bloom=bloom, n_shares=n_shares).collect()
+
+    def total(name: str) -> float:
+        return sum(row[name] for row in shards)
+
+    n_found, n_bytes, n_sampled_bytes = total("n_documents"), total("n_bytes"), total("n_sampled_bytes")
+    if not n_sampled_bytes:
         return Plan(n_found, n_bytes, 0, 0.0, max(1, len(shards)))
-    ratio = sample["n_ngrams"] / sample["n_bytes"]
+    ratio = total("n_ngrams") / n_sampled_bytes
     # A ratio of sums (Cochran 1977, chapter 6): its error is that of what documents have more or less than it says.
-    squares = sample["ngrams_by_ngrams"] - 2 * ratio * sample["bytes_by_ngrams"] + ratio**2 * sample["bytes_by_bytes"]
-    n_sampled = sample["n_documents"]
-    unseen = max(0.0, 1 - n_sampled / n_found)
-    error = math.sqrt(max(0.0, squares) * unseen) * n_bytes / sample["n_bytes"]
+    squares = total("ngrams_by_ngrams") - 2 * ratio * total("bytes_by_ngrams") + ratio**2 * total("bytes_by_bytes")
+    unseen = max(0.0, 1 - total("n_sampled") / n_found)
+    error = math.sqrt(max(0.0, squares) * unseen) * n_bytes / n_sampled_bytes
     largest = max(row["n_bytes"] for row in shards) / n_bytes
     return Plan(n_found, n_bytes, round(ratio * n_bytes), error, len(shards), largest)
 
 
-def geometry_of(bloom: Bloom, capacity: int) -> Geometry:
-    """The blocks of a filter of whole dumps; an exact one has no buckets."""
+def geometry_of(bloom: Bloom, capacity: int, n_blocks: int | None = None) -> Geometry:
+    """The blocks of a filter of whole dumps, so many if their number is given; an exact one has no buckets."""
     if bloom.filter == "exact":
-        return Geometry(n_blocks_for(4 * capacity), 0)
-    return geometry_for(capacity, bloom.fp_rate)
+        return Geometry(n_blocks or n_blocks_for(4 * capacity), 0)
+    return geometry_for(capacity, bloom.fp_rate, n_blocks=n_blocks)
 
 
 def check_plan(plan: Plan, bloom: Bloom, *, max_bytes: int = MAX_FILTER_BYTES) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark import recipe_json
+from dclm_spark.deduplication import Near
 from dclm_spark.errors import WarehouseError
 from dclm_spark.rules import Bound
 from dclm_spark.runs import last_runs
@@ -147,7 +148,9 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
     if (dump, "deduplicated") in runs:
-        honoured = {"near_duplicate": 0} if "duplicates" in runs[dump, "deduplicated"]["upstream_runs"] else {}
+        run = runs[dump, "deduplicated"]
+        names_near = Near() in recipe_json.from_json(run["recipe_json"]).methods
+        honoured = {"near_duplicate": 0} if names_near or "duplicates" in run["upstream_runs"] else {}
         entry |= {
             "duplicates_removed": honoured | by_reason("duplicates_removed"),
             "deduplicated": number("deduplicated"),

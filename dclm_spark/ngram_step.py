@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import even_keys
 from dclm_spark.dedup_plan import Plan, check_plan, geometry_of, plan_ngrams
 from dclm_spark.deduplication import Bloom
 from dclm_spark.errors import InputError, WarehouseError
@@ -21,9 +20,11 @@ from dclm_spark.stages.ngrams import pack_ngrams, shard_of
 from dclm_spark.step import Step
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 MAX_ROUNDS = 1_000
+MOST_TIMES = 8
+"""A block may hold so many times what it was meant to, before n-grams are packed anew for more blocks."""
 
 
 def decide_by_ngrams(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
@@ -36,26 +37,38 @@ def decide_by_ngrams(step: Step, documents: "DataFrame", run: Run) -> tuple["Dat
     if bloom.scope == "shards":
         return _decide_shards(step, documents, run)
     stored = stored_filter(step)
-    capacity = _capacity(step, plan_of(step, documents)) if stored is None else 0
-    geometry = stored.geometry if stored is not None else geometry_of(bloom, capacity)
-    lineage = {**run.lineage, "step": step.number}
-    packed = pack_ngrams(documents, bloom=bloom, dumps=step.dumps, n_blocks=geometry.n_blocks)
+    expected = bloom.capacity or step.read("filtered").agg(F.sum("n_words")).head()[0] or 1
+    n_blocks = stored.geometry.n_blocks if stored is not None else geometry_of(bloom, expected).n_blocks
+    ngrams, n_ngrams = _pack(step, documents, n_blocks, run)
+    if stored is None and bloom.capacity is None:
+        # Words between spaces are a fair guess of n-grams but in scripts without spaces.
+        wanted = geometry_of(bloom, max(1, n_ngrams)).n_blocks
+        if wanted > MOST_TIMES * n_blocks:
+            n_blocks = wanted
+            ngrams, n_ngrams = _pack(step, documents, n_blocks, run)
+    n_before = 0 if stored is None else stored.n_ngrams
+    if bloom.filter == "bloom" and bloom.capacity is not None and n_before + n_ngrams > bloom.capacity:
+        raise InputError(
+            [
+                f"the filter is made for {bloom.capacity:,} n-grams; it holds {n_before:,}, and {', '.join(step.new)} "
+                f"would add {n_ngrams:,}: its rate of false positives would pass {bloom.fp_rate}; set capacity to "
+                f"{n_before + n_ngrams:,} or more, and begin anew with --force"
+            ]
+        )
+    geometry = (
+        stored.geometry if stored is not None else geometry_of(bloom, bloom.capacity or max(1, n_ngrams), n_blocks)
+    )
+    return _ask(step, ngrams, geometry, stored, run)
+
+
+def _pack(step: Step, documents: "DataFrame", n_blocks: int, run: Run) -> tuple["DataFrame", int]:
+    """The packets of the documents, written down, and how many n-grams they hold, those of repeated units too."""
+    packed = pack_ngrams(documents, bloom=step.method, dumps=step.dumps, n_blocks=n_blocks)
+    lineage = {**run.lineage, "step": step.number, "blocks": n_blocks}
     commit = step.warehouse.replace(_in_step(step, packed), "ngrams", lineage=lineage, **step.key)
     ngrams = step.warehouse.read("ngrams", version=commit.version, **step.key)
     n_ngrams = ngrams.where(F.col("block") == FLOCK_BLOCK).agg(F.sum("n_ngrams")).head()[0] or 0
-    n_before = 0 if stored is None else stored.n_ngrams
-    if bloom.filter == "bloom":
-        if bloom.capacity is not None and n_before + n_ngrams > bloom.capacity:
-            raise InputError(
-                [
-                    f"the filter is made for {bloom.capacity:,} n-grams; it holds {n_before:,}, and "
-                    f"{', '.join(step.new)} would add {n_ngrams:,}: its rate of false positives would pass "
-                    f"{bloom.fp_rate}; set capacity to {n_before + n_ngrams:,} or more, and begin anew with --force"
-                ]
-            )
-        if stored is None and n_ngrams > capacity:  # the sample has misled
-            geometry = geometry_of(bloom, n_ngrams)._replace(n_blocks=geometry.n_blocks)
-    return _ask(step, ngrams, geometry, stored, run)
+    return ngrams, n_ngrams
 
 
 def _ask(
@@ -141,6 +154,17 @@ def _decide_shards(step: Step, documents: "DataFrame", run: Run) -> tuple["DataF
             )
         capacity = most  # the sample has misled; n-grams that are kept may become more once fewer seem seen
         capacity += capacity // 50
+
+
+def even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
+    """Whole numbers by which `repartition(n_tasks, ...)` sends rows to as many tasks: the first to task 0, and so on.
+
+    Hash partitioning by any numbers would leave about 37 % of the tasks without rows.
+    """
+    numbers = spark.range(0, 64 * n_tasks, 1, 1).select(F.col("id").cast("int").alias("number"))
+    tasks = numbers.withColumn("task", F.pmod(F.hash("number"), F.lit(n_tasks)))
+    found = {row["task"]: row["number"] for row in tasks.groupBy("task").agg(F.min("number").alias("number")).collect()}
+    return [found.get(task, task) for task in range(n_tasks)]
 
 
 def with_shards(step: Step, documents: "DataFrame") -> "DataFrame":

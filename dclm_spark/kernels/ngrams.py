@@ -23,8 +23,6 @@ from dclm_spark.kernels.unit_tokens import fill_tokens
 HASHES = 1
 """The version of the hashes below: a stored filter that was made with others cannot be asked."""
 NEWLINE = ord("\n")
-# White space to Python, not to Unicode, so not to Rust: the four separators of information.
-_FIRST_SEPARATOR, _LAST_SEPARATOR = 0x1C, 0x1F
 _NEWLINES = EACH * np.uint64(NEWLINE)
 _32, _FINISH = np.uint64(32), np.uint64(0xC4CEB9FE1A85EC53)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -50,38 +50,49 @@ def what_is_left(
         n_decisions: About how many there are.
         keeps_places: See `columns.without_paragraphs`.
     """
-    of_documents = decisions.groupBy("dump", "doc_id").agg(
+    left = _left(filtered, _of_documents(decisions), n_rows=n_decisions, keeps_places=keeps_places)
+    return left.select(*filtered.columns)
+
+
+def deduplicate(
+    filtered: "DataFrame", decisions: "DataFrame", *, n_decisions: int, duplicates: "DataFrame | None" = None
+) -> "DataFrame":
+    """Rows of `schemas.DEDUPLICATED`: what all decisions leave, and how many documents each stands for.
+
+    Args:
+        filtered: Rows of `filtered`.
+        decisions: Rows of `decisions` of the same dumps: those that name a survivor count for it.
+        n_decisions: About how many there are.
+        duplicates: Rows of `duplicates` of the same dumps, if their clusters were honoured: they count all that is
+            alike, what exact methods took among it.
+    """
+    named = decisions.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
+    sizes = named.groupBy(F.col("survivor_id").alias("doc_id")).agg((F.count("*") + 1).alias("n_alike"))
+    if duplicates is not None:
+        sizes = sizes.unionAll(duplicates.select("doc_id", "cluster_size"))
+    of_documents = _of_documents(decisions).unionByName(sizes, allowMissingColumns=True)
+    # One row a document: `filtered`, which holds the texts, is joined once.
+    together = of_documents.groupBy("doc_id").agg(
+        F.max("is_gone").alias("is_gone"), F.max("paragraphs").alias("paragraphs"), F.max("n_alike").alias("n_alike")
+    )
+    left = _left(filtered, together, n_rows=n_decisions, keeps_places=False)
+    return left.withColumn("cluster_size", F.coalesce("n_alike", F.lit(1)).cast("bigint"))
+
+
+def _of_documents(decisions: "DataFrame") -> "DataFrame":
+    """Rows of doc_id, is_gone and paragraphs, which are null where none is cut: one a document."""
+    found = decisions.groupBy("doc_id").agg(
         F.max(F.col("removed_by").isNotNull()).alias("is_gone"),
         F.array_sort(F.array_distinct(F.flatten(F.collect_list("cuts.paragraph")))).alias("paragraphs"),
     )
-    cut = of_documents.select(
-        "dump", "doc_id", "is_gone", F.when(F.size("paragraphs") > 0, F.col("paragraphs")).alias("paragraphs")
-    )
-    if n_decisions <= MAX_BROADCAST:
-        cut = F.broadcast(cut)
-    flagged = filtered.join(cut, ["dump", "doc_id"], "left").where("is_gone IS NULL OR NOT is_gone")
-    text = without_paragraphs("text", "paragraphs", keeps_places=keeps_places)
-    return flagged.withColumn("text", text).select(*filtered.columns)
+    paragraphs = F.when(F.size("paragraphs") > 0, F.col("paragraphs")).alias("paragraphs")
+    return found.select("doc_id", "is_gone", paragraphs)
 
 
-def with_cluster_sizes(
-    documents: "DataFrame", decisions: "DataFrame", duplicates: "DataFrame | None" = None
-) -> "DataFrame":
-    """The same documents with `cluster_size`: how many each stands for, itself among them.
-
-    Args:
-        documents: What is left of a dump.
-        decisions: Rows of `decisions` of all dumps that were decided with it: those that name a survivor count for it.
-        duplicates: Rows of `duplicates` of the dump, if its clusters were honoured: they count all that is alike, what
-            exact methods took among it.
-    """
-    named = decisions.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
-    counted = named.groupBy(F.col("survivor_id").alias("doc_id")).agg((F.count("*") + 1).alias("n_alike"))
-    if duplicates is not None:
-        counted = counted.unionAll(duplicates.select("doc_id", "cluster_size"))
-        counted = counted.groupBy("doc_id").agg(F.max("n_alike").alias("n_alike"))
-    size = F.coalesce("n_alike", F.lit(1)).cast("bigint")
-    return documents.join(counted, "doc_id", "left").withColumn("cluster_size", size).drop("n_alike")
+def _left(filtered: "DataFrame", of_documents: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
+    small = F.broadcast(of_documents) if n_rows <= MAX_BROADCAST else of_documents
+    flagged = filtered.join(small, "doc_id", "left").where("is_gone IS NULL OR NOT is_gone")
+    return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
 
 
 def removed_rows(decisions: "DataFrame") -> "DataFrame":

@@ -27,26 +27,20 @@ def pack_ngrams(documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], n
 
 
 def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "DataFrame":
-    """One row a shard: n_documents and n_bytes of all its documents; and, of a sample of all shards, the sums that a
-    ratio of n-grams to bytes is estimated by.
+    """One row a shard: sums over all its documents, and over a sample of them, see `dedup_batches.COUNTS`.
 
     Args:
-        documents: Rows of doc_id, dump and text, and shard.
+        documents: Rows of doc_id, text and shard.
         bloom: The settings.
         n_shares: One share of so many is the sample, by a hash of the doc_id.
     """
-    n_bytes = F.octet_length("text")
-    by_shard = documents.groupBy("shard").agg(
-        F.count("*").alias("n_documents"), F.sum(n_bytes).alias("n_bytes"), F.lit(None).cast("bigint").alias("n_ngrams")
+    is_sampled = hash_share("doc_id", n_shares) == 0
+    # Of all other documents the length alone goes to a worker.
+    rows = documents.select(
+        "shard", F.octet_length("text").cast("bigint").alias("n_bytes"), F.when(is_sampled, F.col("text")).alias("text")
     )
-    sample = with_ngram_counts(documents.where(hash_share("doc_id", n_shares) == 0), bloom=bloom)
-    pairs = sample.agg(
-        *(F.sum(column).alias(column) for column in ("n_documents", "n_bytes", "n_ngrams")),
-        F.sum(F.col("n_bytes").cast("double") * F.col("n_bytes")).alias("bytes_by_bytes"),
-        F.sum(F.col("n_bytes").cast("double") * F.col("n_ngrams")).alias("bytes_by_ngrams"),
-        F.sum(F.col("n_ngrams").cast("double") * F.col("n_ngrams")).alias("ngrams_by_ngrams"),
-    )
-    return by_shard.unionByName(pairs, allowMissingColumns=True)
+    counted = with_ngram_counts(rows, bloom=bloom)
+    return counted.groupBy("shard").agg(*(F.sum(name).alias(name) for name in counted.columns if name != "shard"))
 
 
 def shard_of(bloom: Bloom, dumps: Sequence[str]) -> "Column":
