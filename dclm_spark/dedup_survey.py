@@ -29,8 +29,8 @@ from dclm_spark.whole_dump import Outcome
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SCOPES = ("none", "dump", "shards", "all")
-"""From what compares nothing to what compares everything: the points of a curve."""
+SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
+"""How far a choice reaches: the points of a curve, as the picture calls them."""
 MEASURES = ("documents", "words", "bytes")
 BREAKDOWNS = ("dump", "domain", "length", "age")
 N_SHARDS = 10  # DCLM's, see `recipes`
@@ -66,6 +66,18 @@ class Choice:
             return changed
         near = replace(recipe.duplicates or NearDuplicates(), scope=self.near)
         return replace(changed, signatures=recipe.signatures or MinHash(), duplicates=near)
+
+    def reach(self, n_documents: Sequence[int]) -> float:
+        """The share of all documents that one is compared with, on average, if dumps have so many.
+
+        >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
+        [0.0, 0.5, 1.0]
+        """
+        if self.scope == "dump" and sum(n_documents):
+            return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
+        if self.scope == "shards":
+            return 1 / max(getattr(method, "n_shards", 1) for method in self.methods)
+        return 0.0 if self.scope == "none" else 1.0
 
 
 NONE = Choice("none", "none", "none")
@@ -303,6 +315,7 @@ def _entries(
     values = {by: sorted((value for of, value in keys if of == by), key=order) for by, order in orders.items()}
     before = found[0][2]
     nothing = [0] * len(MEASURES)
+    n_documents = [before.get(("dump", dump), nothing)[0] for dump in dumps]
     entries = []
     for choice, is_new, numbers in found:
 
@@ -321,6 +334,7 @@ def _entries(
                 "choice": choice.name,
                 "method": choice.method,
                 "scope": choice.scope,
+                "reach": choice.reach(n_documents),
                 "is_new": is_new,
                 **numbers_of([("dump", dump) for dump in dumps]),
                 "by": {
@@ -388,9 +402,10 @@ MOST_PANELS = 8  # dumps that the picture shows, the largest; all are in the tab
 
 
 def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a picture, PNG or SVG: the share of words that stays from none over per dump to all, a curve a method.
+    """Writes a picture, PNG or SVG: the share of words that stays from none to all dumps, a curve a method.
 
-    Below are the same curves dump by dump, and, a panel a method, the shares of short and long documents.
+    Scopes come in the order of their reach: ten shards compare a document with a tenth of all, a dump with its own. A
+    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares of short and long documents.
 
     Raises:
         InputError: The path names no picture or no folder, or matplotlib is missing.
@@ -406,7 +421,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
     by_dump, lengths = none["by"]["dump"], list(none["by"]["length"])
     dumps = sorted(by_dump, key=lambda dump: -by_dump[dump]["words"])[:MOST_PANELS]
     dumps = [dump for dump in by_dump if dump in dumps]
-    scopes = [scope for scope in SCOPES if any(entry["scope"] == scope for entry in entries)]
+    scopes = list(dict.fromkeys(entry["scope"] for entry in sorted(entries, key=lambda entry: entry["reach"])))
 
     def curves(axes, share_of) -> None:
         for method in methods:
@@ -416,16 +431,15 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
                 if entry["method"] == method and (share := share_of(entry)) is not None
             ]
             points.sort()
-            axes.plot(*zip(*points, strict=True), marker="o", markersize=4, color=colours[method], label=method)
-        names = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
-        axes.set_xticks(range(len(scopes)), [names[scope] for scope in scopes])
+            style = "o-" if len(points) > 2 else "o:"
+            axes.plot(*zip(*points, strict=True), style, markersize=4, color=colours[method], label=method)
+        axes.set_xticks(range(len(scopes)), [SCOPES[scope] for scope in scopes])
 
     # The same entries give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "dclm-spark", "font.size": 8}):
-        n_columns = 4
-        n_dump_rows, n_length_rows = (max(1, -(-len(of) // n_columns)) for of in (dumps, methods))
-        heights = [3.6, 2.1 * n_dump_rows, 2.1 * n_length_rows]
-        figure = Figure(figsize=(9, sum(heights)), layout="constrained")
+        shapes = [(max(1, -(-len(of) // most)), min(max(1, len(of)), most)) for of, most in ((dumps, 4), (methods, 5))]
+        heights = [3.6, *(2.1 * n_rows for n_rows, _ in shapes)]
+        figure = Figure(figsize=(10, sum(heights)), layout="constrained")
         top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
         axes = top.subplots()
         curves(axes, lambda entry: entry["share_of_words"])
@@ -433,12 +447,12 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.grid(axis="y", alpha=0.3)
         axes.legend(loc="lower left")
-        panels = middle.subplots(n_dump_rows, n_columns, sharey=True, squeeze=False).flat
+        panels = middle.subplots(*shapes[0], sharey=True, squeeze=False).flat
         middle.suptitle("by dump" if len(dumps) == len(by_dump) else f"by dump, the {len(dumps)} largest")
         for panel, dump in zip(panels, dumps, strict=False):
             curves(panel, lambda entry, dump=dump: entry["by"]["dump"][dump]["share_of_words"])
             panel.set_title(dump)
-        rows_of_methods = bottom.subplots(n_length_rows, n_columns, sharey=True, squeeze=False).flat
+        rows_of_methods = bottom.subplots(*shapes[1], sharey=True, squeeze=False).flat
         bottom.suptitle("by the words of a document before anything was cut")
         for panel, method in zip(rows_of_methods, methods, strict=False):
             for entry in (entry for entry in others if entry["method"] == method):

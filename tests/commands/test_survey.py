@@ -31,7 +31,6 @@ BY_NAME = {choice.name: choice for choice in default_choices(RECIPE)}
 CHOICES = (
     BY_NAME["text-dump"],
     BY_NAME["text-all"],
-    BY_NAME["near-all"],
     Choice("bloom-all", "bloom", "all", (Bloom(mode="paragraph", max_ngram=5, min_ngram=5, scope="all"),)),
 )
 
@@ -68,17 +67,18 @@ def entries(lake) -> list[dict]:
 
 
 def test_what_is_left_by_hand(entries):
-    assert [entry["choice"] for entry in entries] == ["none", "text-dump", "text-all", "near-all", "bloom-all"]
+    assert [entry["choice"] for entry in entries] == ["none", "text-dump", "text-all", "bloom-all"]
     found = {entry["choice"]: [entry["documents"], entry["words"], entry["bytes"]] for entry in entries}
     n_first, n_fox = len(FIRST.encode()), len(FOX.encode()) + 1  # with its newline
     n_all = sum(len(text.encode()) for texts in TEXTS.values() for text in texts)
     assert found["none"] == [6, 59, n_all]
     assert found["text-dump"] == [5, 47, n_all - n_first]
-    assert found["text-all"] == found["near-all"] == [4, 35, n_all - 2 * n_first]
+    assert found["text-all"] == [4, 35, n_all - 2 * n_first]
     # Of four texts that begin with it one keeps the fox; what is left of them has fewer words than an n-gram.
     assert found["bloom-all"] == [6, 29, n_all - 3 * n_fox]
     assert entries[1]["share_of_words"] == 47 / 59
     assert entries[1]["share_of_documents"] == 5 / 6
+    assert [entry["reach"] for entry in entries] == [0, 0.5, 1, 1]  # two dumps of three documents
 
 
 def test_breakdowns_by_hand(entries):
@@ -108,9 +108,9 @@ def test_again_makes_nothing_and_the_lake_is_left_alone(lake, entries):
     before = {path.parent: version(path.parent.parent, path.parent.name) for path in folder.rglob("_delta_log")}
     again = survey(Job(lake, "A", RECIPE, is_quiet=True), ["A", "B"], CHOICES)
     assert {path.parent: version(path.parent.parent, path.parent.name) for path in folder.rglob("_delta_log")} == before
-    assert [entry.pop("is_new") for entry in again] == [False] * 5
+    assert [entry.pop("is_new") for entry in again] == [False] * 4
     made = [dict(entry) for entry in entries]
-    assert [entry.pop("is_new") for entry in made] == [False] + [True] * 4
+    assert [entry.pop("is_new") for entry in made] == [False] + [True] * 3
     assert again == made
 
 
