@@ -405,7 +405,8 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
     """Writes a picture, PNG or SVG: the share of words that stays from none to all dumps, a curve a method.
 
     Scopes come in the order of their reach: ten shards compare a document with a tenth of all, a dump with its own. A
-    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares of short and long documents.
+    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares of short and long
+    documents.
 
     Raises:
         InputError: The path names no picture or no folder, or matplotlib is missing.
@@ -433,7 +434,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
             points.sort()
             style = "o-" if len(points) > 2 else "o:"
             axes.plot(*zip(*points, strict=True), style, markersize=4, color=colours[method], label=method)
-        axes.set_xticks(range(len(scopes)), [SCOPES[scope] for scope in scopes])
+        axes.set_xticks(range(len(scopes)), [SCOPES.get(scope, scope) for scope in scopes])
 
     # The same entries give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "dclm-spark", "font.size": 8}):
@@ -458,7 +459,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
             for entry in (entry for entry in others if entry["method"] == method):
                 shares = [entry["by"]["length"][length]["share_of_words"] for length in lengths]
                 points = [(place, share) for place, share in enumerate(shares) if share is not None]
-                style = {"dump": ":", "shards": "--", "all": "-"}[entry["scope"]]
+                style = {"dump": ":", "shards": "--", "all": "-"}.get(entry["scope"], "-")
                 panel.plot(*zip(*points, strict=True), style, color=colours[method], label=entry["scope"])
             panel.set_title(method)
             every = range(0, len(lengths), max(1, -(-len(lengths) // 6)))
