@@ -405,8 +405,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
     """Writes a picture, PNG or SVG: the share of words that stays from none to all dumps, a curve a method.
 
     Scopes come in the order of their reach: ten shards compare a document with a tenth of all, a dump with its own. A
-    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares of short and long
-    documents.
+    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares by length.
 
     Raises:
         InputError: The path names no picture or no folder, or matplotlib is missing.
