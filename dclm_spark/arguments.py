@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from dclm_spark import __version__, clusters_command, dedup_options, lsh_command
+from dclm_spark import __version__, clusters_command, dedup_command, dedup_options, lsh_command
 from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
@@ -73,6 +73,11 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         "make one table: documents that no other one stands for, their repeated paragraphs cut",
         *(*near_made[:-1], _works_options, dedup_options.add_options),
         stage="deduplicated",
+    )
+    command(
+        "dedup",
+        "see what methods and scopes of deduplication would leave, before one is chosen",
+        *(*near_made[:-1], _works_options, dedup_options.add_options, dedup_command.add_options),
     )
     lsh = command(
         "lsh", "show what a choice of bands and rows finds: its S-curve", _recipe_options, lsh_command.add_options

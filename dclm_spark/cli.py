@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import clusters_command, lsh_command, recipe_json, stage_commands
+from dclm_spark import clusters_command, dedup_command, lsh_command, recipe_json, stage_commands
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
@@ -157,6 +157,14 @@ def _clusters(arguments: argparse.Namespace) -> tuple[Any, str]:
     return clusters_command.answer(arguments, lambda location: warehouse_of(arguments, location))
 
 
+def _dedup(arguments: argparse.Namespace) -> tuple[Any, str]:
+    return dedup_command.answer(
+        arguments,
+        lambda location: warehouse_of(arguments, location),
+        lambda: recipe_of(arguments, finds_near=True),
+    )
+
+
 def _maintain(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.maintain import maintain
 
@@ -194,6 +202,7 @@ _COMMANDS = {
     "signatures": stage_commands.make_one,
     "duplicates": stage_commands.make_one,
     "deduplicated": stage_commands.make_one,
+    "dedup": _dedup,
     "lsh": _lsh,
     "funnel": _funnel,
     "explain": _explain,

@@ -69,6 +69,14 @@ Example:
 Makes `deduplicated` (what stays, with the number of documents that each stands for) and `removed` (of which each was a
 near-duplicate, and how alike).
 """,
+    "dedup": """\
+Examples:
+  dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --plot survey.svg
+  dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --by length --choices near-all
+
+Each choice makes its tables below --scratch, texts that stay among them, and borrows `filtered` from the warehouse; the
+same command again makes what has changed. Delete the folder once you have chosen.
+""",
     "lsh": """\
 Examples:
   dclm-spark lsh --recipe fineweb

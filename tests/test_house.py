@@ -35,6 +35,7 @@ MAY_COLLECT = {
     "clusters.py",
     "cluster_pages.py",
     "places.py",
+    "dedup_survey.py",
 }
 NUMBERS = re.compile(
     r"(n|frac|mean|p|score|max|min)_|.*_(bytes|chars|per_word|per_token|offset|hash)$|position$|batch$|http_status$"

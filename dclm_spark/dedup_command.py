@@ -1,0 +1,88 @@
+"""The command `dclm-spark dedup`: what to look at before a method of deduplication is chosen."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.errors import InputError
+
+if TYPE_CHECKING:
+    from dclm_spark.recipe import Recipe
+    from dclm_spark.tables import Warehouse
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what to do, and the options of each."""
+    parser.add_argument(
+        "action", choices=tuple(_ACTIONS), help="; ".join(f"{name}: {_HELP[name]}" for name in _ACTIONS)
+    )
+    group = parser.add_argument_group("survey")
+    group.add_argument(
+        "--choices",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these: text-dump, text-all, url-all, near-dump, near-all, bloom-dump, bloom-shards, bloom-all, "
+        "together-all (all of them)",
+    )
+    group.add_argument("--by", default="dump", help="shares by dump, domain, length or age (%(default)s)")
+    group.add_argument(
+        "--scratch", metavar="FOLDER", help="where each choice's tables are made (the warehouse's folder `survey`)"
+    )
+    group.add_argument("--plot", metavar="FILE", help="the curves as a picture: a .png or .svg (needs matplotlib)")
+
+
+def answer(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    """What the action finds, as data and as words.
+
+    Args:
+        arguments: The parsed arguments.
+        open_warehouse: A location -> the warehouse there.
+        read_recipe: The recipe that the arguments ask for.
+    """
+    return _ACTIONS[arguments.action](arguments, open_warehouse, read_recipe)
+
+
+def _survey(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    from dclm_spark import dedup_survey
+    from dclm_spark.job import Job
+    from dclm_spark.size_plot import check_plot
+
+    problems = []
+    if arguments.scope is not None:
+        problems.append("--scope: a survey takes every scope; --choices names those wanted")
+    if arguments.by not in dedup_survey.BREAKDOWNS:
+        problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(dedup_survey.BREAKDOWNS)}")
+    recipe = read_recipe()
+    known = {choice.name: choice for choice in dedup_survey.default_choices(recipe)}
+    names = list(dict.fromkeys(arguments.choices or known))
+    problems += [f"--choices {name!r}; expected some of: {', '.join(known)}" for name in names if name not in known]
+    if problems:
+        raise InputError(problems)
+    target = check_plot(arguments.plot) if arguments.plot else None
+    job = Job(
+        warehouse=open_warehouse(arguments.warehouse),
+        dump=arguments.dump[0],
+        recipe=recipe,
+        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        is_forced=arguments.force,
+        is_quiet=arguments.quiet,
+    )
+    entries = dedup_survey.survey(job, arguments.dump, [known[name] for name in names], scratch=arguments.scratch)
+    words = dedup_survey.format_survey(entries, by=arguments.by)
+    if target is not None:
+        dedup_survey.plot_survey(target, entries)
+        words += f"\nplot: {target}"
+    return entries, words
+
+
+_HELP = {"survey": "run methods and scopes beside each other, and show what each leaves"}
+_ACTIONS = {"survey": _survey}
