@@ -84,5 +84,45 @@ def _survey(
     return entries, words
 
 
-_HELP = {"survey": "run methods and scopes beside each other, and show what each leaves"}
-_ACTIONS = {"survey": _survey}
+def _plan(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    from dataclasses import replace
+
+    from dclm_spark import dedup_plan
+    from dclm_spark.deduplication import Bloom
+    from dclm_spark.job import Job
+    from dclm_spark.ngram_step import plan_of
+    from dclm_spark.step import Step
+
+    recipe = read_recipe()
+    found = [(number, one) for number, one in enumerate(recipe.methods) if isinstance(one, Bloom)]
+    if not found:
+        raise InputError([f"the recipe {recipe.name} has no bloom to plan; add it with --method bloom"])
+    number, bloom = found[0]
+    # Without a capacity a filter for several dumps is no recipe yet: to choose one is what the plan is for.
+    checked = replace(recipe, deduplication=(replace(bloom, capacity=bloom.capacity or 1),))
+    dumps = tuple(arguments.dump)
+    job = Job(
+        warehouse=open_warehouse(arguments.warehouse),
+        dump=dumps[0],
+        recipe=checked,
+        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        is_quiet=arguments.quiet,
+    )
+    job.check()
+    lenders = {dump: replace(job, dump=dump).ledger().lender for dump in dumps}
+    step = Step(job, number, bloom, dumps, (), {}, lenders)
+    plan = plan_of(step, step.read("filtered"))
+    dedup_plan.check_plan(plan, bloom)
+    entry = dedup_plan.describe(plan, bloom)
+    return entry, dedup_plan.format_plan(entry)
+
+
+_HELP = {
+    "survey": "run methods and scopes beside each other, and show what each leaves",
+    "plan": "count n-grams in a sample, and say what a filter for them takes",
+}
+_ACTIONS = {"survey": _survey, "plan": _plan}

@@ -1,8 +1,8 @@
 """How large a filter has to be: n-grams counted in a sample before it is made, and what that takes in bytes."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from dclm_spark.deduplication import Bloom
 from dclm_spark.errors import InputError
@@ -128,3 +128,36 @@ def shuffle_bytes(bloom: Bloom, plan: Plan) -> int:
     if bloom.scope == "shards":
         return plan.n_bytes
     return plan.n_ngrams * (8 if bloom.filter == "exact" else HASH_BITS // 8)
+
+
+def describe(plan: Plan, bloom: Bloom) -> dict[str, Any]:
+    """What the plan says, and what follows from it for these settings."""
+    capacity = plan.capacity(bloom)
+    entry: dict[str, Any] = asdict(plan) | {"capacity": capacity}
+    entry["n_blocks"] = plan.n_shards if bloom.scope == "shards" else geometry_of(bloom, capacity).n_blocks
+    entry["worker_bytes"] = worker_bytes(bloom, capacity)
+    entry["shuffle_bytes"] = shuffle_bytes(bloom, plan)
+    return entry | {"settings": asdict(bloom)}
+
+
+def format_plan(entry: dict[str, Any]) -> str:
+    """The same as text."""
+    settings = entry["settings"]
+    sizes = "-".join(str(size) for size in sorted({settings["min_ngram"], settings["max_ngram"]}))
+    in_shards = settings["scope"] == "shards"
+    exact = settings["filter"] == "exact"
+    rows = [
+        ("documents", f"{entry['n_documents']:,}"),
+        ("bytes of text", f"{entry['n_bytes']:,}"),
+        (f"{sizes}-grams", f"{entry['n_ngrams']:,} +- {entry['standard_error']:,.0f} (standard error)"),
+        ("made for", f"{entry['capacity']:,}" + (" in the largest shard" if in_shards else "")),
+        ("shards" if in_shards else "blocks", f"{entry['n_blocks']:,}"),
+        (
+            "bytes of each",
+            f"{entry['worker_bytes']:,}" + (" at most" if exact else f" at a rate of {settings['fp_rate']}"),
+        ),
+        ("bytes shuffled", f"about {entry['shuffle_bytes']:,}"),
+    ]
+    words = f"mode {settings['mode']}, scope {settings['scope']}, threshold {settings['threshold']}, "
+    words += f"inserts {settings['inserts']}, filter {settings['filter']}, seed {settings['seed']}"
+    return "\n".join([words, *(f"  {name:<16}{value}" for name, value in rows)])

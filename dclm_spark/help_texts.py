@@ -63,14 +63,24 @@ Examples:
 Makes `duplicates` (members of clusters), `edges` (pairs of candidates and how alike they are) and `merged_clusters`.
 """,
     "deduplicated": """\
-Example:
-  dclm-spark deduplicated --dump CC-MAIN-2022-05 --warehouse lake
+Examples:
+  dclm-spark deduplicated --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake
+  dclm-spark deduplicated --dump CC-MAIN-2022-05 --warehouse lake --method url text near bloom --scope dump
 
-Makes `deduplicated` (what stays, with the number of documents that each stands for) and `removed` (of which each was a
-near-duplicate, and how alike).
+  As BFF does it, in ten shards, of which each worker reads one from its first document to its last:
+  dclm-spark deduplicated --dump CC-MAIN-2022-05 --warehouse lake --method bloom --inserts kept \\
+      --scope shards --shards 10
+
+  Tomorrow's dump, compared with what was kept of all before, without their texts:
+  dclm-spark deduplicated --dump CC-MAIN-2022-27 --warehouse lake --method bloom --scope incremental \\
+      --capacity 200000000000
+
+Makes `deduplicated` (what stays, with the number of documents that each stands for), `removed` (what goes, why, and for
+which document) and `cuts` (paragraphs taken out of what stays).
 """,
     "dedup": """\
 Examples:
+  dclm-spark dedup plan --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --scope shards --shards 10
   dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --plot survey.svg
   dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --by length --choices near-all
 
