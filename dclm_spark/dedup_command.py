@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from dclm_spark.errors import InputError
+from dclm_spark.errors import InputError, WarehouseError
 
 if TYPE_CHECKING:
     from dclm_spark.recipe import Recipe
@@ -54,6 +54,7 @@ def _survey(
 ) -> tuple[Any, str]:
     from dclm_spark import dedup_survey
     from dclm_spark.job import Job
+    from dclm_spark.places import Places
     from dclm_spark.size_plot import check_plot
 
     problems = []
@@ -76,6 +77,8 @@ def _survey(
         is_forced=arguments.force,
         is_quiet=arguments.quiet,
     )
+    if arguments.by == "age" and Places(job.warehouse, job.upstream).rows("documents") is None:
+        raise WarehouseError([f"--by age: no finished documents in {job.warehouse}, which say when pages were fetched"])
     entries = dedup_survey.survey(job, arguments.dump, [known[name] for name in names], scratch=arguments.scratch)
     words = dedup_survey.format_survey(entries, by=arguments.by)
     if target is not None:

@@ -89,7 +89,7 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
         next((one for one in recipe.methods if _is_like(one, default)), default)
         for default in (Exact(by="text"), Exact(by="url"), Bloom())
     )
-    n_shards = bloom.n_shards if bloom.scope == "shards" and bloom.n_shards > 1 else N_SHARDS
+    n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
 
     def ngrams(scope: str) -> Bloom:
         # Filters are sized anew: one that is made for the recipe's scope fits no other.

@@ -206,6 +206,9 @@ def test_command(lake, tmp_path, capsys, monkeypatch):
     assert [entry["words"] for entry in json.loads(capsys.readouterr().out)] == [37, 25]
     assert cli.main([*asked, "--choices", "nothing", "--by", "taste", "--scope", "all"]) == 2
     said = capsys.readouterr().err
+    asked[asked.index(lake.location)] = str(tmp_path / "none")
+    assert cli.main([*asked, "--by", "age"]) == 2
+    assert "--by age: no finished documents" in capsys.readouterr().err
     assert "--choices 'nothing'; expected some of: none, text-dump" in said
     assert "--by 'taste'" in said
     assert "--scope: a survey takes every scope" in said
