@@ -61,7 +61,7 @@ test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-programs test-again
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m slow
+	$(BIN)/python -m pytest tests/jobs tests/commands -m slow
 
 test-again: .venv/.test
 	$(BIN)/python -m pytest tests/test_readme.py -m slow

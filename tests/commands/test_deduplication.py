@@ -115,6 +115,7 @@ def test_ngrams_by_scope(lake, source, scope, inserts):
     assert not any(one.is_new for one in make(lake, source, [A, B], bloom))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
     [
@@ -166,6 +167,7 @@ def test_exact_keeps_the_first_by_the_order(lake, source):
     assert {row["removed_by"] for row in read(lake.location, "removed")} == {"duplicate_text"}
 
 
+@pytest.mark.slow
 def test_clusters_are_honoured_and_never_lost(lake, source):
     recipe = replace(RECIPE, signatures=MinHash(), duplicates=NearDuplicates(survivor=("longest_text",)))
     job = Job(lake, A, recipe, upstream=source, is_quiet=True)
@@ -205,6 +207,7 @@ def test_a_filter_of_other_settings_is_not_added_to(lake, source):
     make(lake, source, [B], replace(bloom, seed=2), is_forced=True)
 
 
+@pytest.mark.slow
 def test_a_dump_without_documents_and_one_document_twice(lake, source, tmp_path):
     for bloom in (BLOOM, replace(BLOOM, scope="shards")):
         assert make(lake, source, [EMPTY], bloom, is_forced=True)[0].run["n_rows_out"] == 0

@@ -18,6 +18,8 @@ from dclm_spark.tables import Warehouse, frame_of
 from tests import dedup
 from tests.tables import version
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe("tested")
 FOX = "the quick brown fox jumps over the lazy dog today"
 FIRST = f"{FOX}\nalpha beta"
@@ -148,10 +150,12 @@ def test_words_and_picture(entries, tmp_path):
     with pytest.raises(InputError, match="no table documents"):
         format_survey(bare, by="age")
     pytest.importorskip("matplotlib")
-    for name in ("survey.svg", "again.svg", "survey.png"):
+    for name in ("survey.svg", "survey.png", "again.png"):
         plot_survey(tmp_path / name, entries)
-    assert (tmp_path / "survey.svg").read_bytes() == (tmp_path / "again.svg").read_bytes()
-    assert (tmp_path / "survey.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "survey.svg").read_bytes().startswith(b"<?xml")
+    # In an SVG matplotlib names what clips by the address that it had in memory.
+    pixels = (tmp_path / "survey.png").read_bytes()
+    assert pixels.startswith(b"\x89PNG") and pixels == (tmp_path / "again.png").read_bytes()
 
 
 def test_a_picture_without_matplotlib(entries, tmp_path, monkeypatch):
