@@ -84,7 +84,7 @@ def doc_ids(ids: np.ndarray) -> list[str]:
 
 class Sent:
     """Units that a worker has sent, so that it need not send the same again: where every n-gram is kept, an equal unit
-    that comes later was seen, all of it.
+    that comes later, of the same document or of one of a higher order, was seen, all of it.
 
     Args:
         n_slots: A power of two. A unit that finds no room is sent again.
@@ -93,6 +93,8 @@ class Sent:
     def __init__(self, n_slots: int = 1 << 21):
         self.hashes = np.zeros(n_slots, dtype=np.uint64)
         self.orders = np.zeros(n_slots, dtype=np.uint64)
+        self.documents = np.zeros(n_slots, dtype=np.int64)
+        self.n_documents = 0
         self.n_held = np.zeros(1, dtype=np.int64)
 
 
@@ -120,9 +122,13 @@ def pack(
     starts = first_hashes[unit_rows]
     sorted_orders = orders[by_order]
     of_units = np.repeat(sorted_orders, n_units)
+    doc_of_units = np.repeat(np.arange(len(n_units)), n_units)
     is_repeat = np.zeros(len(unit_rows), dtype=np.uint8)
     if sent is not None:
-        _mark_repeats(units.hashes, starts, n_ngrams, of_units, sent.hashes, sent.orders, sent.n_held, is_repeat)
+        numbers = doc_of_units + sent.n_documents
+        known = sent.hashes, sent.orders, sent.documents, sent.n_held
+        _mark_repeats(units.hashes, starts, n_ngrams, of_units, numbers, *known, is_repeat)
+        sent.n_documents += len(n_units)
     flock = Flock(
         sorted_orders,
         ids[by_order],
@@ -133,7 +139,6 @@ def pack(
         is_repeat,
     )
     n_bytes = _EXACT_BYTES if is_exact else _FILTER_BYTES
-    doc_of_units = np.repeat(np.arange(len(n_units)), n_units)
     shift = block_shift(n_blocks)
     n_docs, n_runs, n_of_blocks = _count(units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_blocks)
     docs, doc_runs, run_units, run_ngrams, data = _fill(
@@ -207,8 +212,13 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _mark_repeats(hashes, starts, n_ngrams, orders, sent_hashes, sent_orders, n_held, is_repeat):
-    """Marks the units that equal one of a document no later, and remembers the others."""
+def _mark_repeats(
+    hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
+):
+    """Marks the units that equal one of an earlier document, or of their own, and remembers the others.
+
+    Documents of one order are asked together: which of them was sent first decides nothing.
+    """
     mask = np.uint64(len(sent_hashes) - 1)
     for unit in range(len(starts)):
         state = np.uint64(n_ngrams[unit])
@@ -220,12 +230,12 @@ def _mark_repeats(hashes, starts, n_ngrams, orders, sent_hashes, sent_orders, n_
             slot = (slot + np.uint64(1)) & mask
         if sent_hashes[slot] == 0:
             if 2 * n_held[0] < len(sent_hashes):
-                sent_hashes[slot], sent_orders[slot] = state, orders[unit]
+                sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]
                 n_held[0] += 1
-        elif sent_orders[slot] <= orders[unit]:
+        elif sent_orders[slot] < orders[unit] or sent_documents[slot] == documents[unit]:
             is_repeat[unit] = 1
-        else:
-            sent_orders[slot] = orders[unit]
+        elif sent_orders[slot] > orders[unit]:
+            sent_orders[slot], sent_documents[slot] = orders[unit], documents[unit]
 
 
 @kernel
