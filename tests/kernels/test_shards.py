@@ -100,7 +100,7 @@ def test_what_bff_leaves_of_five_documents(mode, left, filter_):
     assert left_of(texts, judge(texts, bloom), mode) == left
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(CORPORA, SETTINGS, st.sampled_from(["exact", "bloom"]))
 def test_a_shard_decides_as_the_reference_does(texts, bloom, filter_):
     bloom = replace(bloom, filter=filter_, fp_rate=1e-9)
@@ -117,7 +117,7 @@ def test_a_shard_decides_as_the_reference_does(texts, bloom, filter_):
     assert (verdicts.cut_firsts >= 0).all() and (verdicts.cut_firsts <= owners).all()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.one_of(st.none(), TEXTS), max_size=12),
     SETTINGS,
