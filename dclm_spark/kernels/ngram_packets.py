@@ -53,6 +53,7 @@ class Packet(NamedTuple):
         orders: uint64, a number a document that has any, rising.
         ids: uint64, shape (documents, 2); of no rows unless n-grams are exact.
         n_runs: int64, a number a document.
+        first_units: int64, a number a document: its first unit of the flock, packed or not.
         units: int64, a number a run: which of the flock's units it is, from 0, rising.
         n_ngrams: int64, a number a run.
         hashes: uint64, a number an n-gram: within the block, or whole.
@@ -61,6 +62,7 @@ class Packet(NamedTuple):
     orders: np.ndarray
     ids: np.ndarray
     n_runs: np.ndarray
+    first_units: np.ndarray
     units: np.ndarray
     n_ngrams: np.ndarray
     hashes: np.ndarray
@@ -145,6 +147,7 @@ def pack(
         units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_docs, n_runs, n_of_blocks, n_bytes
     )
     packets = [_pack_flock(flock)]
+    first_of_docs = (np.cumsum(n_units) - n_units).astype(np.uint32)
     blocks = np.flatnonzero(n_of_blocks)
     ends = [np.concatenate([[0], np.cumsum(numbers)]) for numbers in (n_docs, n_runs, n_of_blocks)]
     for block in blocks:
@@ -153,6 +156,7 @@ def pack(
         columns = [
             np.diff(flock.orders[own], prepend=np.uint64(0)),
             doc_runs[doc:last_doc],
+            np.diff(first_of_docs[own], prepend=np.uint32(0)),
             np.diff(run_units[run:last_run], prepend=np.uint32(0)),
             run_ngrams[run:last_run],
             *(flock.ids[own].T if is_exact else ()),
@@ -191,7 +195,7 @@ def unpack_flock(packed: bytes) -> Flock:
 def unpack(packet: bytes) -> Packet:
     """What a block's packet holds."""
     size = int.from_bytes(packet[:8], "little")
-    orders, n_runs, units, n_ngrams, *ids = unpack_arrays(packet[8 : 8 + size])
+    orders, n_runs, first_units, units, n_ngrams, *ids = unpack_arrays(packet[8 : 8 + size])
     n_bytes = _EXACT_BYTES if ids else _FILTER_BYTES
     data = np.frombuffer(packet, dtype=np.uint8, offset=8 + size).reshape(-1, n_bytes)
     hashes = data.view("<u8").reshape(-1) if ids else _from_bytes(data)
@@ -199,6 +203,7 @@ def unpack(packet: bytes) -> Packet:
         np.cumsum(orders),
         np.stack(ids, axis=1) if ids else np.empty((0, 2), dtype=np.uint64),
         n_runs.astype(np.int64),
+        np.cumsum(first_units, dtype=np.int64),
         np.cumsum(units, dtype=np.int64),
         n_ngrams.astype(np.int64),
         hashes,
