@@ -8,10 +8,11 @@ import xxhash
 
 from dclm_spark.kernels.simplify import simplify
 
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+_SCHEMES, _DEFAULT_PORTS = ("http", "https"), (None, 80, 443)  # the two schemes are one, and so are their ports
 _UNRESERVED = "-._~"  # and letters and digits: RFC 3986, section 2.3; these need no percent sign
-_KEPT_IN_PATH = "!$&'()*+,;=:@/%" + _UNRESERVED
-_WWW = re.compile(r"www\d*\.(?=[^.]+\.)")
+_KEPT_IN_PATH = "!$&'()*+,;=:@/" + _UNRESERVED
+_KEPT_ESCAPES = re.compile(r"(%25|%2f)", re.IGNORECASE)  # percent signs and slashes that are no separators
+_WWW = re.compile(r"(www\d*\.)+(?=[^.]+\.)")
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 # Parameters that say who came and from where, not what the page is.
 _OF_THE_VISIT = re.compile(r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE)
@@ -57,10 +58,14 @@ def canonical_url(url: str) -> str | None:
         port = parts.port
     except ValueError:  # brackets or a port that are none
         return None
-    if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in _SCHEMES or not host:
         return None
-    host = _WWW.sub("", parts.hostname.rstrip("."), count=1)
-    if port is not None and port != _DEFAULT_PORTS[parts.scheme]:
+    if www := _WWW.match(host):
+        host = host[www.end() :]
+    if ":" in host:
+        host = f"[{host}]"
+    if port not in _DEFAULT_PORTS:
         host += f":{port}"
     query = _canonical_query(parts)
     return f"{host}{_canonical_path(parts.path)}{'?' if query else ''}{query}"
@@ -68,18 +73,20 @@ def canonical_url(url: str) -> str | None:
 
 def _canonical_path(path: str) -> str:
     kept: list[str] = []
-    for segment in _SESSION_IN_PATH.sub("", path).split("/"):
+    for segment in _SESSION_IN_PATH.sub("", _requote(path)).split("/"):
         if segment == "..":
             kept = kept[:-1]
         elif segment not in ("", "."):
-            kept.append(_requote(segment))
+            kept.append(segment)
     return "/" + "/".join(kept)
 
 
-def _requote(segment: str) -> str:
-    """A segment with percent signs only before what needs them; a percent sign itself stays one."""
-    pieces = re.split(r"(%25)", segment)
-    return "".join(one if one == "%25" else quote(unquote_to_bytes(one), safe=_KEPT_IN_PATH) for one in pieces)
+def _requote(path: str) -> str:
+    """A path with percent signs only before what needs them: a slash and a percent sign that have one, too."""
+    pieces = _KEPT_ESCAPES.split(path)
+    pieces[::2] = [quote(unquote_to_bytes(one), safe=_KEPT_IN_PATH) for one in pieces[::2]]
+    pieces[1::2] = [escape.upper() for escape in pieces[1::2]]
+    return "".join(pieces)
 
 
 def _canonical_query(parts: SplitResult) -> str:

@@ -1,8 +1,8 @@
 """One block of the filter: which of its n-grams an earlier unit had, over all documents in their order.
 
 Units are asked for before they are added, document by document in rising order, wherever their packets come from.
-Documents of the same order, which no order of theirs tells apart, are asked together, the first run of each, then the
-second: so nothing depends on which packet came first.
+Documents of the same order, which no order of theirs tells apart, are asked together, the first unit of each, then the
+second: so nothing depends on which packet came first, or on which units were not sent again.
 """
 
 from collections.abc import Sequence
@@ -103,7 +103,9 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
     """
     if not packets:
         return [], block
-    orders, ids, n_runs, units, n_ngrams, hashes = (np.concatenate(columns) for columns in zip(*packets, strict=True))
+    orders, ids, n_runs, first_units, units, n_ngrams, hashes = (
+        np.concatenate(columns) for columns in zip(*packets, strict=True)
+    )
     runs_of_packets = [len(packet.units) for packet in packets]
     adds = np.ones(len(units), dtype=np.bool_)
     at = 0
@@ -122,6 +124,8 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
         by_order,
         first_runs,
         n_runs,
+        first_units,
+        units,
         first_ngrams,
         n_ngrams,
         hashes,
@@ -179,6 +183,8 @@ def _ask_runs(
     by_order,
     first_runs,
     n_runs,
+    first_units,
+    units,
     first_ngrams,
     n_ngrams,
     ngrams,
@@ -192,18 +198,25 @@ def _ask_runs(
 ):
     n_buckets = len(words) // WORDS
     n_seen, earliest = np.zeros(len(n_ngrams), dtype=np.int64), np.full(len(n_ngrams), NOBODY)
+    next_runs, end_runs = first_runs.copy(), first_runs + n_runs
     start = 0
     while start < len(by_order):
         end = start + 1
-        most_runs = n_runs[by_order[start]]
         while end < len(by_order) and orders[by_order[end]] == orders[by_order[start]]:
-            most_runs = max(most_runs, n_runs[by_order[end]])
             end += 1
-        for number in range(most_runs):
+        while True:
+            number = NOBODY  # of the first units, within their documents, that are left
             for place in range(start, end):
                 doc = by_order[place]
-                if number < n_runs[doc]:
-                    run = first_runs[doc] + number
+                if next_runs[doc] < end_runs[doc]:
+                    here = units[next_runs[doc]] - first_units[doc]
+                    number = here if number == NOBODY else min(number, here)
+            if number == NOBODY:
+                break
+            for place in range(start, end):
+                doc = by_order[place]
+                run = next_runs[doc]
+                if run < end_runs[doc] and units[run] - first_units[doc] == number:
                     first = first_ngrams[run]
                     for index in range(first, first + n_ngrams[run]):
                         if len(words):
@@ -216,8 +229,11 @@ def _ask_runs(
                                     earliest[run] = had
             for place in range(start, end):
                 doc = by_order[place]
-                run = first_runs[doc] + number
-                if number < n_runs[doc] and adds[run]:
+                run = next_runs[doc]
+                if run == end_runs[doc] or units[run] - first_units[doc] != number:
+                    continue
+                next_runs[doc] += 1
+                if adds[run]:
                     hashes, firsts = make_room(hashes, firsts, n_held[0], n_ngrams[run])
                     first = first_ngrams[run]
                     for index in range(first, first + n_ngrams[run]):

@@ -53,6 +53,7 @@ class Packet(NamedTuple):
         orders: uint64, a number a document that has any, rising.
         ids: uint64, shape (documents, 2); of no rows unless n-grams are exact.
         n_runs: int64, a number a document.
+        first_units: int64, a number a document: its first unit of the flock, packed or not.
         units: int64, a number a run: which of the flock's units it is, from 0, rising.
         n_ngrams: int64, a number a run.
         hashes: uint64, a number an n-gram: within the block, or whole.
@@ -61,6 +62,7 @@ class Packet(NamedTuple):
     orders: np.ndarray
     ids: np.ndarray
     n_runs: np.ndarray
+    first_units: np.ndarray
     units: np.ndarray
     n_ngrams: np.ndarray
     hashes: np.ndarray
@@ -84,7 +86,7 @@ def doc_ids(ids: np.ndarray) -> list[str]:
 
 class Sent:
     """Units that a worker has sent, so that it need not send the same again: where every n-gram is kept, an equal unit
-    that comes later was seen, all of it.
+    that comes later, of the same document or of one of a higher order, was seen, all of it.
 
     Args:
         n_slots: A power of two. A unit that finds no room is sent again.
@@ -93,6 +95,8 @@ class Sent:
     def __init__(self, n_slots: int = 1 << 21):
         self.hashes = np.zeros(n_slots, dtype=np.uint64)
         self.orders = np.zeros(n_slots, dtype=np.uint64)
+        self.documents = np.zeros(n_slots, dtype=np.int64)
+        self.n_documents = 0
         self.n_held = np.zeros(1, dtype=np.int64)
 
 
@@ -120,9 +124,13 @@ def pack(
     starts = first_hashes[unit_rows]
     sorted_orders = orders[by_order]
     of_units = np.repeat(sorted_orders, n_units)
+    doc_of_units = np.repeat(np.arange(len(n_units)), n_units)
     is_repeat = np.zeros(len(unit_rows), dtype=np.uint8)
     if sent is not None:
-        _mark_repeats(units.hashes, starts, n_ngrams, of_units, sent.hashes, sent.orders, sent.n_held, is_repeat)
+        numbers = doc_of_units + sent.n_documents
+        known = sent.hashes, sent.orders, sent.documents, sent.n_held
+        _mark_repeats(units.hashes, starts, n_ngrams, of_units, numbers, *known, is_repeat)
+        sent.n_documents += len(n_units)
     flock = Flock(
         sorted_orders,
         ids[by_order],
@@ -133,13 +141,13 @@ def pack(
         is_repeat,
     )
     n_bytes = _EXACT_BYTES if is_exact else _FILTER_BYTES
-    doc_of_units = np.repeat(np.arange(len(n_units)), n_units)
     shift = block_shift(n_blocks)
     n_docs, n_runs, n_of_blocks = _count(units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_blocks)
     docs, doc_runs, run_units, run_ngrams, data = _fill(
         units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_docs, n_runs, n_of_blocks, n_bytes
     )
     packets = [_pack_flock(flock)]
+    first_of_docs = (np.cumsum(n_units) - n_units).astype(np.uint32)
     blocks = np.flatnonzero(n_of_blocks)
     ends = [np.concatenate([[0], np.cumsum(numbers)]) for numbers in (n_docs, n_runs, n_of_blocks)]
     for block in blocks:
@@ -148,6 +156,7 @@ def pack(
         columns = [
             np.diff(flock.orders[own], prepend=np.uint64(0)),
             doc_runs[doc:last_doc],
+            np.diff(first_of_docs[own], prepend=np.uint32(0)),
             np.diff(run_units[run:last_run], prepend=np.uint32(0)),
             run_ngrams[run:last_run],
             *(flock.ids[own].T if is_exact else ()),
@@ -186,7 +195,7 @@ def unpack_flock(packed: bytes) -> Flock:
 def unpack(packet: bytes) -> Packet:
     """What a block's packet holds."""
     size = int.from_bytes(packet[:8], "little")
-    orders, n_runs, units, n_ngrams, *ids = unpack_arrays(packet[8 : 8 + size])
+    orders, n_runs, first_units, units, n_ngrams, *ids = unpack_arrays(packet[8 : 8 + size])
     n_bytes = _EXACT_BYTES if ids else _FILTER_BYTES
     data = np.frombuffer(packet, dtype=np.uint8, offset=8 + size).reshape(-1, n_bytes)
     hashes = data.view("<u8").reshape(-1) if ids else _from_bytes(data)
@@ -194,6 +203,7 @@ def unpack(packet: bytes) -> Packet:
         np.cumsum(orders),
         np.stack(ids, axis=1) if ids else np.empty((0, 2), dtype=np.uint64),
         n_runs.astype(np.int64),
+        np.cumsum(first_units, dtype=np.int64),
         np.cumsum(units, dtype=np.int64),
         n_ngrams.astype(np.int64),
         hashes,
@@ -207,8 +217,13 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _mark_repeats(hashes, starts, n_ngrams, orders, sent_hashes, sent_orders, n_held, is_repeat):
-    """Marks the units that equal one of a document no later, and remembers the others."""
+def _mark_repeats(
+    hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
+):
+    """Marks the units that equal one of an earlier document, or of their own, and remembers the others.
+
+    Documents of one order are asked together: which of them was sent first decides nothing.
+    """
     mask = np.uint64(len(sent_hashes) - 1)
     for unit in range(len(starts)):
         state = np.uint64(n_ngrams[unit])
@@ -220,12 +235,12 @@ def _mark_repeats(hashes, starts, n_ngrams, orders, sent_hashes, sent_orders, n_
             slot = (slot + np.uint64(1)) & mask
         if sent_hashes[slot] == 0:
             if 2 * n_held[0] < len(sent_hashes):
-                sent_hashes[slot], sent_orders[slot] = state, orders[unit]
+                sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]
                 n_held[0] += 1
-        elif sent_orders[slot] <= orders[unit]:
+        elif sent_orders[slot] < orders[unit] or sent_documents[slot] == documents[unit]:
             is_repeat[unit] = 1
-        else:
-            sent_orders[slot] = orders[unit]
+        elif sent_orders[slot] > orders[unit]:
+            sent_orders[slot], sent_documents[slot] = orders[unit], documents[unit]
 
 
 @kernel

@@ -180,7 +180,7 @@ def _judge_rows(text, offsets, is_null, tables, rules, mode, threshold, inserts_
             n_seen = _count_seen(found, n, words, shift, n_buckets, hashes)
             if n > 0:
                 shares[row] = n_seen / n
-                is_gone[row] = shares[row] > threshold
+                is_gone[row] = shares[row] > (0.0 if mode == _EXACT else threshold)
             if is_gone[row]:
                 earliest[row] = _earliest(found, n, hashes, firsts)
             if inserts_always or not is_gone[row]:
