@@ -8,10 +8,10 @@ and from it a file with another version of Word_Break, of the uniseg that is ins
     pip install uniseg==0.8.1 unicodedata2==16.0.0 numpy
     python -m benchmarks.make_unicode_tables 15.0
 
-or of the Rust crate unicode-segmentation, whose version 1.11.0 (Unicode 15.1) breaks the words of BFF:
+or of the Rust crate unicode-segmentation, whose version 1.11.0 (Unicode 15.1) breaks the words of BFF; `cargo vendor`
+in BFF's folder lays out its source:
 
-    curl -L https://static.crates.io/crates/unicode-segmentation/unicode-segmentation-1.11.0.crate | tar -xz
-    python -m benchmarks.make_unicode_tables 15.1 unicode-segmentation-1.11.0/src/tables.rs
+    python -m benchmarks.make_unicode_tables 15.1 vendor/unicode-segmentation/src/tables.rs
 
 Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
 spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, the two properties that the final sigma

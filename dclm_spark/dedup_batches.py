@@ -12,12 +12,11 @@ from dclm_spark import schemas
 from dclm_spark.batches import code_for
 from dclm_spark.deduplication import Bloom, Exact
 from dclm_spark.kernels import filter_blocks, ngram_packets
-from dclm_spark.kernels.bloom import Geometry, geometry_for
+from dclm_spark.kernels.bloom import Geometry
 from dclm_spark.kernels.compiled import keep
 from dclm_spark.kernels.exact_keys import text_keys, url_keys
-from dclm_spark.kernels.ngram_decisions import DECISIONS, count_seen, decide, first_seen, is_cut, rows_of_shard
+from dclm_spark.kernels.ngram_decisions import DECISIONS, count_seen, decide, is_cut
 from dclm_spark.kernels.ngrams import Units, ngrams
-from dclm_spark.kernels.shards import Shard
 from dclm_spark.spark_types import spark_schema
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
 
 FLUSH_NGRAMS = 1 << 23
 """n-grams that a task holds before it packs them: some 200 MB, packing included."""
-FLUSH_DECISIONS = 1 << 16
 
 KEYS = pa.schema([field for field in schemas.EXACT_KEYS if field.name != "step"])
 PACKETS = pa.schema([field for field in schemas.NGRAMS if field.name not in ("dump", "step")])
@@ -49,7 +47,7 @@ COUNTS = pa.schema(
 )
 """One row is a sum over some documents of a shard."""
 
-_SAMPLE = pa.array(
+SAMPLE_TEXTS = pa.array(
     ["To be or not to be, that is the question:\nWhether 'tis nobler – in the mind – to suffer", "", None]
 )
 _IDS = ["0" * 31 + digit for digit in "123"]
@@ -58,7 +56,7 @@ _IDS = ["0" * 31 + digit for digit in "123"]
 def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
     """Rows of `KEYS` for rows of doc_id, dump, host, n_chars and url or text; those without a key are left out."""
     is_url = exact.by == "url"
-    code = code_for(documents, f"exact {exact.normalization}", lambda: text_keys(_SAMPLE, exact.normalization))
+    code = code_for(documents, f"exact {exact.normalization}", lambda: text_keys(SAMPLE_TEXTS, exact.normalization))
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
@@ -74,7 +72,7 @@ def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
 
 def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
     """Rows of `COUNTS` for rows of shard, n_bytes, and text, which is null where a document is not in the sample."""
-    code = code_for(rows, "deduplication", _exercise)
+    code = code_for(rows, "deduplication", exercise_ngrams)
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
@@ -110,7 +108,7 @@ def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "Data
     A task holds `FLUSH_NGRAMS`, packs them, and forgets them. Where every n-gram is kept, an equal unit is not sent
     again.
     """
-    code = code_for(documents, "deduplication", _exercise)
+    code = code_for(documents, "deduplication", exercise_ngrams)
     is_exact, by_paragraph = bloom.filter == "exact", bloom.mode != "document"
 
     def flush(held: list[tuple[Any, ...]], sent: ngram_packets.Sent | None) -> Iterator[pa.RecordBatch]:
@@ -154,7 +152,7 @@ def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_f
         geometry: Of the filter.
         keeps_filter: The blocks themselves are among the rows made.
     """
-    code = code_for(rows, "deduplication", _exercise)
+    code = code_for(rows, "deduplication", exercise_ngrams)
     n_buckets = None if bloom.filter == "exact" else geometry.n_buckets
 
     def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -195,7 +193,7 @@ def with_decisions(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> 
         bloom: The settings.
         dumps: The dumps in their places.
     """
-    code = code_for(rows, "deduplication", _exercise)
+    code = code_for(rows, "deduplication", exercise_ngrams)
 
     def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
@@ -207,7 +205,7 @@ def with_decisions(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> 
 
 def with_kept_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
     """Rows of `KEPT` for the same rows, and those of the round before with is_kept."""
-    code = code_for(rows, "deduplication", _exercise)
+    code = code_for(rows, "deduplication", exercise_ngrams)
 
     def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
@@ -220,87 +218,6 @@ def with_kept_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
             yield pa.RecordBatch.from_pylist([row], schema=KEPT)
 
     return rows.select("flock", "packet", "answer", "is_kept").mapInArrow(decide_all, spark_schema(KEPT))
-
-
-def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -> "DataFrame":
-    """Rows of `BLOCKS`, in which a shard is a block and its answers are decisions, for rows that have shard, doc_id,
-    dump and text: those of a shard one after the other, in their order, in one partition."""
-    code = code_for(documents, "deduplication", _exercise)
-    is_exact = bloom.filter == "exact"
-    geometry = None if is_exact else geometry_for(capacity, bloom.fp_rate)
-
-    def row_of(number: int, shard: Shard, decided: list[pa.RecordBatch], is_last: bool) -> pa.RecordBatch:
-        row = {
-            "block": number,
-            "n_ngrams": shard.n_ngrams,
-            "fp_rate": shard.fp_rate if is_last else 0.0,
-            "filter": None,
-            "answers": [{"flock": number, "answer": _to_stream(decided)}],
-        }
-        return pa.RecordBatch.from_pylist([row], schema=BLOCKS)
-
-    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
-        number, shard, seen = None, None, []
-        decided: list[pa.RecordBatch] = []
-        for part in _of_one_shard(_without_repeats(batches)):
-            this = part.column("shard")[0].as_py()
-            if this != number:
-                if shard is not None:
-                    yield row_of(number, shard, decided, is_last=True)
-                number, shard, seen, decided = this, Shard(bloom, geometry), [], []
-            ids, dumps = part.column("doc_id").to_pylist(), part.column("dump").to_pylist()
-            if is_exact:
-                seen += map(first_seen, dumps, ids)
-            decided.append(rows_of_shard(ids, dumps, shard.judge(part.column("text")), seen))
-            if sum(map(len, decided)) >= FLUSH_DECISIONS:
-                yield row_of(number, shard, decided, is_last=False)
-                decided = []
-        if shard is not None:
-            yield row_of(number, shard, decided, is_last=True)
-
-    return documents.select("shard", "doc_id", "dump", "text").mapInArrow(judge, spark_schema(BLOCKS))
-
-
-def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
-    """Rows of `DECISIONS` for rows that have an answer of a shard."""
-
-    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            for answer in batch.column("answer").to_pylist():
-                yield from pa.ipc.open_stream(answer)
-
-    return answers.select("answer").mapInArrow(read, spark_schema(DECISIONS))
-
-
-def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, but for those with the doc_id of the row before: a document that is there twice is one."""
-    last_id = None
-    for batch in batches:
-        ids = batch.column("doc_id").to_pylist()
-        is_new = [doc_id != before for doc_id, before in zip(ids, [last_id, *ids], strict=False)]
-        yield batch if all(is_new) else batch.filter(pa.array(is_new))
-        last_id = ids[-1] if ids else last_id
-
-
-def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches none of which reaches over two shards."""
-    for batch in batches:
-        shards = batch.column("shard").to_numpy()
-        ends = np.append(np.flatnonzero(np.diff(shards)) + 1, len(shards)).tolist()
-        start = 0
-        for end in ends:
-            if end > start:
-                yield batch.slice(start, end - start)
-            start = end
-
-
-def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, DECISIONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
-        for batch in rows:
-            stream.write_batch(batch)
-    return sink.getvalue().to_pybytes()
 
 
 def _dicts(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
@@ -334,13 +251,13 @@ def _from_bits(bits: bytes) -> np.ndarray:
     return np.unpackbits(np.frombuffer(bits, dtype=np.uint8)).view(bool)
 
 
-def _exercise() -> None:
+def exercise_ngrams() -> None:
     """Runs every kernel of n-grams on little, so that workers need not compile them."""
     ids = ngram_packets.halves(_IDS)
     for name in ("bloom", "exact"):
         bloom = Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards")
         is_exact = name == "exact"
-        units = ngrams(_SAMPLE, bloom, by_paragraph=True)
+        units = ngrams(SAMPLE_TEXTS, bloom, by_paragraph=True)
         sent = None if is_exact else ngram_packets.Sent(16)
         _, _, _, packets = ngram_packets.pack(ids[:, 1], ids, units, n_blocks=2, sent=sent, is_exact=is_exact)
         block = filter_blocks.empty_block(None if is_exact else 1)
@@ -348,4 +265,3 @@ def _exercise() -> None:
         _, block = filter_blocks.ask(block, unpacked, [None] * len(unpacked))
         filter_blocks.unpack_block(filter_blocks.pack_block(block))
         assert block.fp_rate >= 0
-        Shard(bloom, None if is_exact else Geometry(1, 1)).judge(_SAMPLE)

@@ -16,12 +16,13 @@ from dclm_spark.deduplication import Bloom, Exact, Method, Near, scope_of
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.exact_step import decide_by_keys
 from dclm_spark.job import Job, Ledger
-from dclm_spark.ngram_step import check_filter, decide_by_ngrams
+from dclm_spark.ngram_step import decide_by_ngrams
 from dclm_spark.runs import Run, is_made_by, last_runs
 from dclm_spark.session import planned_for_packets, planned_for_python
 from dclm_spark.stages.decisions import decide_near
 from dclm_spark.stages.deduplicated import cut_rows, deduplicate, removed_rows, what_is_left
 from dclm_spark.step import Step
+from dclm_spark.stored_filter import stored_filter
 from dclm_spark.tables import Warehouse
 from dclm_spark.whole_dump import Outcome
 
@@ -123,7 +124,7 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
     steps = _steps(job, group, methods)
     for step in steps:
         if isinstance(step.method, Bloom):
-            check_filter(step)
+            stored_filter(step)  # refuses before anything is written
     job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
     later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
     for dump in finished.keys() & {*new, *later}:

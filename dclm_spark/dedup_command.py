@@ -56,6 +56,8 @@ def _survey(
     from dclm_spark.job import Job
     from dclm_spark.places import Places
     from dclm_spark.size_plot import check_plot
+    from dclm_spark.survey_choices import default_choices
+    from dclm_spark.survey_plot import plot_survey
 
     problems = []
     if arguments.scope is not None:
@@ -63,7 +65,7 @@ def _survey(
     if arguments.by not in dedup_survey.BREAKDOWNS:
         problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(dedup_survey.BREAKDOWNS)}")
     recipe = read_recipe()
-    known = {choice.name: choice for choice in dedup_survey.default_choices(recipe)}
+    known = {choice.name: choice for choice in default_choices(recipe)}
     names = list(dict.fromkeys(arguments.choices or known))
     problems += [f"--choices {name!r}; expected some of: {', '.join(known)}" for name in names if name not in known]
     if problems:
@@ -82,7 +84,7 @@ def _survey(
     entries = dedup_survey.survey(job, arguments.dump, [known[name] for name in names], scratch=arguments.scratch)
     words = dedup_survey.format_survey(entries, by=arguments.by)
     if target is not None:
-        dedup_survey.plot_survey(target, entries)
+        plot_survey(target, entries)
         words += f"\nplot: {target}"
     return entries, words
 

@@ -1,120 +1,37 @@
-"""What each choice of methods and scopes leaves of the same dumps: measured, in words, and as a picture.
+"""What each choice of methods and scopes leaves of the same dumps: measured, and in words.
 
 Each choice is made in a warehouse of its own below a scratch folder, and borrows `filtered`, and what else is there
 already, from the warehouse that is asked.
 """
 
-import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from dclm_spark.dedup_chain import STAGE, make_deduplicated
-from dclm_spark.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.job import Job
 from dclm_spark.near_chain import make_duplicates, make_signatures
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.places import Places
-from dclm_spark.recipe import Recipe
 from dclm_spark.runs import is_made_by, last_runs
-from dclm_spark.size_plot import check_plot
+from dclm_spark.survey_choices import NONE, Choice, default_choices
 from dclm_spark.tables import Warehouse
 from dclm_spark.whole_dump import Outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
-"""How far a choice reaches: the points of a curve, as the picture calls them."""
 MEASURES = ("documents", "words", "bytes")
 BREAKDOWNS = ("dump", "domain", "length", "age")
-N_SHARDS = 10  # DCLM's, see `recipes`
 N_DOMAINS = 10
 OTHERS = "others"
 UNKNOWN = "unknown"
 _WORD = r"(?U)\S+"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One way to deduplicate, a point of a curve.
-
-    Args:
-        name: What reports call it, and its folder.
-        method: The curve that it belongs to.
-        scope: How far it reaches, one of `SCOPES`: its place on the curve.
-        methods: As a recipe has them, in their order. Without any the clusters are honoured, if there are any.
-        near: The scope of near-duplicate clusters; null looks for none.
-    """
-
-    name: str
-    method: str
-    scope: str
-    methods: tuple[Method, ...] = ()
-    near: str | None = None
-
-    def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe, its deduplication changed to this; settings of near-duplicates but the scope are its own."""
-        changed = replace(recipe, signatures=None, duplicates=None, deduplication=self.methods)
-        if self.near is None:
-            return changed
-        near = replace(recipe.duplicates or NearDuplicates(), scope=self.near)
-        return replace(changed, signatures=recipe.signatures or MinHash(), duplicates=near)
-
-    def reach(self, n_documents: Sequence[int]) -> float:
-        """The share of all documents that one is compared with, on average, if dumps have so many.
-
-        >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
-        [0.0, 0.5, 1.0]
-        """
-        if self.scope == "dump" and sum(n_documents):
-            return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
-        if self.scope == "shards":
-            return 1 / max(getattr(method, "n_shards", 1) for method in self.methods)
-        return 0.0 if self.scope == "none" else 1.0
-
-
-NONE = Choice("none", "none", "none")
-
-
-def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
-    """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
-    text, url, bloom = (
-        next((one for one in recipe.methods if _is_like(one, default)), default)
-        for default in (Exact(by="text"), Exact(by="url"), Bloom())
-    )
-    n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
-
-    def ngrams(scope: str) -> Bloom:
-        # Filters are sized anew: one that is made for the recipe's scope fits no other.
-        of_scope = replace(bloom, scope=scope, capacity=None, n_shards=1, shard_by="doc_id")
-        if scope == "shards":
-            return replace(of_scope, n_shards=n_shards)
-        if bloom.mode in SHARD_ONLY_MODES:
-            return replace(of_scope, scope="shards", shard_by="dump" if scope == "dump" else "doc_id")
-        return of_scope
-
-    def exact(method: Exact, scope: str) -> Exact:
-        return replace(method, scope=scope, n_shards=1)
-
-    return (
-        NONE,
-        Choice("text-dump", "text", "dump", (exact(text, "dump"),)),
-        Choice("text-all", "text", "all", (exact(text, "all"),)),
-        Choice("url-all", "url", "all", (exact(url, "all"),)),
-        Choice("near-dump", "near", "dump", near="dump"),
-        Choice("near-all", "near", "all", near="all"),
-        Choice("bloom-dump", "bloom", "dump", (ngrams("dump"),)),
-        Choice("bloom-shards", "bloom", "shards", (ngrams("shards"),)),
-        Choice("bloom-all", "bloom", "all", (ngrams("all"),)),
-        Choice("together-all", "together", "all", (exact(text, "all"), Near(), ngrams("all")), near="all"),
-    )
 
 
 def survey(
@@ -157,10 +74,6 @@ def survey(
             rows = _left(own, dumps, outcomes)
         found.append((choice, any(outcome.is_new for outcome in outcomes), _measure(rows, largest, months)))
     return _entries(found, dumps, largest)
-
-
-def _is_like(one: Method, other: Method) -> bool:
-    return type(one) is type(other) and getattr(one, "by", None) == getattr(other, "by", None)
 
 
 def _check(job: Job, dumps: Sequence[str], choices: Sequence[Choice], scratch: str | None) -> str:
@@ -396,79 +309,3 @@ def format_survey(entries: Sequence[Mapping[str, Any]], *, by: str = "dump") -> 
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.1%}"
-
-
-MOST_PANELS = 8  # dumps that the picture shows, the largest; all are in the table
-
-
-def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a picture, PNG or SVG: the share of words that stays from none to all dumps, a curve a method.
-
-    Scopes come in the order of their reach: ten shards compare a document with a tenth of all, a dump with its own. A
-    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares by length.
-
-    Raises:
-        InputError: The path names no picture or no folder, or matplotlib is missing.
-    """
-    target = check_plot(os.fspath(path))
-    import matplotlib
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import PercentFormatter
-
-    none, *others = entries
-    methods = list(dict.fromkeys(entry["method"] for entry in others))
-    colours = {method: f"C{number % 10}" for number, method in enumerate(methods)}
-    by_dump, lengths = none["by"]["dump"], list(none["by"]["length"])
-    dumps = sorted(by_dump, key=lambda dump: -by_dump[dump]["words"])[:MOST_PANELS]
-    dumps = [dump for dump in by_dump if dump in dumps]
-    scopes = list(dict.fromkeys(entry["scope"] for entry in sorted(entries, key=lambda entry: entry["reach"])))
-
-    def curves(axes, share_of) -> None:
-        for method in methods:
-            points = [(0, 1.0)] + [
-                (scopes.index(entry["scope"]), share)
-                for entry in others
-                if entry["method"] == method and (share := share_of(entry)) is not None
-            ]
-            points.sort()
-            style = "o-" if len(points) > 2 else "o:"
-            axes.plot(*zip(*points, strict=True), style, markersize=4, color=colours[method], label=method)
-        axes.set_xticks(range(len(scopes)), [SCOPES.get(scope, scope) for scope in scopes])
-
-    # The same entries give the same bytes.
-    with matplotlib.rc_context({"svg.hashsalt": "dclm-spark", "font.size": 8}):
-        shapes = [(max(1, -(-len(of) // most)), min(max(1, len(of)), most)) for of, most in ((dumps, 4), (methods, 5))]
-        heights = [3.6, *(2.1 * n_rows for n_rows, _ in shapes)]
-        figure = Figure(figsize=(10, sum(heights)), layout="constrained")
-        top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
-        axes = top.subplots()
-        curves(axes, lambda entry: entry["share_of_words"])
-        axes.set(title="Words that survive deduplication", ylabel="share of words", ylim=(0, 1.03))
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        axes.grid(axis="y", alpha=0.3)
-        axes.legend(loc="lower left")
-        panels = middle.subplots(*shapes[0], sharey=True, squeeze=False).flat
-        middle.suptitle("by dump" if len(dumps) == len(by_dump) else f"by dump, the {len(dumps)} largest")
-        for panel, dump in zip(panels, dumps, strict=False):
-            curves(panel, lambda entry, dump=dump: entry["by"]["dump"][dump]["share_of_words"])
-            panel.set_title(dump)
-        rows_of_methods = bottom.subplots(*shapes[1], sharey=True, squeeze=False).flat
-        bottom.suptitle("by the words of a document before anything was cut")
-        for panel, method in zip(rows_of_methods, methods, strict=False):
-            for entry in (entry for entry in others if entry["method"] == method):
-                shares = [entry["by"]["length"][length]["share_of_words"] for length in lengths]
-                points = [(place, share) for place, share in enumerate(shares) if share is not None]
-                style = {"dump": ":", "shards": "--", "all": "-"}.get(entry["scope"], "-")
-                panel.plot(*zip(*points, strict=True), style, color=colours[method], label=entry["scope"])
-            panel.set_title(method)
-            every = range(0, len(lengths), max(1, -(-len(lengths) // 6)))
-            panel.set_xticks(every, [lengths[place].split("-")[0] for place in every])
-            panel.legend(fontsize=6)
-        for group, used in ((middle, len(dumps)), (bottom, len(methods))):
-            for number, panel in enumerate(group.axes):
-                panel.set_ylim(0, 1.03)
-                panel.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-                panel.tick_params(labelsize=6)
-                panel.set_visible(number < used)
-        is_svg = target.suffix.lower() == ".svg"
-        figure.savefig(target, dpi=150, metadata={"Date": None} if is_svg else {"Software": None})

@@ -12,20 +12,18 @@ from dclm_spark.components import connected_components
 from dclm_spark.errors import InputError
 from dclm_spark.job import Job, Ledger
 from dclm_spark.runs import Run, is_made_by, last_runs
-from dclm_spark.session import planned_for_python
+from dclm_spark.session import planned_for_python, shuffle_tasks
 from dclm_spark.stages.deduplicated import drop_duplicates
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents
-from dclm_spark.tables import Warehouse
-from dclm_spark.whole_dump import Outcome, make_stage, write_split
+from dclm_spark.whole_dump import Outcome, make_stage, read_lent, write_split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 _TABLES = ("edges", "duplicates", "merged_clusters", "rounds", "runs")
 _OTHER = "signatures "  # and a dump: in `upstream_runs`, the signatures of another dump of the scope
-DEFAULT_TASKS = 200  # where a platform chooses the number of shuffle partitions by itself
 
 
 def make_signatures(job: Job) -> Outcome:
@@ -151,8 +149,8 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
     warehouse, recipe = job.warehouse, job.recipe
     minhash, near = recipe.signatures, recipe.duplicates
     lenders = {dump: scope.ledgers[dump].lender("signatures") for dump in scope.dumps}
-    signatures = _union(lenders)
-    n_tasks = _n_tasks(warehouse)
+    signatures = read_lent("signatures", {dump: lender for dump, (lender, _) in lenders.items()})
+    n_tasks = shuffle_tasks(warehouse.spark)
     edges = find_edges(
         signatures,
         dumps=scope.dumps,
@@ -207,15 +205,6 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
     }
 
 
-def _union(lenders: Mapping[str, tuple[Warehouse, dict[str, Any]]]) -> "DataFrame":
-    """The signatures of all these dumps, each read where it is."""
-    places: dict[str, tuple[Warehouse, list[str]]] = {}
-    for dump, (warehouse, _) in lenders.items():
-        places.setdefault(str(warehouse), (warehouse, []))[1].append(dump)
-    parts = [warehouse.read("signatures", dump=dumps) for warehouse, dumps in places.values()]
-    return reduce(lambda one, other: one.unionByName(other), parts)
-
-
 def _signals(job: Job, scope: _Scope) -> "DataFrame | None":
     """The signals that the survivor order names, of all documents of the scope; null where it names none."""
     names = signals_of(job.recipe.duplicates)
@@ -243,8 +232,3 @@ def _rows_by_dump(rows: "DataFrame", n_rows: int, dumps: tuple[str, ...]) -> dic
     if len(dumps) == 1:
         return {dumps[0]: n_rows}
     return {row["dump"]: row["count"] for row in rows.groupBy("dump").count().collect()}
-
-
-def _n_tasks(warehouse: Warehouse) -> int:
-    chosen = warehouse.spark.conf.get("spark.sql.shuffle.partitions", "")
-    return int(chosen) if chosen.isdigit() else DEFAULT_TASKS

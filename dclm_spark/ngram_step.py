@@ -1,23 +1,21 @@
 """The method `bloom` at work: shards read by one worker each, or one filter whose blocks workers share."""
 
-import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from dclm_spark.dedup_plan import Plan, check_plan, geometry_of, plan_ngrams
-from dclm_spark.deduplication import Bloom
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.kernels.bloom import Geometry
 from dclm_spark.kernels.ngram_packets import FLOCK_BLOCK
-from dclm_spark.kernels.ngrams import HASHES
 from dclm_spark.runs import Run
 from dclm_spark.session import planned_for_packets
 from dclm_spark.stages.decisions import decide_ngrams, decide_shards
 from dclm_spark.stages.filter_blocks import ask_blocks, ask_shards, keep_units, of_flocks
 from dclm_spark.stages.ngrams import pack_ngrams, shard_of
 from dclm_spark.step import Step
+from dclm_spark.stored_filter import StoredFilter, made_for, stored_filter
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -52,7 +50,7 @@ def decide_by_ngrams(step: Step, documents: "DataFrame", run: Run) -> tuple["Dat
             [
                 f"the filter is made for {bloom.capacity:,} n-grams; it holds {n_before:,}, and {', '.join(step.new)} "
                 f"would add {n_ngrams:,}: its rate of false positives would pass {bloom.fp_rate}; set capacity to "
-                f"{n_before + n_ngrams:,} or more, and begin anew with --force"
+                f"{n_before + n_ngrams:,} or more" + (", and begin anew with --force" if n_before else "")
             ]
         )
     geometry = (
@@ -173,19 +171,13 @@ def with_shards(step: Step, documents: "DataFrame") -> "DataFrame":
     if bloom.scope != "shards":
         return documents.withColumn("shard", F.lit(0))
     if bloom.shard_by == "warc_file":
-        parts = []
-        for dump, lender in step.lenders.items():
-            place, _ = lender("documents")
-            parts.append(place.read("documents", dump=dump).select("dump", "doc_id", "warc_path"))
-        paths = parts[0]
-        for part in parts[1:]:
-            paths = paths.unionAll(part)
+        paths = step.read("documents").select("dump", "doc_id", "warc_path")
         documents = documents.join(paths.dropDuplicates(["dump", "doc_id"]), ["dump", "doc_id"])
     return documents.withColumn("shard", shard_of(bloom, step.dumps))
 
 
 def plan_of(step: Step, documents: "DataFrame") -> Plan:
-    """What the step will take, by a sample; without a look where the recipe says it and one worker needs no more."""
+    """What the step will take, by a sample of the documents."""
     return plan_ngrams(with_shards(step, documents), bloom=step.method, n_documents=step.n_documents)
 
 
@@ -196,67 +188,3 @@ def _capacity(step: Step, plan: Plan) -> int:
 
 def _in_step(step: Step, rows: "DataFrame") -> "DataFrame":
     return rows.withColumns({"dump": F.lit(step.job.dump), "step": F.lit(step.number)})
-
-
-class StoredFilter:
-    """The filter that a dump is added to.
-
-    Args:
-        step: The step that adds it.
-    """
-
-    def __init__(self, step: Step):
-        self.key: dict[str, Any] = {"dump": step.earlier[-1], "step": step.number}
-        self.version = step.version("filter_blocks")
-        rows = step.warehouse.read("filter_blocks", version=self.version, **self.key)
-        row = rows.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
-        self.found = [(one["made_for"], tuple(one["dumps"])) for one in row]
-        self.n_ngrams = sum(one["n_ngrams"] for one in row)
-        self.geometry = Geometry(*json.loads(self.found[0][0])["geometry"]) if self.found else None
-
-    def problems(self, step: Step) -> list[str]:
-        """Why this step's dumps cannot be added to it, one sentence each."""
-        where = f"the filter of {self.key['dump']} in {step.warehouse}"
-        if not self.found:
-            return [f"{where} is empty: nothing was in that dump, or its blocks were deleted; --force begins anew"]
-        found = []
-        for made, dumps in self.found:
-            asked = json.loads(made_for(step.method, self.geometry))
-            stored = json.loads(made)
-            different = [f"{name} {stored.get(name)!r}" for name in asked if stored.get(name) != asked[name]]
-            if different:
-                wanted = ", ".join(f"{name} {asked[name]!r}" for name in asked if stored.get(name) != asked[name])
-                found.append(
-                    f"{where} was written with {', '.join(different)}; this run asks with {wanted}: begin anew with "
-                    "--force, or use the version and the recipe that wrote it"
-                )
-            if dumps != step.earlier:
-                found.append(f"{where} holds {', '.join(dumps)}; expected {', '.join(step.earlier)}")
-        return found
-
-
-def stored_filter(step: Step) -> StoredFilter | None:
-    """The filter that the step's dumps are added to; null if they are the first.
-
-    Raises:
-        WarehouseError: It cannot be added to.
-    """
-    if not step.earlier:
-        return None
-    stored = StoredFilter(step)
-    if problems := stored.problems(step):
-        raise WarehouseError(problems)
-    return stored
-
-
-def check_filter(step: Step) -> None:
-    """Raises what `stored_filter` would, before anything is written."""
-    stored_filter(step)
-
-
-def made_for(bloom: Bloom, geometry: Geometry) -> str:
-    """What all who ask a filter must have in common, as JSON."""
-    names = ("min_ngram", "max_ngram", "seed", "word_breaker", "filter", "scope")
-    settings: dict[str, Any] = {name: getattr(bloom, name) for name in names}
-    settings |= {"hashes": HASHES, "unit": "document" if bloom.mode == "document" else "paragraph"}
-    return json.dumps(settings | {"geometry": list(geometry)}, sort_keys=True)

@@ -104,6 +104,7 @@ def _refinedweb(recipe: Recipe, name: str) -> Recipe:
         name=name,
         annotation=replace(recipe.annotation, excluded_domains=_CURATED_ELSEWHERE),
         bounds=(banned, Bound("urls.n_excluded_domains", at_most=0), *others),
+        deduplication=(),
     )
 
 

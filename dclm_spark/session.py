@@ -79,6 +79,15 @@ def get_session(
     return _start_connected(settings, config)
 
 
+def shuffle_tasks(spark: "SparkSession") -> int:
+    """Tasks of a shuffle: the session's setting, or 200 where a platform chooses by itself."""
+    chosen = spark.conf.get("spark.sql.shuffle.partitions", "")
+    return int(chosen) if chosen.isdigit() else DEFAULT_TASKS
+
+
+DEFAULT_TASKS = 200
+
+
 @contextmanager
 def planned_for_packets(spark: "SparkSession") -> Iterator[None]:
     """Plans made inside hand few rows at a time to Python: each may be some megabytes, and Spark 3.5 counts rows."""

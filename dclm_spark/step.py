@@ -9,12 +9,12 @@ from pyspark.sql import functions as F
 
 from dclm_spark.deduplication import Method
 from dclm_spark.job import Job
+from dclm_spark.session import shuffle_tasks
 from dclm_spark.tables import Warehouse
+from dclm_spark.whole_dump import read_lent
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_DEFAULT_TASKS = 200  # where a platform chooses the number of shuffle partitions by itself
 
 
 @dataclass(frozen=True)
@@ -61,17 +61,11 @@ class Step:
     @property
     def n_tasks(self) -> int:
         """Tasks of a shuffle."""
-        chosen = self.warehouse.spark.conf.get("spark.sql.shuffle.partitions", "")
-        return int(chosen) if chosen.isdigit() else _DEFAULT_TASKS
+        return shuffle_tasks(self.warehouse.spark)
 
     def read(self, table: str) -> "DataFrame":
         """The rows of a table of all new dumps, each read where it is."""
-        places: dict[str, tuple[Warehouse, list[str]]] = {}
-        for dump, lender in self.lenders.items():
-            place, _ = lender(table)
-            places.setdefault(str(place), (place, []))[1].append(dump)
-        parts = [place.read(table, dump=dumps) for place, dumps in places.values()]
-        return reduce(lambda one, other: one.unionByName(other), parts)
+        return read_lent(table, {dump: lender(table)[0] for dump, lender in self.lenders.items()})
 
     def version(self, table: str) -> int:
         """The version of a table that the last of the earlier dumps was written at."""

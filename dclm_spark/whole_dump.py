@@ -1,13 +1,15 @@
 """One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from dclm_spark.errors import WarehouseError
 from dclm_spark.job import Job
 from dclm_spark.runs import Run
 from dclm_spark.session import planned_for_python
+from dclm_spark.tables import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -70,6 +72,15 @@ def _make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Ou
         )
     row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions=versions, **written)
     return Outcome(row, is_new=True)
+
+
+def read_lent(table: str, lenders: Mapping[str, Warehouse]) -> "DataFrame":
+    """The rows of a table of these dumps, each dump's where it is."""
+    places: dict[str, tuple[Warehouse, list[str]]] = {}
+    for dump, warehouse in lenders.items():
+        places.setdefault(str(warehouse), (warehouse, []))[1].append(dump)
+    parts = [warehouse.read(table, dump=dumps) for warehouse, dumps in places.values()]
+    return reduce(lambda one, other: one.unionByName(other), parts)
 
 
 def write_split(job: Job, run: Run, flagged: "DataFrame", stage: str) -> dict[str, Any]:

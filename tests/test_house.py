@@ -32,6 +32,7 @@ MAY_COLLECT = {
     "dedup_chain.py",
     "dedup_plan.py",
     "ngram_step.py",
+    "stored_filter.py",
     "clusters.py",
     "cluster_pages.py",
     "places.py",

@@ -13,9 +13,9 @@ import xxhash
 
 from dclm_spark.kernels.bloom import HASH_BITS, block_of, block_shift, within_block
 from dclm_spark.kernels.jit import helper, kernel
-from dclm_spark.kernels.mixing import fold
 from dclm_spark.kernels.ngrams import Units
 from dclm_spark.kernels.packed import pack_arrays, unpack_arrays
+from dclm_spark.kernels.sent_units import Sent
 
 FLOCK_BLOCK = -1
 """In the place of a packet's block: the packet is the flock's own."""
@@ -84,22 +84,6 @@ def doc_ids(ids: np.ndarray) -> list[str]:
     return [letters[at : at + 2 * _ID_BYTES] for at in range(0, len(letters), 2 * _ID_BYTES)]
 
 
-class Sent:
-    """Units that a worker has sent, so that it need not send the same again: where every n-gram is kept, an equal unit
-    that comes later, of the same document or of one of a higher order, was seen, all of it.
-
-    Args:
-        n_slots: A power of two. A unit that finds no room is sent again.
-    """
-
-    def __init__(self, n_slots: int = 1 << 21):
-        self.hashes = np.zeros(n_slots, dtype=np.uint64)
-        self.orders = np.zeros(n_slots, dtype=np.uint64)
-        self.documents = np.zeros(n_slots, dtype=np.int64)
-        self.n_documents = 0
-        self.n_held = np.zeros(1, dtype=np.int64)
-
-
 def pack(
     orders: np.ndarray, ids: np.ndarray, units: Units, *, n_blocks: int, sent: Sent | None, is_exact: bool
 ) -> tuple[int, np.ndarray, np.ndarray, list[bytes]]:
@@ -123,14 +107,10 @@ def pack(
     n_ngrams = units.n_ngrams[unit_rows]
     starts = first_hashes[unit_rows]
     sorted_orders = orders[by_order]
-    of_units = np.repeat(sorted_orders, n_units)
     doc_of_units = np.repeat(np.arange(len(n_units)), n_units)
     is_repeat = np.zeros(len(unit_rows), dtype=np.uint8)
     if sent is not None:
-        numbers = doc_of_units + sent.n_documents
-        known = sent.hashes, sent.orders, sent.documents, sent.n_held
-        _mark_repeats(units.hashes, starts, n_ngrams, of_units, numbers, *known, is_repeat)
-        sent.n_documents += len(n_units)
+        is_repeat = sent.add(units.hashes, starts, n_ngrams, sorted_orders, n_units)
     flock = Flock(
         sorted_orders,
         ids[by_order],
@@ -214,33 +194,6 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
     whole = np.zeros((len(data), 8), dtype=np.uint8)
     whole[:, : data.shape[1]] = data
     return whole.view("<u8").reshape(-1)
-
-
-@kernel
-def _mark_repeats(
-    hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
-):
-    """Marks the units that equal one of an earlier document, or of their own, and remembers the others.
-
-    Documents of one order are asked together: which of them was sent first decides nothing.
-    """
-    mask = np.uint64(len(sent_hashes) - 1)
-    for unit in range(len(starts)):
-        state = np.uint64(n_ngrams[unit])
-        for index in range(starts[unit], starts[unit] + n_ngrams[unit]):
-            state = fold(state, hashes[index])
-        state = max(state, np.uint64(1))  # 0 is a free slot
-        slot = state & mask
-        while sent_hashes[slot] and sent_hashes[slot] != state:
-            slot = (slot + np.uint64(1)) & mask
-        if sent_hashes[slot] == 0:
-            if 2 * n_held[0] < len(sent_hashes):
-                sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]
-                n_held[0] += 1
-        elif sent_orders[slot] < orders[unit] or sent_documents[slot] == documents[unit]:
-            is_repeat[unit] = 1
-        elif sent_orders[slot] > orders[unit]:
-            sent_orders[slot], sent_documents[slot] = orders[unit], documents[unit]
 
 
 @kernel

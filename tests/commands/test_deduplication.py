@@ -211,6 +211,11 @@ def test_a_filter_of_other_settings_is_not_added_to(lake, source):
 def test_a_dump_without_documents_and_one_document_twice(lake, source, tmp_path):
     for bloom in (BLOOM, replace(BLOOM, scope="shards")):
         assert make(lake, source, [EMPTY], bloom, is_forced=True)[0].run["n_rows_out"] == 0
+    # What is added to a filter that holds nothing begins it.
+    bloom = replace(BLOOM, scope="incremental")
+    make(lake, source, [EMPTY], bloom, is_forced=True)
+    make(lake, source, [A], bloom)
+    assert texts_left(lake) == by_bff([row for row in ROWS if row["dump"] == A], bloom)
     twice = Warehouse(source.spark, str(tmp_path / "twice"))
     rows = [row for row in ROWS if row["dump"] == A]
     dedup.fill(twice, [*rows, rows[0], rows[0]], recipe=RECIPE, n_files=2)
