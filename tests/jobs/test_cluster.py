@@ -7,12 +7,17 @@ import sys
 import textwrap
 import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pyspark.find_spark_home import _find_spark_home
 
+from dclm_spark.deduplication import Bloom, Exact, Near
 from dclm_spark.jvm import resolve_jars
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe_json import canonical_json
+from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.schemas import FLOW
 from dclm_spark.session import DELTA_SETTINGS
 from tests.archives import english_pages, write_warc
@@ -22,7 +27,7 @@ from tests.tables import COMPARED, NEAR, assert_balanced, assert_same, content, 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-TABLES = (*COMPARED, *NEAR)
+TABLES = (*COMPARED, *NEAR, "decisions")
 DUMP, OTHER_DUMP = "CC-MAIN-2099-05", "CC-MAIN-2099-21"  # names that no page and no path holds
 SECONDS = 900  # for one command on a machine that does much else
 # A JVM that lives for seconds is best compiled lightly, and tables of a few rows need no spreading.
@@ -127,12 +132,22 @@ def options(sample, tmp_path_factory) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def dclm_spark(options):
+def recipe(tmp_path_factory) -> list[str]:
+    """The default recipe with all methods that a dump can be deduplicated by, by itself."""
+    methods = (Exact(), Near(), Bloom(min_ngram=5, max_ngram=5))
+    chosen = replace(DCLM_BASELINE, signatures=MinHash(), duplicates=NearDuplicates(), deduplication=methods)
+    path = tmp_path_factory.mktemp("recipe") / "all_methods.json"
+    path.write_text(canonical_json(chosen), encoding="utf-8")
+    return ["--recipe", str(path)]
+
+
+@pytest.fixture(scope="module")
+def dclm_spark(options, recipe):
     """Starts `dclm-spark run` as a process, from the checkout."""
 
     def start(folder: Path, *more: str, script: tuple[str, ...] = ("-m", "dclm_spark"), dump: str = DUMP):
-        arguments = ["run", "--warehouse", str(folder / "lake"), "--dump", dump, "--quiet", "--bands", "14x8"]
-        arguments += [*options, *more]
+        arguments = ["run", "--warehouse", str(folder / "lake"), "--dump", dump, "--quiet"]
+        arguments += [*recipe, *options, *more]
         arguments += [f"--conf={key}={value}" for key, value in SETTINGS.items()]
         return started([sys.executable, *script, *arguments], folder, PYTHONPATH=str(ROOT))
 
@@ -179,9 +194,9 @@ def submit(cluster, tmp_path_factory):
     return run
 
 
-def test_spark_submit_on_a_cluster(submit, options, local, tmp_path):
+def test_spark_submit_on_a_cluster(submit, options, recipe, local, tmp_path):
     lake = tmp_path / "lake"
-    where = ["--warehouse", str(lake), "--dump", DUMP, "--quiet"]
+    where = ["--warehouse", str(lake), "--dump", DUMP, "--quiet", *recipe]
     submit(ROOT / "jobs" / "documents.py", *where, *options)
     rest = tmp_path / "rest.py"
     rest.write_text(textwrap.dedent(REST))
