@@ -23,6 +23,7 @@ Examples:
   Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
   dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
 
+A recipe that takes several dumps at once for it leaves `deduplicated` to the command of that name.
 The same command again goes on where a killed one stopped, and does nothing where nothing changed.
 Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
 """,

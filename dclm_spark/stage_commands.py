@@ -22,9 +22,6 @@ def run(arguments: argparse.Namespace) -> tuple[Any, str]:
         stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates")
     if recipe.methods and not is_of_several_dumps(recipe):
         stages += ("deduplicated",)
-    elif recipe.methods and not arguments.quiet:
-        sentence = "deduplicated is left to `dclm-spark deduplicated`: the recipe takes several dumps at once for it"
-        print(sentence, file=sys.stderr)
     if not arguments.input:
         if not arguments.upstream:
             raise InputError(["nothing to read: give --input, or --upstream with a warehouse that holds the documents"])
