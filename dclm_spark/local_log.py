@@ -6,11 +6,15 @@ import json
 import os
 import re
 import shutil
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")
+
+WAIT_SECONDS = 10.0  # of waiting for another process before it is told
 
 
 class Commit(NamedTuple):
@@ -67,6 +71,33 @@ class LocalLog:
             yield
         finally:
             os.close(folder)  # lets go of the lock
+
+    @contextlib.contextmanager
+    def sole_writer(self, table: str) -> Iterator[None]:
+        """Held by one process of this machine at a time, while it writes to a table that is there.
+
+        For the same reason: of two commits of one version, the later would take the place of the earlier, rows and all.
+        Elsewhere a store refuses the later one, and Delta commits it anew. Who has to wait says so.
+        """
+        lock = os.open(self._folder / table, os.O_RDONLY)
+        try:
+            with contextlib.suppress(OSError):  # a network disk without locks
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    said = threading.Timer(WAIT_SECONDS, print, [self._waiting(table)], {"file": sys.stderr})
+                    said.daemon = True
+                    said.start()
+                    try:
+                        fcntl.flock(lock, fcntl.LOCK_EX)
+                    finally:
+                        said.cancel()
+            yield
+        finally:
+            os.close(lock)  # lets go of the lock
+
+    def _waiting(self, table: str) -> str:
+        return f"another process writes {self._folder / table}; on a local disk they take turns, and this one waits"
 
     def _log(self, table: str) -> Path:
         return self._folder / table / "_delta_log"

@@ -47,8 +47,9 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
         if not warehouse.exists(table):
             continue
         hours = max(retain_hours, _age_hours(warehouse, table, pinned[table]) if table in pinned else 0)
-        metrics = warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}").head()["metrics"]
-        _vacuum(warehouse, table, hours)
+        with warehouse.writing(table):
+            metrics = warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}").head()["metrics"]
+            _vacuum(warehouse, table, hours)
         done.append(
             {
                 "table": table,

@@ -190,7 +190,8 @@ class Warehouse:
         writer = self._writer(rows, table, lineage)
         if batch is not None:
             writer = writer.option("txnAppId", batch[0]).option("txnVersion", str(batch[1]))
-        writer.append()
+        with self.writing(table):
+            writer.append()
 
     def replace(
         self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
@@ -203,12 +204,18 @@ class Warehouse:
         self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
     ) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
-        self._writer(rows, table, lineage).overwrite(_matches(where))
+        with self.writing(table):
+            self._writer(rows, table, lineage).overwrite(_matches(where))
 
     def delete(self, table: str, **where: str | int) -> None:
         """Deletes the rows of the partitions named."""
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
-        self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
+        with self.writing(table):
+            self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
+
+    def writing(self, table: str) -> contextlib.AbstractContextManager[None]:
+        """Around whatever commits to a table: where the store cannot, it keeps two processes apart."""
+        return self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext()
 
     def _writer(self, rows: "DataFrame", table: str, lineage: Mapping[str, object]):
         ordered = rows.select(*schemas.TABLES[table].names)

@@ -1,13 +1,14 @@
 """Tables in a folder and in a catalog: made once, replaced by dump, joined by later columns, refused if they differ."""
 
 import datetime as dt
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
 
-from dclm_spark import schemas
+from dclm_spark import local_log, schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.spark_types import spark_schema, spark_type
 from dclm_spark.tables import PROPERTIES, Warehouse
@@ -60,6 +61,30 @@ def test_two_first_writers_make_a_table_once(place):
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(lambda _: place.prepare("removed", "runs"), range(2)))
     assert place.read("removed").columns == schemas.REMOVED.names
+
+
+@pytest.mark.parametrize("verb", ["append", "replace", "delete"])
+def test_processes_take_turns_at_a_table_on_a_local_disk(spark, tmp_path, monkeypatch, capsys, verb):
+    """Nothing else there keeps the commits of two from taking one version."""
+    monkeypatch.setattr(local_log, "WAIT_SECONDS", 0.2)
+    place = Warehouse(spark, str(tmp_path / "lake"))
+    place.prepare("documents")
+    write = {
+        "append": lambda: place.append(documents(spark, "A", "a1"), "documents", lineage=LINEAGE),
+        "replace": lambda: place.replace(documents(spark, "A", "a1"), "documents", lineage=LINEAGE, dump="A"),
+        "delete": lambda: place.delete("documents", dump="A"),
+    }[verb]
+    if verb == "delete":
+        place.append(documents(spark, "A", "a1"), "documents", lineage=LINEAGE)
+    before = place.version("documents")
+    with ThreadPoolExecutor(1) as pool:
+        with local_log.LocalLog(place.location).sole_writer("documents"):
+            waiting = pool.submit(write)
+            time.sleep(2)
+            assert place.version("documents") == before
+        waiting.result()
+    assert place.version("documents") == before + 1
+    assert f"another process writes {place.location}/documents" in capsys.readouterr().err
 
 
 def test_a_dump_is_replaced_alone_and_its_rows_are_counted(place):
