@@ -7,8 +7,8 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
-.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-spark35 lint format \
-	bench jars wheel clean
+.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-spark35 test-jobs35 \
+	test-stages35 lint format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
@@ -68,7 +68,13 @@ test-again: .venv/.test
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-spark35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands tests/jobs -m "not spark41"
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
+
+test-jobs35: .venv-spark35/.test
+	$(BIN35)/python -m pytest tests/jobs tests/commands -m "not spark41"
+
+test-stages35: .venv-spark35/.test
+	$(BIN35)/python -m pytest tests/kernels tests/stages -m "not spark41"
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -18,9 +18,16 @@ from dclm_spark.exact_step import decide_by_keys
 from dclm_spark.job import Job, Ledger
 from dclm_spark.ngram_step import decide_by_ngrams
 from dclm_spark.runs import Run, is_made_by, last_runs
-from dclm_spark.session import planned_for_packets, planned_for_python
+from dclm_spark.session import planned_for_java, planned_for_packets, planned_for_python
 from dclm_spark.stages.decisions import decide_near
-from dclm_spark.stages.deduplicated import cut_rows, deduplicate, removed_rows, what_is_left
+from dclm_spark.stages.deduplicated import (
+    by_document,
+    cluster_sizes,
+    cut_rows,
+    deduplicate,
+    removed_rows,
+    what_is_left,
+)
 from dclm_spark.step import Step
 from dclm_spark.stored_filter import stored_filter
 from dclm_spark.tables import Warehouse
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 STAGE = "deduplicated"
+MAX_STEPS = 1 << 20
 _TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
 
@@ -204,27 +212,35 @@ def _write(
         if n_decisions:
             before = warehouse.read("decisions", dump=group.new).where(F.col("step") < step.number)
             documents = what_is_left(
-                filtered, before, n_decisions=n_decisions, keeps_places=isinstance(step.method, Bloom)
+                filtered,
+                by_document(before, n_steps=step.number),
+                n_decisions=n_decisions,
+                keeps_places=isinstance(step.method, Bloom),
             )
         rows, made = _decide(step, documents, run)
         versions |= made
         in_table = rows.withColumn("step", F.lit(step.number))
         lineage = {**run.lineage, "step": step.number}
         with planned_for_packets(warehouse.spark) if isinstance(step.method, Bloom) else nullcontext():
-            commit = warehouse.replace(in_table, "decisions", lineage=lineage, dump=group.new, step=step.number)
+            # With those of all later steps, which another run has left.
+            steps_from = range(step.number, MAX_STEPS)
+            commit = warehouse.replace(in_table, "decisions", lineage=lineage, dump=group.new, step=steps_from)
         n_decisions += commit.n_rows
         versions["decisions"] = commit.version
-    _forget_steps(warehouse, group.new, len(steps))
-    decisions = warehouse.read("decisions", version=warehouse.version("decisions"), dump=group.new)
+    decisions = warehouse.read("decisions", version=versions["decisions"], dump=group.new)
+    decided = by_document(decisions, n_steps=len(steps))
+    sizes = None
+    if any(isinstance(step.method, Exact | Near) for step in steps):
+        honoured = any(step.method == Near() for step in steps)
+        sizes = cluster_sizes(decided, steps[0].read("duplicates") if honoured else None)
+    left = deduplicate(steps[0].read("filtered"), decided, n_decisions=n_decisions, sizes=sizes)
+    of_stage = {"dump": group.new, "stage": STAGE}
     of_all = {
-        "removed": warehouse.replace(
-            removed_rows(decisions), "removed", lineage=run.lineage, dump=group.new, stage=STAGE
-        ),
-        "cuts": warehouse.replace(cut_rows(decisions), "cuts", lineage=run.lineage, dump=group.new, stage=STAGE),
+        "removed": warehouse.replace(removed_rows(decided), "removed", lineage=run.lineage, **of_stage),
+        "cuts": warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage),
     }
-    duplicates = steps[0].read("duplicates") if any(step.method == Near() for step in steps) else None
-    left = deduplicate(steps[0].read("filtered"), decisions, n_decisions=n_decisions, duplicates=duplicates)
-    of_all[STAGE] = warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new)
+    with planned_for_java(warehouse.spark):
+        of_all[STAGE] = warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new)
     versions |= {table: commit.version for table, commit in of_all.items()}
     n_out = _rows_by_dump(warehouse, STAGE, of_all[STAGE], group.new)
     n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)
@@ -257,14 +273,6 @@ def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", 
         gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
         gone = gone.select("doc_id", "dump")
     return decide_near(clusters, dumps=step.new, gone=gone), {}
-
-
-def _forget_steps(warehouse: Warehouse, dumps: Sequence[str], n_steps: int) -> None:
-    """Deletes decisions of more steps than there are, which another recipe has left."""
-    rows = warehouse.read("decisions", dump=dumps).where(F.col("step") >= n_steps)
-    for number in sorted({row["step"] for row in rows.select("step").distinct().collect()}):
-        for dump in dumps:
-            warehouse.delete("decisions", dump=dump, step=number)
 
 
 def _rows_by_dump(warehouse: Warehouse, table: str, commit: Any, dumps: tuple[str, ...]) -> dict[str, int]:

@@ -34,6 +34,9 @@ PROPERTIES = {
 _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NON_EMPTY_LOCATION")
 """In the words of Spark and Delta: someone else has just made the table or the schema, or is about to."""
 
+Partition = str | int | range | Sequence[str]
+"""What a partition column is to be: a value, one of several, or a number of a range."""
+
 LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
 
 _CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
@@ -163,7 +166,7 @@ class Warehouse:
         if problems:
             raise WarehouseError(problems)
 
-    def read(self, table: str, *, version: int | None = None, **where: str | int | Sequence[str]) -> "DataFrame":
+    def read(self, table: str, *, version: int | None = None, **where: Partition) -> "DataFrame":
         """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`, or several of them.
 
         A column or a signal that an older version did not write is null.
@@ -194,14 +197,24 @@ class Warehouse:
             writer.append()
 
     def replace(
-        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
+        self,
+        rows: "DataFrame",
+        table: str,
+        *,
+        lineage: Mapping[str, object],
+        **where: Partition,
     ) -> Commit:
         """Overwrites, and says what was committed."""
         self.overwrite(rows, table, lineage=lineage, **where)
         return self.commit(table, lineage)
 
     def overwrite(
-        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: str | int | Sequence[str]
+        self,
+        rows: "DataFrame",
+        table: str,
+        *,
+        lineage: Mapping[str, object],
+        **where: Partition,
     ) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
         with self.writing(table):
@@ -250,14 +263,14 @@ def _shares_this_disk(spark: "SparkSession") -> bool:
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
-def _matches(where: Mapping[str, str | int | Sequence[str]]) -> "Column":
-    return reduce(
-        lambda one, other: one & other,
-        (
-            F.col(column) == value if isinstance(value, str | int) else F.col(column).isin(*value)
-            for column, value in where.items()
-        ),
-    )
+def _matches(where: Mapping[str, Partition]) -> "Column":
+    return reduce(lambda one, other: one & other, (_matches_one(F.col(name), value) for name, value in where.items()))
+
+
+def _matches_one(column: "Column", value: Partition) -> "Column":
+    if isinstance(value, range):
+        return (column >= value.start) & (column < value.stop)
+    return column == value if isinstance(value, str | int) else column.isin(*value)
 
 
 def _first_line(error: Exception) -> str:

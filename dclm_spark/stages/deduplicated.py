@@ -39,73 +39,98 @@ def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFram
     return flagged.select(*schemas.DEDUPLICATED.names, "removed_by", "value", "detail")
 
 
+def by_document(decisions: "DataFrame", *, n_steps: int) -> "DataFrame":
+    """The rows of `decisions` of all steps as one a document: what took it out, and all that was cut of it before.
+
+    Args:
+        decisions: Rows of `decisions`.
+        n_steps: How many steps they are of.
+    """
+    if n_steps == 1:
+        return decisions
+    # A document that is taken out comes to no later step: one of its rows at most says why.
+    columns = ("removed_by", "value", "detail", "survivor_id")
+    return decisions.groupBy("dump", "doc_id").agg(
+        *(F.max(column).alias(column) for column in columns), F.flatten(F.collect_list("cuts")).alias("cuts")
+    )
+
+
 def what_is_left(
-    filtered: "DataFrame", decisions: "DataFrame", *, n_decisions: int, keeps_places: bool = False
+    filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, keeps_places: bool = False
 ) -> "DataFrame":
     """The documents that these decisions leave, without the paragraphs that they cut; columns are those of `filtered`.
 
     Args:
         filtered: Rows of `filtered`.
-        decisions: Rows of `decisions` of the same dumps, of any steps.
+        decided: Rows of `by_document` of the same dumps.
         n_decisions: About how many there are.
         keeps_places: See `columns.without_paragraphs`.
     """
-    left = _left(filtered, _of_documents(decisions), n_rows=n_decisions, keeps_places=keeps_places)
+    left = _left(filtered, _in_short(decided), n_rows=n_decisions, keeps_places=keeps_places)
     return left.select(*filtered.columns)
 
 
 def deduplicate(
-    filtered: "DataFrame", decisions: "DataFrame", *, n_decisions: int, duplicates: "DataFrame | None" = None
+    filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, sizes: "DataFrame | None" = None
 ) -> "DataFrame":
     """Rows of `schemas.DEDUPLICATED`: what all decisions leave, and how many documents each stands for.
 
     Args:
         filtered: Rows of `filtered`.
-        decisions: Rows of `decisions` of the same dumps: those that name a survivor count for it.
+        decided: Rows of `by_document` of the same dumps.
         n_decisions: About how many there are.
+        sizes: Rows of `cluster_sizes`. Null where no method names survivors: each document stands for itself.
+    """
+    in_short, n_alike = _in_short(decided), F.lit(1)
+    if sizes is not None:
+        # One row a document: `filtered`, which holds the texts, is joined once.
+        in_short = (
+            in_short.unionByName(sizes, allowMissingColumns=True)
+            .groupBy("doc_id")
+            .agg(*(F.max(column).alias(column) for column in ("is_gone", "paragraphs", "n_alike")))
+        )
+        n_alike = F.coalesce("n_alike", F.lit(1))
+    left = _left(filtered, in_short, n_rows=n_decisions, keeps_places=False)
+    return left.withColumn("cluster_size", n_alike.cast("bigint"))
+
+
+def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "DataFrame":
+    """Rows of doc_id and n_alike: the documents that a survivor stands for, itself included.
+
+    Args:
+        decided: Rows of `by_document`: those that name a survivor count for it.
         duplicates: Rows of `duplicates` of the same dumps, if their clusters were honoured: they count all that is
             alike, what exact methods took among it.
     """
-    named = decisions.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
+    named = decided.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
     sizes = named.groupBy(F.col("survivor_id").alias("doc_id")).agg((F.count("*") + 1).alias("n_alike"))
     if duplicates is not None:
         sizes = sizes.unionAll(duplicates.select("doc_id", "cluster_size"))
-    of_documents = _of_documents(decisions).unionByName(sizes, allowMissingColumns=True)
-    # One row a document: `filtered`, which holds the texts, is joined once.
-    together = of_documents.groupBy("doc_id").agg(
-        F.max("is_gone").alias("is_gone"), F.max("paragraphs").alias("paragraphs"), F.max("n_alike").alias("n_alike")
-    )
-    left = _left(filtered, together, n_rows=n_decisions, keeps_places=False)
-    return left.withColumn("cluster_size", F.coalesce("n_alike", F.lit(1)).cast("bigint"))
+    return sizes
 
 
-def _of_documents(decisions: "DataFrame") -> "DataFrame":
+def _in_short(decided: "DataFrame") -> "DataFrame":
     """Rows of doc_id, is_gone and paragraphs, which are null where none is cut: one a document."""
-    found = decisions.groupBy("doc_id").agg(
-        F.max(F.col("removed_by").isNotNull()).alias("is_gone"),
-        F.array_sort(F.array_distinct(F.flatten(F.collect_list("cuts.paragraph")))).alias("paragraphs"),
-    )
-    paragraphs = F.when(F.size("paragraphs") > 0, F.col("paragraphs")).alias("paragraphs")
-    return found.select("doc_id", "is_gone", paragraphs)
+    # Paragraphs of one step are in order; each step cuts others.
+    paragraphs = F.when(F.size("cuts") > 0, F.array_sort("cuts.paragraph"))
+    return decided.select("doc_id", F.col("removed_by").isNotNull().alias("is_gone"), paragraphs.alias("paragraphs"))
 
 
-def _left(filtered: "DataFrame", of_documents: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
-    small = F.broadcast(of_documents) if n_rows <= MAX_BROADCAST else of_documents
+def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
+    small = F.broadcast(in_short) if n_rows <= MAX_BROADCAST else in_short
     flagged = filtered.join(small, "doc_id", "left").where("is_gone IS NULL OR NOT is_gone")
     return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
 
 
-def removed_rows(decisions: "DataFrame") -> "DataFrame":
+def removed_rows(decided: "DataFrame") -> "DataFrame":
     """Rows of `removed` for the documents that decisions take out."""
-    gone = decisions.where("removed_by IS NOT NULL")
+    gone = decided.where("removed_by IS NOT NULL")
     return gone.select("dump", F.lit("deduplicated").alias("stage"), "doc_id", "removed_by", "value", "detail")
 
 
-def cut_rows(decisions: "DataFrame") -> "DataFrame":
+def cut_rows(decided: "DataFrame") -> "DataFrame":
     """Rows of `cuts` for the paragraphs that decisions take out of documents that stay."""
-    gone = decisions.where("removed_by IS NOT NULL").select("dump", "doc_id")
-    staying = decisions.where("cuts IS NOT NULL").join(gone, ["dump", "doc_id"], "left_anti")
-    cuts = staying.select("dump", "doc_id", F.explode("cuts").alias("cut"))
+    cuts = decided.where("removed_by IS NULL").select("dump", "doc_id", F.explode("cuts").alias("cut"))
     return cuts.select(
         "dump",
         F.lit("deduplicated").alias("stage"),
