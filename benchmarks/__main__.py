@@ -4,9 +4,9 @@ Every goal of speed but one is a ratio of two measurements made in one run on on
 a slow or busy machine too. CPU time is that of the whole process tree, JVM and Python workers included, in a session
 that has done the same work once before. `--data` is a folder with the subfolders `docs-2026-10` and `docs-2026-14` of
 WARC files, and `articles` for the peers; `--quick` takes the bundled sample instead and shows that the programs work,
-not how fast they are. PEERS are the options of `benchmarks.peers`, which name environments that other people's code is
-installed in; without one its row is missing. Takes some fifty minutes on two free cores, and as long again with
-datatrove's near-duplicates; needs the extras `local` and `test`.
+not how fast they are. PEERS are `--bff` and the options of `benchmarks.peers`, which name a program and environments
+with other people's code; without one its rows are missing. Takes some sixty minutes on two free cores, and fifty more
+with datatrove's near-duplicates; needs the extras `local` and `test`.
 """
 
 import argparse
@@ -20,6 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from benchmarks.archives import copy_each
+from benchmarks.dedup_goals import add_dedup_options, dedup_goals
 from benchmarks.goals import (
     GIB,
     ROOT,
@@ -72,26 +73,35 @@ def chain_goals(arguments: argparse.Namespace, folder: Path, files: Mapping[str,
     return [*goals, *compare_cores(last), measure_memory(), measure_kernel_memory(all_files)]
 
 
-def near_duplicate_goals(arguments: argparse.Namespace, folder: Path, files: Sequence[Path]) -> tuple[list[Goal], str]:
-    """Rows of what follows `filtered`, and a sentence."""
+def goals_of_duplicates(
+    arguments: argparse.Namespace, folder: Path, files: Sequence[Path]
+) -> tuple[list[Goal], list[str]]:
+    """Rows of what follows `filtered`, and sentences."""
+    goals: list[Goal] = []
+    notes: list[str] = []
     with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
         corpora = Corpora(arguments.near or Path(scratch), Path(scratch))
         if arguments.quick:
             corpora = Corpora(Path(scratch), Path(scratch), n_runs=1, n_crowd=200, n_nodes=10_000)
         if not corpora.parquet("variants").exists():
             make_corpora(folder, corpora.folder, is_quick=arguments.quick)
-        measured = None if arguments.quick else arguments.datatrove_measured
-        goals = near_goals(corpora, files, python=arguments.datatrove_python, measured=measured)
-        return goals, scopes_in_words(corpora)
+        if arguments.only != "dedup":
+            measured = None if arguments.quick else arguments.datatrove_measured
+            goals += near_goals(corpora, files, python=arguments.datatrove_python, measured=measured)
+            notes += [scopes_in_words(corpora), ""]
+        if arguments.only != "near":
+            goals += dedup_goals(corpora, bff=arguments.bff)
+    return goals, notes
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.partition("\n")[0])
     parser.add_argument("--data", type=Path, default=ROOT.parent / "shared" / "data" / "warc", help="%(default)s")
     parser.add_argument("--quick", action="store_true", help="the bundled sample: do the programs work?")
-    parser.add_argument("--only", choices=("chain", "near"), help="the rows of the chain, or of near-duplicates")
+    parser.add_argument("--only", choices=("chain", "near", "dedup"), help="the rows of one part")
     add_options(parser)
     add_near_options(parser)
+    add_dedup_options(parser)
     arguments = parser.parse_args()
     names = ("CC-MAIN-2022-05",) if arguments.quick else ("docs-2026-14", "docs-2026-10")
     folder = ROOT / "tests" / "data" / "sample" if arguments.quick else arguments.data
@@ -103,12 +113,11 @@ def main() -> int:
         return 2
     all_files = [file for name in names for file in files[name]]
     goals, notes = [], []
-    if arguments.only != "near":
+    if arguments.only in (None, "chain"):
         goals += chain_goals(arguments, folder, files)
     if arguments.only != "chain":
-        near, words = near_duplicate_goals(arguments, folder, all_files)
-        goals += near
-        notes += [words, ""]
+        found, notes = goals_of_duplicates(arguments, folder, all_files)
+        goals += found
     print("| goal | measured | bound | met | figures |\n|---|---|---|---|---|", *goals, "", *notes, machine(), sep="\n")
     return 0
 
