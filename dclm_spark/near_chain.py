@@ -42,6 +42,9 @@ def make_deduplicated(job: Job) -> Outcome:
     """`deduplicated` and `removed` of one dump from its `filtered` and its `duplicates`."""
 
     def write(run: Run, filtered: "DataFrame", duplicates: "DataFrame") -> dict[str, Any]:
+        for table, where in {"cuts": {"stage": "deduplicated"}, "decisions": {}}.items():
+            if job.warehouse.exists(table):  # what a recipe of other methods has left
+                job.warehouse.delete(table, dump=job.dump, **where)
         return write_split(job, run, drop_duplicates(filtered, duplicates), "deduplicated")
 
     return make_stage(job, "deduplicated", ("removed", "deduplicated"), write)
