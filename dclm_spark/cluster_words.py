@@ -121,6 +121,7 @@ def format_pages(entries: Sequence[Answer], *, has_colour: bool = False) -> str:
 
 _ALIKE = {
     "dump": "page of {dump}",
+    "shards": "page of its shard of the dumps compared with {dump}",
     "all": "page of the dumps compared with {dump}",
     "incremental": "page of {dump} and the dumps before it",
 }

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
+from dclm_spark.near_duplicates import NearDuplicates
 from dclm_spark.places import Places
+from dclm_spark.stages.signatures import in_shards
 from dclm_spark.tables import Warehouse, check_dump
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ def list_giants(
     rows = (
         edges.groupBy(F.col("other_hash").alias("text_hash"))
         .agg(
+            F.max("dump").alias("dump"),
             F.max("bucket_size").alias("size"),
             F.slice(F.sort_array(F.collect_set("text_hash")), 1, _EXAMPLES).alias("others"),
         )
@@ -127,7 +130,10 @@ def list_giants(
         .collect()
     )
     of_bucket = {row["text_hash"]: list(dict.fromkeys([row["text_hash"], *row["others"]])) for row in rows}
-    examples = _examples(places, sorted({text for texts in of_bucket.values() for text in texts}))
+    examples: dict[int, dict[str, Any]] = {}
+    # Whose text it is, is a matter of the shards that it was compared in.
+    for near in {places.settings_of_duplicates(row["dump"]) for row in rows}:
+        examples |= _examples(places, sorted({text for texts in of_bucket.values() for text in texts}), near)
     return [
         {
             "text_hash": row["text_hash"],
@@ -138,12 +144,12 @@ def list_giants(
     ]
 
 
-def _examples(places: Places, texts: list[int]) -> dict[int, dict[str, Any]]:
+def _examples(places: Places, texts: list[int], near: NearDuplicates) -> dict[int, dict[str, Any]]:
     """A page of each text that `signatures` know: text_hash -> the first in order of dump and doc_id."""
     signatures = places.rows("signatures")
-    if signatures is None or not texts:
+    if signatures is None:
         return {}
-    known = signatures.where(F.col("text_hash").isin(texts)).groupBy("text_hash")
+    known = in_shards(signatures, near=near).where(F.col("text_hash").isin(texts)).groupBy("text_hash")
     rows = known.agg(F.min(F.struct("dump", "doc_id")).alias("first"), F.count("*").alias("n_documents")).collect()
     pages = places.pages(
         {(row["first"]["dump"], row["first"]["doc_id"]) for row in rows},

@@ -18,6 +18,7 @@ from dclm_spark.exact_step import decide_by_keys
 from dclm_spark.job import Job, Ledger
 from dclm_spark.ngram_step import decide_by_ngrams
 from dclm_spark.runs import Run, is_made_by, last_runs
+from dclm_spark.scopes import groups_of
 from dclm_spark.session import planned_for_java, planned_for_packets, planned_for_python
 from dclm_spark.stages.decisions import decide_near
 from dclm_spark.stages.deduplicated import (
@@ -65,11 +66,10 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
     if methods in ((), (Near(),)):
         return [near_chain.make_deduplicated(replace(job, dump=dump)) for dump in dumps]
     scopes = {scope_of(method) for method in methods}
-    groups = [tuple(sorted(dumps))] if scopes & {"all", "shards"} else [(dump,) for dump in dumps]
     with planned_for_python(job.warehouse.spark):
         return [
             outcome
-            for group in groups
+            for group in groups_of(dumps, scopes)
             for outcome in _make_group(job, group, methods, is_added="incremental" in scopes)
         ]
 

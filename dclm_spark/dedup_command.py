@@ -22,8 +22,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="NAME",
-        help="only these: text-dump, text-all, url-all, near-dump, near-all, bloom-dump, bloom-shards, bloom-all, "
-        "together-all (all of them)",
+        help="only these: text-dump, text-all, url-all, near-dump, near-shards, near-all, bloom-dump, "
+        "bloom-shards, bloom-all, together-all (all of them)",
     )
     group.add_argument("--by", default="dump", help="shares by dump, domain, length or age (%(default)s)")
     group.add_argument(

@@ -28,9 +28,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         choices=tuple(METHODS),
         metavar="METHOD",
         help="methods in their order: text, url (exact), near (the clusters of duplicates), bloom (n-grams); --scope "
-        "holds for all of them, and may be shards too",
+        "and --shards hold for all of them",
     )
-    group.add_argument("--shards", type=int, metavar="N", help="number of shards, for --scope shards")
     group.add_argument("--shard-by", help="doc_id, dump or warc_file")
     group.add_argument(
         "--mode", help="of bloom: paragraph, document or old_both (DCLM's); in shards naive_both, both, exact too"
@@ -68,7 +67,7 @@ def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> 
         "capacity": arguments.capacity,
         "shard_by": arguments.shard_by,
     }
-    of_all = {"scope": arguments.scope, "n_shards": arguments.shards}
+    of_all = {"scope": arguments.scope, "n_shards": arguments.n_shards}
     if any(value is not None for value in of_bloom.values()) and not any(isinstance(one, Bloom) for one in methods):
         names = ", ".join(name for name, value in of_bloom.items() if value is not None)
         raise InputError([f"{names}: settings of bloom, which is no method here; add it with --method"])

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 
 from dclm_spark import schemas
+from dclm_spark.errors import unknown
 from dclm_spark.near_duplicates import NORMALIZATIONS, ORDERS
+from dclm_spark.scopes import AT_ONCE, scope_problems
 
-SCOPES = ("dump", "shards", "all", "incremental")
 KEYS = ("text", "url")
 MODES = ("paragraph", "document", "old_both", "naive_both", "both", "exact")
 SHARD_ONLY_MODES = ("naive_both", "both", "exact")
@@ -16,7 +17,6 @@ WORD_BREAKERS = ("16.0", "15.1", "15.0")
 BLOOM_ORDERS = ("longest_text", "preferred_domains")
 
 MAX_NGRAM = 255
-MAX_SHARDS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Exact:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         signals = set(schemas.signals())
         return [
-            *_unknown(f"{where}.by", self.by, KEYS),
-            *_unknown(f"{where}.normalization", self.normalization, NORMALIZATIONS),
-            *_scope_problems(where, self.scope, self.n_shards),
+            *unknown(f"{where}.by", self.by, KEYS),
+            *unknown(f"{where}.normalization", self.normalization, NORMALIZATIONS),
+            *scope_problems(where, self.scope, self.n_shards),
             *_order_problems(where, self.survivor, self.preferred_domains, (*ORDERS, *signals), may_turn=True),
         ]
 
@@ -124,12 +124,12 @@ class Bloom:
     def problems(self, where: str = "bloom") -> list[str]:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         found = [
-            *_unknown(f"{where}.mode", self.mode, MODES),
-            *_unknown(f"{where}.inserts", self.inserts, INSERTS),
-            *_unknown(f"{where}.filter", self.filter, FILTERS),
-            *_unknown(f"{where}.shard_by", self.shard_by, SHARD_RULES),
-            *_unknown(f"{where}.word_breaker", self.word_breaker, WORD_BREAKERS),
-            *_scope_problems(where, self.scope, self.n_shards),
+            *unknown(f"{where}.mode", self.mode, MODES),
+            *unknown(f"{where}.inserts", self.inserts, INSERTS),
+            *unknown(f"{where}.filter", self.filter, FILTERS),
+            *unknown(f"{where}.shard_by", self.shard_by, SHARD_RULES),
+            *unknown(f"{where}.word_breaker", self.word_breaker, WORD_BREAKERS),
+            *scope_problems(where, self.scope, self.n_shards),
             *_order_problems(where, self.order, self.preferred_domains, BLOOM_ORDERS, may_turn=False),
         ]
         if not 1 <= self.min_ngram <= self.max_ngram <= MAX_NGRAM:
@@ -164,10 +164,11 @@ def methods_problems(methods: tuple[Method, ...]) -> list[str]:
     """What is wrong with methods taken together, one sentence each, and with each of them."""
     found = [problem for number, one in enumerate(methods) for problem in one.problems(f"deduplication[{number}]")]
     scopes = {scope_of(one) for one in methods}
-    if "incremental" in scopes and scopes & {"all", "shards"}:
+    at_once = [scope for scope in AT_ONCE if scope in scopes]
+    if "incremental" in scopes and at_once:
         found.append(
             "deduplication has methods of scope 'incremental', one dump after the other, and of scope "
-            f"{sorted(scopes & {'all', 'shards'})[0]!r}, all dumps at once; expected one or the other"
+            f"{at_once[0]!r}, all dumps at once; expected one or the other"
         )
     if sum(isinstance(one, Near) for one in methods) > 1:
         found.append("deduplication names 'near' twice; the clusters of `duplicates` are honoured once")
@@ -190,13 +191,6 @@ def warnings(methods: tuple[Method, ...]) -> list[str]:
     return [words[one.mode] for one in methods if isinstance(one, Bloom) and one.mode in words]
 
 
-def _scope_problems(where: str, scope: str, n_shards: int) -> list[str]:
-    found = _unknown(f"{where}.scope", scope, SCOPES)
-    if not 1 <= n_shards <= MAX_SHARDS:
-        found.append(f"{where}.n_shards is {n_shards}; expected 1 to {MAX_SHARDS:,}")
-    return found
-
-
 def _order_problems(
     where: str, order: tuple[str, ...], domains: tuple[str, ...], known: tuple[str, ...], *, may_turn: bool
 ) -> list[str]:
@@ -209,7 +203,3 @@ def _order_problems(
     if ("preferred_domains" in order) != bool(domains):
         found.append(f"{where}.preferred_domains and 'preferred_domains' in its order go together")
     return found
-
-
-def _unknown(field: str, value: str, known: tuple[str, ...]) -> list[str]:
-    return [] if value in known else [f"{field} is {value!r}; expected one of: {', '.join(known)}"]

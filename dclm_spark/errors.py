@@ -1,7 +1,7 @@
 """The errors a user can meet: each lists every problem found, and says what to do about it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _MAX_REASON_CHARS = 500
 
@@ -63,3 +63,8 @@ def spark_failure(error: Exception) -> str | None:
     causes = re.findall(r"^Caused by: (.*)", said, re.MULTILINE)
     lines = [*in_worker[-1:], *causes[-1:], *(line.lstrip(": ") for line in said.splitlines() if line.strip(": "))]
     return lines[0].strip()[:_MAX_REASON_CHARS] if lines else type(error).__name__
+
+
+def unknown(field: str, value: str, known: Iterable[str]) -> list[str]:
+    """What is wrong with a value that is none of those known, in one sentence; empty if it is one."""
+    return [] if value in known else [f"{field} is {value!r}; expected one of: {', '.join(known)}"]

@@ -18,6 +18,7 @@ from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipe import Annotation, C4Lines, Recipe
 
 _MAX_SHOWN_LINES = 20
+_MAX_PARAGRAPH_CHARS = 80
 
 
 def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, Any]:
@@ -190,9 +191,43 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
     lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
     if "duplicates" in explained:
         lines.append("  " + became(explained["duplicates"], doc_id=explained["doc_id"]))
+    lines += [f"  {said}" for said in _deduplication(explained)]
     text = explained["text"]
     lines.append("  text: " + text[:text_chars].replace("\n", "\n        ") + ("…" if len(text) > text_chars else ""))
     return "\n".join(printed.rstrip() for printed in "\n".join(lines).split("\n"))
+
+
+def _deduplication(explained: dict[str, Any]) -> list[str]:
+    """What went of a document when its dump was deduplicated; nothing where the line on near-duplicates says it."""
+    found = explained.get("deduplication", {"removed_by": None, "cuts": []})
+    if found["removed_by"] == "near_duplicate" and "duplicates" in explained:
+        return []
+    if found["removed_by"]:
+        return [f"deduplicated: removed by {_reason(found['removed_by'], found)}"]
+    cuts = found["cuts"]
+    if not cuts:
+        return []
+    n_paragraphs = explained["text"].count("\n") + 1
+    lines = [f"deduplicated: kept, but for {len(cuts):,} of its {n_paragraphs:,} paragraphs"]
+    for cut in cuts[:_MAX_SHOWN_LINES]:
+        text = cut["text"][:_MAX_PARAGRAPH_CHARS] + ("…" if len(cut["text"]) > _MAX_PARAGRAPH_CHARS else "")
+        lines.append(f"paragraph {cut['paragraph']:,} {text!r}: gone ({_reason(cut['reason'], cut)})")
+    if len(cuts) > _MAX_SHOWN_LINES:
+        lines.append(f"and {len(cuts) - _MAX_SHOWN_LINES:,} paragraphs more; --json shows all")
+    return lines
+
+
+def _reason(name: str, row: dict[str, Any]) -> str:
+    """Why a document or a paragraph went, in one clause, as far as its row says.
+
+    >>> _reason("duplicate_text", {"value": None, "detail": "of a of A"})
+    'duplicate_text, of a of A'
+    >>> _reason("duplicate_ngrams", {"value": 0.9125, "detail": None})
+    'duplicate_ngrams, 91.2% of its n-grams seen before'
+    """
+    words = "similarity {:.2f}" if name == "near_duplicate" else "{:.1%} of its n-grams seen before"
+    value = [] if row["value"] is None else [words.format(row["value"])]
+    return ", ".join([name, *value, *([row["detail"]] if row["detail"] else [])])
 
 
 def _show(value: Any) -> str:

@@ -24,7 +24,8 @@ Numbers = Mapping[tuple[str, str], Mapping[str, int]]
 def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
     """One entry a dump, in order of name: records, skips, faults, documents, removals, filtered, and the balance.
 
-    A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason.
+    A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason; `cuts`, where paragraphs
+    were cut from what stays, has how many `paragraphs`, and of how many `documents`.
 
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
 
@@ -94,10 +95,14 @@ def _filtered(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
 
 def _deduplicated(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     removed = _rows(place, "removed", dumps).where(F.col("stage") == "deduplicated")
-    return [
+    counted = [
         _count(removed, "duplicates_removed", reason="removed_by"),
         _count(_rows(place, "deduplicated", dumps), "deduplicated"),
     ]
+    if place.exists("cuts"):
+        cuts = _rows(place, "cuts", dumps).where(F.col("stage") == "deduplicated")
+        counted += [_count(cuts, "cut_documents", n=F.countDistinct("doc_id")), _count(cuts, "cut_paragraphs")]
+    return counted
 
 
 _COUNTED = {"documents": _documents, "filtered": _filtered, "deduplicated": _deduplicated}
@@ -155,6 +160,8 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             "duplicates_removed": honoured | by_reason("duplicates_removed"),
             "deduplicated": number("deduplicated"),
         }
+        if number("cut_paragraphs"):
+            entry["cuts"] = {"documents": number("cut_documents"), "paragraphs": number("cut_paragraphs")}
         if "filtered" in entry:
             n_left = entry["deduplicated"] + sum(entry["duplicates_removed"].values())
             entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
@@ -223,6 +230,9 @@ def _format_dump(entry: dict[str, Any]) -> str:
         for reason, n in entry["duplicates_removed"].items():
             line(reason, n, of, indent=4)
         line("deduplicated", entry["deduplicated"], of)
+    if "cuts" in entry:
+        line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
+        line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
     if entry.get("is_stale"):
         lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:

@@ -17,7 +17,9 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
     """The explanations of a page in a warehouse, one for each time it was read: as a document or in quarantine.
 
     A document that the recipe keeps has `duplicates` where its dump has been compared: as
-    `cluster_pages.find_duplicates`.
+    `cluster_pages.find_duplicates`. It has `deduplication` where its dump has been deduplicated: `removed_by`, `value`
+    and `detail` as in `removed`, null if it stays, and its `cuts`, of each paragraph its number, from 0, its `text`,
+    `reason`, `value` and `detail`.
 
     Args:
         warehouse: The warehouse.
@@ -64,8 +66,40 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
         "lines": corrected_lines(document["text"], recipe.annotation),
         "text": annotated["text"],
     }
-    duplicates = None if explained["removed_by"] else find_duplicates(Places(*places), dump, doc_id)
-    return explained if duplicates is None else {**explained, "duplicates": duplicates}
+    if explained["removed_by"]:
+        return explained
+    further = {
+        "duplicates": find_duplicates(Places(*places), dump, doc_id),
+        "deduplication": _find_deduplication(places, annotated, filtered_by=decided["run_id"]),
+    }
+    return explained | {name: found for name, found in further.items() if found is not None}
+
+
+def _find_deduplication(
+    places: list[Warehouse], document: dict[str, Any], *, filtered_by: str
+) -> dict[str, Any] | None:
+    """What `deduplicated` took of a document; null where it was not made, or from other rows than those of this run."""
+    dump = document["dump"]
+    holder = _holder("deduplicated", dump, places)
+    if holder is None or holder[1]["upstream_runs"].get("filtered") != filtered_by:
+        return None
+    place, _ = holder
+
+    def rows(table: str) -> list[dict[str, Any]]:
+        if not place.exists(table):
+            return []
+        own = place.read(table, dump=dump, stage="deduplicated").where(F.col("doc_id") == document["doc_id"])
+        return [row.asDict() for row in own.distinct().collect()]
+
+    removed = next(iter(rows("removed")), {})
+    paragraphs = document["text"].split("\n")
+    cuts = [
+        # No text where `annotated` was made anew since, and has fewer paragraphs.
+        {"paragraph": row["paragraph"], "text": "".join(paragraphs[row["paragraph"] :][:1])}
+        | {name: row[name] for name in ("reason", "value", "detail")}
+        for row in sorted(rows("cuts"), key=lambda row: row["paragraph"])
+    ]
+    return {name: removed.get(name) for name in ("removed_by", "value", "detail")} | {"cuts": cuts}
 
 
 def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:

@@ -15,7 +15,7 @@ from dclm_spark.kernels.binary import fixed_width
 from dclm_spark.kernels.buckets import Edges, distinct_edges, join_block
 from dclm_spark.kernels.compiled import keep
 from dclm_spark.kernels.minhash import sign
-from dclm_spark.kernels.packets import Entries, Repeated, distinct_texts, entries_of, pack, unpack
+from dclm_spark.kernels.packets import Entries, Repeated, distinct_texts, entries_of, keys_of_shards, pack, unpack
 from dclm_spark.kernels.similarity import estimate, jaccard
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark_types import spark_schema
@@ -70,7 +70,7 @@ def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
 
 
 def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFrame":
-    """Rows of `block` and `packet` for rows of text_hash, keys and bucket_order, none of them null.
+    """Rows of `block` and `packet` for rows of text_hash, keys, shard and bucket_order, none of them null.
 
     A task holds `FLUSH_ENTRIES`, packs them, and forgets them; of identical texts it sends one.
     """
@@ -90,7 +90,8 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
             if len(batch):
                 texts = batch.column("text_hash").to_numpy()
                 orders = batch.column("bucket_order").to_numpy().astype(np.uint64)
-                held.append((texts, orders, fixed_width(batch.column("keys"), "<u8", n_bands)))
+                keys = fixed_width(batch.column("keys"), "<u8", n_bands)
+                held.append((texts, orders, keys_of_shards(keys, batch.column("shard").to_numpy().astype(np.uint64))))
                 n_held += len(batch) * n_bands
             if n_held >= flush_entries:
                 yield flush(held)
@@ -98,7 +99,7 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
         if held:
             yield flush(held)
 
-    return rows.select("text_hash", "keys", "bucket_order").mapInArrow(gather, spark_schema(_PACKETS))
+    return rows.select("text_hash", "keys", "shard", "bucket_order").mapInArrow(gather, spark_schema(_PACKETS))
 
 
 def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":

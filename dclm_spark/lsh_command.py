@@ -22,7 +22,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="choose bands and rows that find pairs from this similarity on ...",
     )
     group.add_argument("--permutations", type=int, metavar="N", help="... with so many permutations at most (256)")
-    group.add_argument("--scope", help="dump (each by itself), all (at once), incremental (added to all before)")
+    group.add_argument(
+        "--scope", help="dump (each by itself), shards or all (at once), incremental (added to all before)"
+    )
+    group.add_argument("--shards", dest="n_shards", type=int, metavar="N", help="number of shards, for --scope shards")
     group.add_argument("--threshold", type=float, metavar="S", help="two documents are alike from this similarity on")
     group.add_argument("--verify", help="signature, exact or none")
     group.add_argument("--clusters", help="components or anchored")
@@ -41,7 +44,7 @@ def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:
         return {}
     n_bands, n_rows = _bands(arguments.bands, arguments.similarity, arguments.permutations)
     survivor = tuple(arguments.survivor) if arguments.survivor else None
-    given = {name: getattr(arguments, name) for name in ("scope", "threshold", "verify", "clusters")}
+    given = {name: getattr(arguments, name) for name in ("scope", "n_shards", "threshold", "verify", "clusters")}
     return {"n_bands": n_bands, "n_rows": n_rows, "survivor": survivor, **given}
 
 

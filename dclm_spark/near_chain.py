@@ -12,6 +12,7 @@ from dclm_spark.components import connected_components
 from dclm_spark.errors import InputError
 from dclm_spark.job import Job, Ledger
 from dclm_spark.runs import Run, is_made_by, last_runs
+from dclm_spark.scopes import groups_of
 from dclm_spark.session import planned_for_python, shuffle_tasks
 from dclm_spark.stages.deduplicated import drop_duplicates
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
@@ -41,6 +42,9 @@ def make_deduplicated(job: Job) -> Outcome:
     """`deduplicated` and `removed` of one dump from its `filtered` and its `duplicates`."""
 
     def write(run: Run, filtered: "DataFrame", duplicates: "DataFrame") -> dict[str, Any]:
+        for table, where in {"cuts": {"stage": "deduplicated"}, "decisions": {}}.items():
+            if job.warehouse.exists(table):  # what a recipe of other methods has left
+                job.warehouse.delete(table, dump=job.dump, **where)
         return write_split(job, run, drop_duplicates(filtered, duplicates), "deduplicated")
 
     return make_stage(job, "deduplicated", ("removed", "deduplicated"), write)
@@ -49,7 +53,8 @@ def make_deduplicated(job: Job) -> Outcome:
 def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
     """`duplicates`, `edges` and `merged_clusters` of dumps from their `signatures`: an outcome a dump.
 
-    The scope is the recipe's: each dump by itself, all at once, or one after the other, each with all that came before.
+    The scope is the recipe's: each dump by itself, all at once, in shards or whole, or one after the other, each with
+    all that came before.
 
     Args:
         job: What is asked for; its dump is one of these.
@@ -65,9 +70,12 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
     for dump in dumps:
         replace(job, dump=dump).check()
     scope = job.recipe.duplicates.scope
-    groups = [tuple(sorted(dumps))] if scope == "all" else [(dump,) for dump in dumps]
     with planned_for_python(job.warehouse.spark):
-        return [outcome for group in groups for outcome in _make_group(job, group, is_added=scope == "incremental")]
+        return [
+            outcome
+            for group in groups_of(dumps, (scope,))
+            for outcome in _make_group(job, group, is_added=scope == "incremental")
+        ]
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from dclm_spark import schemas
+from dclm_spark.errors import unknown
+from dclm_spark.scopes import scope_problems
 
 SHINGLES = ("words", "chars")
 WORDS = ("split", "uax29", "spacy_en")
 NORMALIZATIONS = ("none", "lower", "datatrove")
 PERMUTATIONS = ("affine64", "mersenne61")
-SCOPES = ("dump", "all", "incremental")
 VERIFICATIONS = ("signature", "exact", "none")
 CLUSTERS = ("components", "anchored")
 GIANT_RULES = ("keep", "ignore")
@@ -54,10 +55,10 @@ class MinHash:
     def problems(self) -> list[str]:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         found = [
-            *_unknown("signatures.shingles", self.shingles, SHINGLES),
-            *_unknown("signatures.words", self.words, WORDS),
-            *_unknown("signatures.normalization", self.normalization, NORMALIZATIONS),
-            *_unknown("signatures.permutations", self.permutations, PERMUTATIONS),
+            *unknown("signatures.shingles", self.shingles, SHINGLES),
+            *unknown("signatures.words", self.words, WORDS),
+            *unknown("signatures.normalization", self.normalization, NORMALIZATIONS),
+            *unknown("signatures.permutations", self.permutations, PERMUTATIONS),
         ]
         if not 1 <= self.shingle_size <= MAX_SHINGLE_SIZE:
             found.append(f"signatures.shingle_size is {self.shingle_size}; expected 1 to {MAX_SHINGLE_SIZE}")
@@ -76,9 +77,10 @@ class NearDuplicates:
     """Which documents are near-duplicates, and which of them stays: the part of a recipe that `duplicates` takes.
 
     Args:
-        scope: Documents are compared with those of the same `dump`, with those of `all` dumps that a run is given, or,
-            one dump after the other, with all that came before (`incremental`). A document that an earlier run has
-            kept stays, whatever comes later.
+        scope: Documents are compared with those of the same `dump`, of the same of `n_shards` shards, of `all` dumps
+            that a run is given, or, one dump after the other, with all that came before (`incremental`). A document
+            that an earlier run has kept stays, whatever comes later.
+        n_shards: Of scope `shards`: a document's shard is decided by its doc_id.
         threshold: Two documents are alike from this similarity on, the Jaccard index of their shingles, [0, 1].
         verify: Whether each candidate pair is checked against the threshold: by `signature` (an estimate, standard
             error .04 at .7 with 112 permutations), by signature and near the threshold `exact`, by the stored shingles,
@@ -96,6 +98,7 @@ class NearDuplicates:
     """
 
     scope: str = "dump"
+    n_shards: int = 1
     threshold: float = 0.7
     verify: str = "signature"
     survivor: tuple[str, ...] = ("earliest_dump", "longest_text")
@@ -107,10 +110,10 @@ class NearDuplicates:
     def problems(self) -> list[str]:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         found = [
-            *_unknown("duplicates.scope", self.scope, SCOPES),
-            *_unknown("duplicates.verify", self.verify, VERIFICATIONS),
-            *_unknown("duplicates.clusters", self.clusters, CLUSTERS),
-            *_unknown("duplicates.giant_rule", self.giant_rule, GIANT_RULES),
+            *scope_problems("duplicates", self.scope, self.n_shards),
+            *unknown("duplicates.verify", self.verify, VERIFICATIONS),
+            *unknown("duplicates.clusters", self.clusters, CLUSTERS),
+            *unknown("duplicates.giant_rule", self.giant_rule, GIANT_RULES),
         ]
         signals = set(schemas.signals())
         for order in self.survivor:
@@ -128,7 +131,3 @@ class NearDuplicates:
         if self.giant_bucket < 2:
             found.append(f"duplicates.giant_bucket is {self.giant_bucket}; expected 2 or more")
         return found
-
-
-def _unknown(field: str, value: str, known: tuple[str, ...]) -> list[str]:
-    return [] if value in known else [f"{field} is {value!r}; expected one of: {', '.join(known)}"]

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from dclm_spark import recipe_json
 from dclm_spark.errors import WarehouseError
+from dclm_spark.near_duplicates import NearDuplicates
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
 
@@ -59,6 +61,11 @@ class Places:
     def run_of_duplicates(self, dump: str) -> dict[str, Any] | None:
         """The run that compared the documents of a dump; null where none has."""
         return self.runs[self.places.index(self.clusters)].get((dump, "duplicates"))
+
+    def settings_of_duplicates(self, dump: str) -> NearDuplicates:
+        """How the documents of a dump were compared; the defaults where no run says."""
+        run = self.run_of_duplicates(dump)
+        return recipe_json.from_json(run["recipe_json"]).duplicates if run is not None else NearDuplicates()
 
     def rows(self, table: str) -> "DataFrame | None":
         """The rows of all finished dumps of a table; null where there are none."""

@@ -187,7 +187,7 @@ DUPLICATES = pa.schema(
     [
         _required("doc_id", pa.string()),
         _required("dump", pa.string()),
-        _required("scope", pa.string()),  # of near_duplicates.SCOPES
+        _required("scope", pa.string()),  # of scopes.SCOPES
         _required("cluster_id", pa.string()),  # the doc_id of the cluster's survivor
         _required("cluster_size", pa.int64()),  # documents of the cluster, 2 or more
         pa.field("similarity", pa.float64()),  # to the survivor, [0, 1]; 1 for itself
@@ -315,7 +315,8 @@ FILTER_BLOCKS = pa.schema(
 )
 
 # One row is a pair of candidates, each text and the first of a bucket that it shares; texts, not documents: identical
-# ones are one. A text that two documents have is its own pair.
+# ones are one. A text that two documents have is its own pair. Of scope `shards` a text is one within its shard, see
+# `stages.signatures.in_shards`.
 EDGES = pa.schema(
     [
         _required("dump", pa.string()),  # of the document whose text it is

@@ -11,6 +11,7 @@ from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.deduplication import scope_of, warnings
 from dclm_spark.errors import InputError
 from dclm_spark.recipe import Recipe
+from dclm_spark.scopes import takes_at_once
 
 
 def run(arguments: argparse.Namespace) -> tuple[Any, str]:
@@ -19,7 +20,7 @@ def run(arguments: argparse.Namespace) -> tuple[Any, str]:
     stages = ("documents", "annotated", "filtered")
     if recipe.duplicates is not None:
         # All at once takes dumps that are not there yet.
-        stages += ("signatures",) if recipe.duplicates.scope == "all" else ("signatures", "duplicates")
+        stages += ("signatures",) if takes_at_once((recipe.duplicates.scope,)) else ("signatures", "duplicates")
     if recipe.methods and not is_of_several_dumps(recipe):
         stages += ("deduplicated",)
     if not arguments.input:
@@ -33,7 +34,7 @@ def is_of_several_dumps(recipe: Recipe) -> bool:
     """True if the recipe deduplicates dumps that may not be there yet, when one of them is made."""
     scopes = {scope_of(method) for method in recipe.methods}
     scopes |= {recipe.duplicates.scope} if recipe.duplicates is not None else set()
-    return bool(scopes & {"all", "shards"})
+    return takes_at_once(scopes)
 
 
 def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:

@@ -22,6 +22,7 @@ class Choice:
         scope: How far it reaches, one of `SCOPES`: its place on the curve.
         methods: As a recipe has them, in their order. Without any the clusters are honoured, if there are any.
         near: The scope of near-duplicate clusters; null looks for none.
+        n_shards: Of scope `shards`, of those clusters.
     """
 
     name: str
@@ -29,13 +30,14 @@ class Choice:
     scope: str
     methods: tuple[Method, ...] = ()
     near: str | None = None
+    n_shards: int = 1
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe, its deduplication changed to this; settings of near-duplicates but the scope are its own."""
+        """The recipe, its deduplication changed to this; settings of near-duplicates but these are its own."""
         changed = replace(recipe, signatures=None, duplicates=None, deduplication=self.methods)
         if self.near is None:
             return changed
-        near = replace(recipe.duplicates or NearDuplicates(), scope=self.near)
+        near = replace(recipe.duplicates or NearDuplicates(), scope=self.near, n_shards=self.n_shards)
         return replace(changed, signatures=recipe.signatures or MinHash(), duplicates=near)
 
     def reach(self, n_documents: Sequence[int]) -> float:
@@ -47,7 +49,7 @@ class Choice:
         if self.scope == "dump" and sum(n_documents):
             return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
         if self.scope == "shards":
-            return 1 / max(getattr(method, "n_shards", 1) for method in self.methods)
+            return 1 / max([self.n_shards, *(getattr(method, "n_shards", 1) for method in self.methods)])
         return 0.0 if self.scope == "none" else 1.0
 
 
@@ -80,6 +82,7 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
         Choice("text-all", "text", "all", (exact(text, "all"),)),
         Choice("url-all", "url", "all", (exact(url, "all"),)),
         Choice("near-dump", "near", "dump", near="dump"),
+        Choice("near-shards", "near", "shards", near="shards", n_shards=n_shards),
         Choice("near-all", "near", "all", near="all"),
         Choice("bloom-dump", "bloom", "dump", (ngrams("dump"),)),
         Choice("bloom-shards", "bloom", "shards", (ngrams("shards"),)),

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 _CODEC = "zstd"
 # Eight bits of a key stay behind: of 10^10 texts some thousand pairs a band then meet by chance, and are verified.
+_LEFT_BEHIND = np.uint64(9)  # with the one that is a mark
 _KEPT = np.uint64(~0x1FF & (1 << 64) - 1)
 IS_FIRST_BAND = np.uint64(0x100)
 _HEADER = 16  # bytes: entries, repeated texts
@@ -59,6 +60,17 @@ def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, n
     places = (orders[by_text[lasts[is_repeated]]] >> np.uint64(PLACE_SHIFT)).astype(np.int64)
     rows = by_text[firsts]
     return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], places)
+
+
+def keys_of_shards(keys: np.ndarray, shards: np.ndarray) -> np.ndarray:
+    """Band keys, a uint64 matrix (texts, bands), as no two shards share them; in shard 0 they are as they were.
+
+    A shard's number, 20 bits at most, goes into the lowest bits that are not left behind: blocks go by the highest.
+
+    >>> keys_of_shards(np.array([[1 << 40], [1 << 40]], dtype=np.uint64), np.array([0, 1], dtype=np.uint64)).tolist()
+    [[1099511627776], [1099511628288]]
+    """
+    return keys ^ (shards << _LEFT_BEHIND)[:, np.newaxis]
 
 
 def entries_of(keys: np.ndarray, texts: np.ndarray, orders: np.ndarray) -> Entries:

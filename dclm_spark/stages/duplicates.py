@@ -9,6 +9,7 @@ from dclm_spark import schemas
 from dclm_spark.columns import domain_rank
 from dclm_spark.lsh_batches import with_anchors
 from dclm_spark.near_duplicates import ORDERS, MinHash, NearDuplicates
+from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -31,13 +32,13 @@ def find_duplicates(
         signatures: Rows of `signatures` of all dumps of the scope.
         labels: Rows of text_hash and root, as `components.connected_components` gives them.
         minhash: How the signatures were made.
-        near: Its `scope`, `survivor`, `clusters`, `threshold` and `verify` are used.
+        near: The settings.
         n_tasks: Tasks that go through components.
         removed_before: Rows of doc_id and dump: documents of `earlier` that a run before did not keep.
         earlier: Dumps whose other documents were kept before, and stay.
         signals: Rows of doc_id, dump and the signals that the survivor order names, as columns of those names.
     """
-    signed = signatures.where("text_hash IS NOT NULL")
+    signed = in_shards(signatures, near=near).where("text_hash IS NOT NULL")
     if near.verify != "exact":
         signed = signed.drop("shingles")
     members = signed.join(labels, "text_hash").withColumn("was_kept", F.col("dump").isin(*earlier))

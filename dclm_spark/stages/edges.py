@@ -11,6 +11,7 @@ from dclm_spark.kernels.anchors import exact_margin
 from dclm_spark.kernels.packets import PLACE_SHIFT
 from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_packets, with_similarity
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -39,16 +40,15 @@ def find_edges(
         dumps: The dumps, in the order of their places.
         n_earlier: The first so many dumps have their edges among themselves already.
         minhash: How the signatures were made.
-        near: Its `threshold`, `verify`, `survivor`, `giant_bucket` and `giant_rule` are used. With `exact` the
-            similarities are still those of the signatures: see `refine_edges`.
+        near: All but its `clusters` is used. With `exact` the similarities are still those of the signatures: see
+            `refine_edges`.
         n_documents: About how many rows there are, which divides the work into blocks.
         n_tasks: Tasks that join blocks.
     """
     places = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place)))
-    signed = signatures.where("text_hash IS NOT NULL")
-    rows = signed.select(
-        "text_hash", "keys", bucket_order(F.element_at(places, F.col("dump")), near).alias("bucket_order")
-    )
+    signed = in_shards(signatures, near=near).where("text_hash IS NOT NULL")
+    order = bucket_order(F.element_at(places, F.col("dump")), near)
+    rows = signed.select("text_hash", "keys", "shard", order.alias("bucket_order"))
     packets = with_packets(rows, n_bands=minhash.n_bands, n_blocks=_n_blocks(n_documents * minhash.n_bands, n_tasks))
     together = packets.repartition(n_tasks, "block").sortWithinPartitions("block")
     found = with_edges(together, first_new_place=n_earlier, near=near)
@@ -88,7 +88,7 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
         edges: Rows of `edges`, as `find_edges` gives them, read from a table.
         signatures: Rows of `signatures` with `shingles`.
         minhash: How they were made.
-        near: Its `threshold` is used.
+        near: Its `threshold`, `scope` and `n_shards` are used.
     """
     margin = exact_margin(near.threshold, minhash.n_permutations)
     is_ignored = F.col("is_cut") & (F.col("similarity") >= near.threshold)
@@ -96,9 +96,8 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
     is_near = is_near & ~is_ignored
     close = edges.where(is_near).drop("similarity", "is_cut")
     needed = close.select("text_hash").union(close.select("other_hash")).distinct()
-    of_texts = (
-        signatures.join(needed, "text_hash", "left_semi").groupBy("text_hash").agg(F.min("shingles").alias("shingles"))
-    )
+    asked = in_shards(signatures, near=near).join(needed, "text_hash", "left_semi")
+    of_texts = asked.groupBy("text_hash").agg(F.min("shingles").alias("shingles"))
     others = of_texts.select(F.col("text_hash").alias("other_hash"), F.col("shingles").alias("other_shingles"))
     both = close.join(of_texts, "text_hash").join(others, "other_hash")
     exact = with_similarity(both, one="shingles", other="other_shingles", name="similarity", is_exact=True)

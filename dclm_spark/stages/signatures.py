@@ -2,8 +2,11 @@
 
 from typing import TYPE_CHECKING
 
+from pyspark.sql import functions as F
+
+from dclm_spark.columns import hash_share
 from dclm_spark.lsh_batches import with_minhash
-from dclm_spark.near_duplicates import MinHash
+from dclm_spark.near_duplicates import MinHash, NearDuplicates
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -20,3 +23,19 @@ def sign_documents(filtered: "DataFrame", *, minhash: MinHash = MinHash()) -> "D
         minhash: How signatures are made.
     """
     return with_minhash(filtered, minhash=minhash)
+
+
+def in_shards(signatures: "DataFrame", *, near: NearDuplicates) -> "DataFrame":
+    """The same documents with `shard`, and a `text_hash` that two shards never share, though they have the same text.
+
+    Of a scope other than `shards` all documents are in shard 0, and `text_hash` is as it was.
+
+    Args:
+        signatures: Rows of `signatures`.
+        near: Its `scope` and `n_shards` are used.
+    """
+    shard = hash_share("doc_id", near.n_shards) if near.scope == "shards" else F.lit(0)
+    # In the lowest bits alone: texts of a shard keep the order of their hashes, which decides what theirs leave open,
+    # so that a shard's clusters are those of its documents by themselves.
+    text = F.col("text_hash").bitwiseXOR(F.col("shard"))
+    return signatures.withColumn("shard", shard.cast("bigint")).withColumn("text_hash", text)

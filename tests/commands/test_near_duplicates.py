@@ -5,6 +5,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import functions as F
 
 from dclm_spark import near_chain, schemas
 from dclm_spark.cli import main
@@ -149,6 +150,26 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
     assert sorted(map(str, read(added.location, "merged_clusters"))) == sorted(map(str, merged))
 
 
+def test_shards_of_all_dumps(source, tmp_path):
+    warehouse = Warehouse(source.spark, str(tmp_path / "lake"))
+    recipe = scoped("shards", n_shards=2)
+    outcomes = near_chain.make_duplicates(job(warehouse, recipe=recipe, upstream=source), [C, A, B])
+    assert [(outcome.run["dump"], outcome.is_new) for outcome in outcomes] == [(A, True), (B, True), (C, True)]
+    shard = F.pmod(F.xxhash64("doc_id"), F.lit(2)).alias("shard")
+    shards = dict(map(tuple, source.read("signatures").select("doc_id", shard).collect()))
+    expected = []
+    for number in range(2):
+        signed = [row for row in read(source.location, "signatures") if shards[row["doc_id"]] == number]
+        expected += near.clusters_of(signed, RECIPE.signatures, RECIPE.duplicates).values()
+    rows = duplicates_of(warehouse)
+    assert {row["scope"] for row in rows} == {"shards"}
+    assert clusters_of(rows) == sorted(map(sorted, expected))
+    assert any(len({doc_id[: len(A)] for doc_id in members}) > 1 for members in expected)
+    assert not near_chain.make_duplicates(job(warehouse, recipe=recipe, upstream=source), [A, B, C])[0].is_new
+    with pytest.raises(WarehouseError, match="made by another recipe"):
+        near_chain.make_duplicates(job(warehouse, recipe=scoped("shards", n_shards=3), upstream=source), [A, B, C])
+
+
 def test_what_other_recipes_have_made_is_refused(source, tmp_path):
     other = replace(RECIPE, signatures=MinHash(seed=7))
     with pytest.raises(WarehouseError, match="signatures of CC-MAIN-2022-05 .* were made by another recipe"):
@@ -163,6 +184,12 @@ def test_what_other_recipes_have_made_is_refused(source, tmp_path):
     with pytest.raises(RecipeError) as error:
         near_chain.make_signatures(job(source, recipe=wrong))
     assert len(error.value.problems) == 3
+    with pytest.raises(RecipeError) as error:
+        near_chain.make_duplicates(job(source, recipe=scoped("shard", n_shards=0)), [A])
+    assert error.value.problems == (
+        "duplicates.scope is 'shard'; expected one of: dump, shards, all, incremental",
+        "duplicates.n_shards is 0; expected 1 to 1,048,576",
+    )
 
 
 def test_the_commands(source, tmp_path, capsys):
@@ -178,6 +205,11 @@ def test_the_commands(source, tmp_path, capsys):
     assert json.loads(answer[0]["recipe_json"])["duplicates"]["threshold"] == 0.8
     assert main(["duplicates", "--dump", A, *common]) == 2
     assert "made by another recipe" in capsys.readouterr().err
+    at_once = ["--scope", "shards", "--shards", "4", "--force", "--json"]
+    assert main(["duplicates", "--dump", A, B, *common, *at_once]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    near_settings = json.loads(answer[0]["recipe_json"])["duplicates"]
+    assert (near_settings["scope"], near_settings["n_shards"]) == ("shards", 4)
     assert main(["signatures", "--dump", A, *common, "--bands", "14by8"]) == 2
     assert "--bands '14by8'" in capsys.readouterr().err
     assert main(["lsh", "--bands", "20x13", "--json"]) == 0

@@ -86,6 +86,28 @@ def test_clusters_are_those_of_plain_python(signatures, verify):
     assert {row["doc_id"] for row in found if row["dump"] == "A"} != set()
 
 
+@pytest.mark.parametrize("n_shards", [1, 3])
+@pytest.mark.parametrize("verify", ["signature", "exact"])
+def test_a_shard_is_its_documents_by_themselves(spark, signatures, n_shards, verify):
+    def found(rows, settings, n_tasks=2):
+        edges = _edges(rows, settings, n_tasks=n_tasks)
+        if verify == "exact":
+            held = spark.createDataFrame([tuple(row) for row in edges.collect()], spark_schema(schemas.EDGES))
+            edges = refine_edges(held, rows, minhash=MINHASH, near=settings)
+        return _duplicates(rows, settings, edges, n_tasks=n_tasks)
+
+    shards = NearDuplicates(scope="shards", n_shards=n_shards, verify=verify)
+    shard = F.pmod(F.xxhash64("doc_id"), F.lit(n_shards))
+    parts = [signatures.where(shard == number) for number in range(n_shards)]
+    expected = [row for part in parts for row in found(part, replace(shards, scope="all"))]
+    assert {row["doc_id"][0] for row in expected} == set(DUMPS)
+    in_shards = found(signatures, shards)
+    assert in_shards == sorted(
+        (row | {"scope": "shards"} for row in expected), key=lambda row: (row["dump"], row["doc_id"])
+    )
+    assert found(signatures.repartition(5), shards, n_tasks=3) == in_shards
+
+
 def test_partitions_blocks_and_batches_make_no_difference(spark, signatures):
     settings = NearDuplicates(scope="all")
     expected_edges = sorted(map(tuple, _edges(signatures, settings).collect()))
