@@ -17,6 +17,8 @@ from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.exact_step import decide_by_keys
 from dclm_spark.job import Job, Ledger
 from dclm_spark.ngram_step import decide_by_ngrams
+from dclm_spark.recipe import Recipe
+from dclm_spark.recipe_json import differences, from_json
 from dclm_spark.runs import Run, is_made_by, last_runs
 from dclm_spark.session import planned_for_packets, planned_for_python
 from dclm_spark.stages.decisions import decide_near
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 STAGE = "deduplicated"
+MOST_NAMED = 4  # differences of two recipes, in a message
 _TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
 
@@ -126,14 +129,13 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
         if isinstance(step.method, Bloom):
             stored_filter(step)  # refuses before anything is written
     job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
+    # What was added to these dumps is to be added again.
     later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
-    for dump in finished.keys() & {*new, *later}:
-        # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
-        job.warehouse.delete("runs", dump=dump, stage=STAGE)
+    outdated = sorted(finished.keys() & {*new, *later})
     runs = {dump: replace(job, dump=dump).run(STAGE) for dump in new}
     lenders = {dump: ledgers[dump].lender("filtered") for dump in new}
     with replace(job, dump=", ".join(new)).progress(STAGE):
-        outcomes = _write(job, group, steps, runs, lenders)
+        outcomes = _write(job, group, steps, runs, lenders, outdated)
     return [
         Outcome(
             runs[dump].record(
@@ -151,7 +153,7 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
 def _earlier(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tuple[str, ...]:
     """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order."""
     others = [
-        f"{run['recipe']} made {name}"
+        f"{run['recipe']} made {name}: {_differing(run, job.recipe)}"
         for name, run in finished.items()
         if name != dump and not is_made_by(run, job.recipe)
     ]
@@ -169,6 +171,12 @@ def _earlier(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tup
         known = finished[dump]["upstream_runs"]
         return tuple(name for name in in_order if f"{STAGE} {name}" in known)
     return tuple(in_order)
+
+
+def _differing(run: Mapping[str, Any], recipe: Recipe) -> str:
+    """Where the methods of a run are others than a recipe's, in words; a few of many."""
+    found = [one for one in differences(from_json(run["recipe_json"]), recipe) if one[0].startswith("deduplication")]
+    return ", ".join(f"{name} is {made!r}; asked for {asked!r}" for name, made, asked in found[:MOST_NAMED])
 
 
 def _steps(job: Job, group: _Group, methods: Sequence[Method]) -> list[Step]:
@@ -192,8 +200,9 @@ def _write(
     steps: Sequence[Step],
     runs: Mapping[str, Run],
     lenders: Mapping[str, tuple[Warehouse, dict[str, Any]]],
+    outdated: list[str],
 ) -> dict[str, dict[str, Any]]:
-    """Makes all rows; what `Run.record` is told of each dump."""
+    """Makes all rows; what `Run.record` is told of each dump. Those that are outdated count as done until it begins."""
     warehouse = job.warehouse
     run = runs[group.new[-1]]
     n_decisions = 0
@@ -206,7 +215,12 @@ def _write(
             documents = what_is_left(
                 filtered, before, n_decisions=n_decisions, keeps_places=isinstance(step.method, Bloom)
             )
+        if not isinstance(step.method, Bloom):
+            _forget_runs(warehouse, outdated)
         rows, made = _decide(step, documents, run)
+        # n-grams may be refused once they are counted. Until then nothing was replaced that another run reads: the
+        # blocks of a filter are read at the version that its run has recorded.
+        _forget_runs(warehouse, outdated)
         versions |= made
         in_table = rows.withColumn("step", F.lit(step.number))
         lineage = {**run.lineage, "step": step.number}
@@ -257,6 +271,12 @@ def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", 
         gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
         gone = gone.select("doc_id", "dump")
     return decide_near(clusters, dumps=step.new, gone=gone), {}
+
+
+def _forget_runs(warehouse: Warehouse, outdated: list[str]) -> None:
+    """Deletes the runs of these dumps, once: interrupted from here on, the work must not count as done."""
+    while outdated:
+        warehouse.delete("runs", dump=outdated.pop(), stage=STAGE)
 
 
 def _forget_steps(warehouse: Warehouse, dumps: Sequence[str], n_steps: int) -> None:
