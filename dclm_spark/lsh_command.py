@@ -42,6 +42,8 @@ def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:
     n_bands, n_rows = _bands(arguments.bands, arguments.similarity, arguments.permutations)
     survivor = tuple(arguments.survivor) if arguments.survivor else None
     given = {name: getattr(arguments, name) for name in ("scope", "threshold", "verify", "clusters")}
+    if given["scope"] == "shards" and hasattr(arguments, "methods"):
+        given["scope"] = None  # of other methods: near-duplicates know no shards
     return {"n_bands": n_bands, "n_rows": n_rows, "survivor": survivor, **given}
 
 

@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 from pyspark.sql import functions as F
 
-from dclm_spark import dedup_chain, schemas, stored_filter
+from dclm_spark import cli, dedup_chain, schemas, stored_filter
+from dclm_spark.arguments import make_parser
+from dclm_spark.asked import recipe_of
 from dclm_spark.dedup_chain import make_deduplicated
 from dclm_spark.deduplication import Bloom, Exact, Near
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
@@ -256,6 +258,17 @@ def test_clusters_are_honoured_and_never_lost(lake, source):
     assert clusters and all(len(members & left) == 1 for members in clusters.values())
 
 
+def test_shards_are_no_scope_of_clusters():
+    def asked(*words: str) -> Recipe:
+        return recipe_of(make_parser(cli._COMMANDS).parse_args([*words, "--scope", "shards", *where]), finds_near=True)
+
+    where = ("--dump", A, "--warehouse", "lake")
+    recipe = asked("deduplicated", "--method", "text", "bloom", "--shards", "4")
+    assert [(one.scope, one.n_shards) for one in recipe.methods] == [("shards", 4)] * 2
+    assert recipe.problems() == []
+    assert "duplicates.scope is 'shards'" in asked("duplicates").problems()[0]
+
+
 def test_what_cannot_work_is_refused(lake, source):
     with pytest.raises(InputError, match="A is named twice"):
         make(lake, source, [A, A], BLOOM)
@@ -320,3 +333,24 @@ def test_a_dump_without_documents_and_one_document_twice(lake, source, tmp_path)
         assert outcome.run["n_rows_out"] + outcome.run["n_removed"] == len(rows) + 2
         ids = [row["doc_id"] for row in read(twice.location, "deduplicated")]
         assert ids.count(rows[0]["doc_id"]) in (0, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scope", ["all", "shards"])
+def test_documents_of_megabytes_and_of_a_million_lines(spark, tmp_path, scope):
+    warehouse = Warehouse(spark, str(tmp_path / "lake"))
+    long, lines = "word " * 10_000_000, "\n".join(f"{number:x}" for number in range(1_000_000))
+    texts = [long, lines, "same\n" * 100_000, long, lines, "a few other words"]
+    rows = dedup.documents(texts, dump=A)
+    dedup.fill(warehouse, rows, recipe=RECIPE)
+    bloom = Bloom(min_ngram=1, max_ngram=5, mode="paragraph", filter="exact", scope=scope)
+    (outcome,) = make_deduplicated(Job(warehouse, A, replace(RECIPE, deduplication=(bloom,)), is_quiet=True), [A])
+    assert outcome.run["n_rows_out"] + outcome.run["n_removed"] == len(rows)
+    in_order = sorted(rows, key=lambda row: row["doc_id"])
+    expected = {}
+    for row in in_order:
+        if row["text"].startswith("same"):
+            expected[row["doc_id"]] = "same\n"
+        elif row["text"] not in expected.values():
+            expected[row["doc_id"]] = row["text"]
+    assert {row["doc_id"]: row["text"] for row in read(warehouse.location, "deduplicated")} == expected
