@@ -6,12 +6,13 @@ when all have decided.
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from dclm_spark import near_chain
+from dclm_spark.dedup_group import STAGE, Group, earlier_dumps
 from dclm_spark.deduplication import Bloom, Exact, Method, Near, scope_of
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.exact_step import decide_by_keys
@@ -37,7 +38,6 @@ from dclm_spark.whole_dump import Outcome
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-STAGE = "deduplicated"
 MAX_STEPS = 1 << 20
 _TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
@@ -74,31 +74,6 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         ]
 
 
-@dataclass(frozen=True)
-class _Group:
-    """Dumps that are deduplicated together.
-
-    Args:
-        new: Those whose rows are made, in their places after the others'.
-        earlier: Those that were added before them, in their order.
-        earlier_runs: The finished run of each of those.
-        ledgers: The ledger of each new one.
-    """
-
-    new: tuple[str, ...]
-    earlier: tuple[str, ...]
-    earlier_runs: Mapping[str, dict[str, Any]]
-    ledgers: Mapping[str, Ledger]
-
-    def upstream_runs(self, dump: str, tables: Sequence[str]) -> dict[str, str]:
-        """What a dump's rows are made from: the runs of its own tables, of the others' and of what came before."""
-        found = {}
-        for name in self.new:
-            of = "" if name == dump else f" {name}"
-            found |= {f"{table}{of}": self.ledgers[name].lender(table)[1]["run_id"] for table in tables}
-        return found | {f"{STAGE} {name}": run["run_id"] for name, run in self.earlier_runs.items()}
-
-
 def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
     """The recipe's methods; clusters that it does not name are honoured first, where there are any of all dumps."""
     methods = job.recipe.methods
@@ -117,9 +92,9 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
     own_runs = last_runs(job.warehouse)
     lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
     finished = {dump: run for (dump, stage), run in own_runs.items() if stage == STAGE}
-    earlier = _earlier(finished, new[0], job) if is_added else ()
+    earlier = earlier_dumps(finished, new[0], job) if is_added else ()
     ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in new}
-    group = _Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
+    group = Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
     standing = []
     for dump in new:
         upstream_runs = group.upstream_runs(dump, tables)
@@ -134,14 +109,13 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
         if isinstance(step.method, Bloom):
             stored_filter(step)  # refuses before anything is written
     job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
+    # What was added to these dumps is to be added again.
     later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
-    for dump in finished.keys() & {*new, *later}:
-        # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
-        job.warehouse.delete("runs", dump=dump, stage=STAGE)
+    outdated = sorted(finished.keys() & {*new, *later})
     runs = {dump: replace(job, dump=dump).run(STAGE) for dump in new}
     lenders = {dump: ledgers[dump].lender("filtered") for dump in new}
     with replace(job, dump=", ".join(new)).progress(STAGE):
-        outcomes = _write(job, group, steps, runs, lenders)
+        outcomes = _write(job, group, steps, runs, lenders, outdated)
     return [
         Outcome(
             runs[dump].record(
@@ -156,30 +130,7 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
     ]
 
 
-def _earlier(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tuple[str, ...]:
-    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order."""
-    others = [
-        f"{run['recipe']} made {name}"
-        for name, run in finished.items()
-        if name != dump and not is_made_by(run, job.recipe)
-    ]
-    if others and not job.is_forced:
-        raise WarehouseError(
-            [
-                f"{dump} cannot be added to what other methods of deduplication, or other settings of them, have kept "
-                f"in {job.warehouse} ({', '.join(sorted(others))}); take that recipe, a --warehouse of its own with "
-                "--upstream, or --force to leave those dumps out"
-            ]
-        )
-    in_order = sorted(finished, key=lambda name: (finished[name]["started_at"], name))
-    in_order = [name for name in in_order if name != dump and is_made_by(finished[name], job.recipe)]
-    if dump in finished and is_made_by(finished[dump], job.recipe):
-        known = finished[dump]["upstream_runs"]
-        return tuple(name for name in in_order if f"{STAGE} {name}" in known)
-    return tuple(in_order)
-
-
-def _steps(job: Job, group: _Group, methods: Sequence[Method]) -> list[Step]:
+def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
     return [
         Step(
             job=job,
@@ -196,12 +147,13 @@ def _steps(job: Job, group: _Group, methods: Sequence[Method]) -> list[Step]:
 
 def _write(
     job: Job,
-    group: _Group,
+    group: Group,
     steps: Sequence[Step],
     runs: Mapping[str, Run],
     lenders: Mapping[str, tuple[Warehouse, dict[str, Any]]],
+    outdated: list[str],
 ) -> dict[str, dict[str, Any]]:
-    """Makes all rows; what `Run.record` is told of each dump."""
+    """Makes all rows; what `Run.record` is told of each dump. Those that are outdated count as done until it begins."""
     warehouse = job.warehouse
     run = runs[group.new[-1]]
     n_decisions = 0
@@ -217,7 +169,12 @@ def _write(
                 n_decisions=n_decisions,
                 keeps_places=isinstance(step.method, Bloom),
             )
+        if not isinstance(step.method, Bloom):
+            _forget_runs(warehouse, outdated)
         rows, made = _decide(step, documents, run)
+        # n-grams may be refused once they are counted. Until then nothing was replaced that another run reads: the
+        # blocks of a filter are read at the version that its run has recorded.
+        _forget_runs(warehouse, outdated)
         versions |= made
         in_table = rows.withColumn("step", F.lit(step.number))
         lineage = {**run.lineage, "step": step.number}
@@ -273,6 +230,12 @@ def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", 
         gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
         gone = gone.select("doc_id", "dump")
     return decide_near(clusters, dumps=step.new, gone=gone), {}
+
+
+def _forget_runs(warehouse: Warehouse, outdated: list[str]) -> None:
+    """Deletes the runs of these dumps, once: interrupted from here on, the work must not count as done."""
+    while outdated:
+        warehouse.delete("runs", dump=outdated.pop(), stage=STAGE)
 
 
 def _rows_by_dump(warehouse: Warehouse, table: str, commit: Any, dumps: tuple[str, ...]) -> dict[str, int]:

@@ -8,9 +8,10 @@ came to the moment.
 VICTIM is `driver` (this process alone), `group` (with its JVM), `worker` (the Python worker that reads), or `nobody`:
 then whoever waits for `reached` does the killing.
 
-MOMENT is `reading file-1`: half way through that archive, once; or as `before append documents 1`: before the second
-commit to `documents` of this process. `within replace annotated 0` is inside the commit: one file of the table is
-written, another is not, and no version names them. `after` is the third.
+MOMENT is `reading file-1`: half way through that archive, once; or `inside with_ngrams 0`: in the first pass of that
+adapter, in a worker that has taken one batch and waits for the next; or as `before append documents 1`: before the
+second commit to `documents` of this process. `within replace annotated 0` is inside the commit: one file of the table
+is written, another is not, and no version names them. `after` is the third.
 """
 
 import io
@@ -25,6 +26,11 @@ from pathlib import Path
 
 from dclm_spark import cli, ingest
 from dclm_spark.tables import Warehouse
+
+try:
+    from pyspark.sql.classic.dataframe import DataFrame
+except ImportError:  # Spark 3.5
+    from pyspark.sql import DataFrame
 
 BLOCK_BYTES = 4096
 FOREVER_SECONDS = 300  # nobody waits this long: the process is dead by then, and no test is left hanging if not
@@ -46,6 +52,15 @@ def kill_when(condition, victim: str) -> None:
     threading.Thread(target=wait, daemon=True).start()
 
 
+def stop_here(reached: Path, victim: str) -> None:
+    """Where a worker gets no further."""
+    reached.with_suffix(".new").write_text(str(os.getpid()))
+    reached.with_suffix(".new").rename(reached)
+    if victim == "worker":
+        kill("worker")
+    time.sleep(FOREVER_SECONDS)
+
+
 class Faltering(io.FileIO):
     """An archive that is read in small blocks; the worker gets no further than the first."""
 
@@ -55,11 +70,7 @@ class Faltering(io.FileIO):
 
     def readinto(self, buffer) -> int:
         if self.tell() > 0:
-            self._reached.with_suffix(".new").write_text(str(os.getpid()))
-            self._reached.with_suffix(".new").rename(self._reached)
-            if self._victim == "worker":
-                kill("worker")
-            time.sleep(FOREVER_SECONDS)
+            stop_here(self._reached, self._victim)
         return super().readinto(memoryview(buffer)[:BLOCK_BYTES])
 
 
@@ -83,6 +94,27 @@ def never_ending(rows):
         yield from batches
 
     return rows.repartition(2).mapInArrow(stall, rows.schema)
+
+
+def halt(adapter: str, nth: int, reached: Path, victim: str) -> None:
+    """Makes the nth pass of an adapter stop once, after the first batch of its rows."""
+    original = DataFrame.mapInArrow
+    calls = itertools.count()
+
+    def map_in_arrow(self, function, *arguments, **options):
+        def halting(batches):
+            def taken():
+                yield from itertools.islice(batches, 1)
+                if not reached.exists():
+                    stop_here(reached, victim)
+                yield from batches
+
+            return function(taken())
+
+        is_meant = function.__qualname__.startswith(f"{adapter}.") and next(calls) == nth
+        return original(self, halting if is_meant else function, *arguments, **options)
+
+    DataFrame.mapInArrow = map_in_arrow
 
 
 def doom(when: str, verb: str, table: str, nth: int, victim: str) -> None:
@@ -111,10 +143,13 @@ def main() -> int:
     notes, victim, moment, *command = sys.argv[1:]
     when, *what = moment.split()
     falters_at = None
+    reached = Path(notes) / "reached"
+    if when in ("reading", "inside") and victim in ("driver", "group"):
+        kill_when(reached.exists, victim)
     if when == "reading":
         falters_at = what[0]
-        if victim in ("driver", "group"):
-            kill_when((Path(notes) / "reached").exists, victim)
+    elif when == "inside":
+        halt(what[0], int(what[1]), reached, victim)
     else:
         verb, table, nth = what
         doom(when, verb, table, int(nth), victim)

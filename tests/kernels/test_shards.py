@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -56,6 +57,11 @@ def test_every_mode_is_bffs(texts, mode, sizes, threshold, inserts):
     )
     verdicts = Shard(bloom_for(mode, sizes, threshold, inserts), None).judge(pa.array(texts, pa.string()))
     assert same(left(texts, verdicts), expected)
+    # Whoever is named came before, or is the document itself; mode `both` takes out what has nothing at threshold 0.
+    owners = np.repeat(np.arange(len(texts)), verdicts.n_cuts)
+    assert (verdicts.firsts[verdicts.is_gone & (verdicts.shares > 0)] >= 0).all()
+    assert (verdicts.firsts <= np.arange(len(texts))).all() and (verdicts.cut_firsts <= owners).all()
+    assert (verdicts.cut_firsts[verdicts.cut_shares > 0] >= 0).all() and (verdicts.cut_shares <= 1).all()
 
 
 LINE, OTHER = "one two three four five six", "alpha beta gamma delta eps zeta"
@@ -72,10 +78,30 @@ GOLDEN = [f"{LINE}\n{OTHER}", f"fresh words here are all new\n{LINE}", f"a b\n{L
         ("both", [*GOLDEN[:3], LINE, ""]),
     ],
 )
-def test_golden_vectors(mode, expected):
+@pytest.mark.parametrize("geometry", [None, geometry_for(10_000, 1e-9)], ids=["exact", "bloom"])
+def test_golden_vectors(mode, expected, geometry):
     texts = [*GOLDEN, GOLDEN[0]]
-    shard = Shard(bloom_for(mode, (4, 4), 0.8, "kept"), None)
-    assert same(left(texts, shard.judge(pa.array(texts))), expected)
+    verdicts = Shard(bloom_for(mode, (4, 4), 0.8, "kept"), geometry).judge(pa.array(texts))
+    assert same(left(texts, verdicts), expected)
+    if geometry is not None:
+        assert (verdicts.firsts == -1).all() and (verdicts.cut_firsts == -1).all()
+
+
+def test_a_null_stays_and_counts():
+    verdicts = Shard(bloom_for("document", (2, 3), 0.8, "kept"), None).judge(pa.array(["a b c", None, "", "a b c"]))
+    assert verdicts.is_gone.tolist() == [False, False, False, True]
+    assert verdicts.firsts.tolist() == [-1, -1, -1, 0]
+    assert np.isnan(verdicts.shares).tolist() == [False, True, True, False]
+
+
+def test_an_exact_filter_grows():
+    shard = Shard(bloom_for("document", (1, 1), 0.8, "always"), None)
+    for first in range(0, 40_000, 10_000):
+        shard.judge(pa.array([" ".join(f"w{number}" for number in range(first, first + 10_000))]))
+        assert shard.n_ngrams == first + 10_000
+    verdicts = shard.judge(pa.array([f"w{number}" for number in range(0, 50_000, 10_000)]))
+    assert verdicts.shares.tolist() == [1, 1, 1, 1, 0]
+    assert verdicts.firsts.tolist() == [0, 1, 2, 3, -1]
 
 
 @settings(deadline=None)
@@ -114,3 +140,7 @@ def test_a_paragraph_of_megabytes_and_a_million_lines():
     verdicts = shard.judge(pa.array([long, lines, long]))
     assert verdicts.is_emptied.tolist() == [False, False, True]
     assert verdicts.n_cuts.tolist() == [0, 0, 0]
+    # Here each line is one n-gram, and the first stays.
+    verdicts = Shard(bloom_for("paragraph", (1, 5), 0.8, "kept"), None).judge(pa.array([lines, lines]))
+    assert (verdicts.n_cuts.tolist(), verdicts.is_emptied.tolist()) == ([999_999, 0], [False, True])
+    assert verdicts.paragraphs[[0, -1]].tolist() == [1, 999_999]
