@@ -203,6 +203,9 @@ def test_choices_have_the_settings_of_the_recipe():
     assert {choice.name: choice.methods for choice in default_choices(RECIPE)}["bloom-shards"] == (
         Bloom(scope="shards", n_shards=10),
     )
+    near = BY_NAME["near-shards"]
+    assert (near.recipe(RECIPE).duplicates.scope, near.recipe(RECIPE).duplicates.n_shards) == ("shards", 10)
+    assert near.reach([10, 10]) == 0.1
 
 
 def test_command(lake, tmp_path, capsys, monkeypatch):
