@@ -201,6 +201,11 @@ def test_dumps_one_by_one_are_both_at_once(lake, source, tmp_path, methods):
     make(added, source, [A], *one_by_one, is_forced=True)
     assert make(added, source, [B], *one_by_one)[0].is_new
     assert_same(rows_of(added), rows_of(lake))
+    # Of fewer methods nothing of the others stays.
+    make(lake, source, [A, B], Exact(scope="all"), is_forced=True)
+    assert {row["step"] for row in read(lake.location, "decisions")} == {0}
+    assert read(lake.location, "cuts") == []
+    assert_accounted(lake)
 
 
 def test_files_and_tasks_make_no_difference(lake, source, tmp_path):
