@@ -35,7 +35,7 @@ def in_shards(signatures: "DataFrame", *, near: NearDuplicates) -> "DataFrame":
         near: Its `scope` and `n_shards` are used.
     """
     shard = hash_share("doc_id", near.n_shards) if near.scope == "shards" else F.lit(0)
-    # In the lowest bits alone: texts of a shard keep the order of their hashes, which decides what theirs leave open,
-    # so that a shard's clusters are those of its documents by themselves.
+    # In the lowest bits alone: texts of a shard keep the order of their hashes, which decides where the survivor order
+    # does not, so that a shard's clusters are those of its documents by themselves.
     text = F.col("text_hash").bitwiseXOR(F.col("shard"))
     return signatures.withColumn("shard", shard.cast("bigint")).withColumn("text_hash", text)
