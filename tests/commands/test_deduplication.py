@@ -3,11 +3,12 @@
 import re
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 
 import pytest
 from pyspark.sql import functions as F
 
-from dclm_spark import cli, dedup_chain, schemas, stored_filter
+from dclm_spark import cli, dedup_group, schemas, stored_filter
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of
 from dclm_spark.dedup_chain import make_deduplicated
@@ -25,6 +26,7 @@ from tests import bff, dedup
 from tests.tables import assert_same, content, read
 
 A, B, EMPTY = "A", "B", "Z"
+slow = partial(pytest.param, marks=pytest.mark.slow)
 TABLES = ("deduplicated", "removed", "cuts", "decisions")
 RECIPE = Recipe("plain")
 BLOOM = Bloom(min_ngram=5, max_ngram=5, filter="exact")
@@ -148,11 +150,11 @@ GOOD = {"order": ("preferred_domains", "longest_text"), "preferred_domains": ("g
     [
         (BLOOM, A + B),
         (replace(BLOOM, scope="all", inserts="kept", order=("longest_text",)), A + B + EMPTY),
-        (replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
-        (replace(BLOOM, scope="incremental"), B + EMPTY + A),
+        slow(replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
+        slow(replace(BLOOM, scope="incremental"), B + EMPTY + A),
         (replace(SHARDS, inserts="kept"), A + B + EMPTY),
-        (replace(SHARDS, shard_by="warc_file", **GOOD), A + B),
-        (replace(SHARDS, shard_by="dump", mode="document"), A + B),
+        slow(replace(SHARDS, shard_by="warc_file", **GOOD), A + B),
+        slow(replace(SHARDS, shard_by="dump", mode="document"), A + B),
     ],
     ids=["dump", "all", "Bloom filter", "incremental", "shards", "files", "dumps as shards"],
 )
@@ -208,6 +210,7 @@ def test_dumps_one_by_one_are_both_at_once(lake, source, tmp_path, methods):
     assert_accounted(lake)
 
 
+@pytest.mark.slow
 def test_files_and_tasks_make_no_difference(lake, source, tmp_path):
     methods = (replace(BLOOM, filter="bloom", scope="all"),)
     make(lake, source, [A, B], *methods)
@@ -227,7 +230,7 @@ def test_files_and_tasks_make_no_difference(lake, source, tmp_path):
     "methods",
     [
         (Exact(by="url", survivor=("longest_text",)), Exact(survivor=GOOD["order"], preferred_domains=("good.org",))),
-        (Exact(survivor=("-quality.n_words", "latest_dump")),),
+        slow((Exact(survivor=("-quality.n_words", "latest_dump")),)),
     ],
     ids=["url, text", "a signal"],
 )
@@ -263,15 +266,16 @@ def test_clusters_are_honoured_and_never_lost(lake, source):
     assert clusters and all(len(members & left) == 1 for members in clusters.values())
 
 
-def test_shards_are_no_scope_of_clusters():
+def test_scope_and_shards_are_those_of_every_method():
     def asked(*words: str) -> Recipe:
-        return recipe_of(make_parser(cli._COMMANDS).parse_args([*words, "--scope", "shards", *where]), finds_near=True)
+        return recipe_of(make_parser(cli._COMMANDS).parse_args([*words, *where]), finds_near=True)
 
-    where = ("--dump", A, "--warehouse", "lake")
-    recipe = asked("deduplicated", "--method", "text", "bloom", "--shards", "4")
+    where = ("--scope", "shards", "--shards", "4", "--dump", A, "--warehouse", "lake")
+    recipe = asked("deduplicated", "--method", "text", "bloom")
     assert [(one.scope, one.n_shards) for one in recipe.methods] == [("shards", 4)] * 2
-    assert recipe.problems() == []
-    assert "duplicates.scope is 'shards'" in asked("duplicates").problems()[0]
+    near = asked("duplicates")
+    assert (near.duplicates.scope, near.duplicates.n_shards) == ("shards", 4)
+    assert recipe.problems() == near.problems() == []
 
 
 def test_what_cannot_work_is_refused(lake, source):
@@ -292,6 +296,7 @@ def test_what_cannot_work_is_refused(lake, source):
     assert read(lake.location, "deduplicated") == []
 
 
+@pytest.mark.slow
 def test_a_filter_of_other_settings_is_not_added_to(lake, source, monkeypatch):
     bloom = replace(BLOOM, scope="incremental")
     make(lake, source, [A], bloom)
@@ -313,7 +318,7 @@ def test_a_filter_of_other_settings_is_not_added_to(lake, source, monkeypatch):
         ):
             make(lake, source, [B], bloom)
     with monkeypatch.context() as patched:
-        patched.setattr(dedup_chain, "is_made_by", lambda run, recipe: True)
+        patched.setattr(dedup_group, "is_made_by", lambda run, recipe: True)
         for name, found, asked in (("seed", 1, 2), ("max_ngram", 5, 6)):
             with pytest.raises(WarehouseError, match=f"written with {name} {found}; this run asks with {name} {asked}"):
                 make(lake, source, [B], replace(bloom, **{name: asked}))
