@@ -61,20 +61,20 @@ test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-programs test-again
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs tests/commands -m slow
+	$(BIN)/python -m pytest tests/jobs -m slow
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest tests/test_readme.py -m slow
+	$(BIN)/python -m pytest tests/test_readme.py tests/commands -m slow
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-spark35: .venv-spark35/.test
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
 
 test-jobs35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/jobs tests/commands --ignore tests/jobs/test_kill_deduplication.py -m "not spark41"
+	$(BIN35)/python -m pytest tests/jobs --ignore tests/jobs/test_kill_deduplication.py -m "not spark41"
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages -m "not spark41"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41"
 
 lint: .venv/.test
 	$(BIN)/ruff check .

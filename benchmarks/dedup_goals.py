@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.goals import GIB, Goal, run
+from benchmarks.goals import GIB, Goal, growth, run
 from benchmarks.near_corpora import write_part
 from benchmarks.near_goals import Corpora
 
@@ -34,7 +34,7 @@ def dedup_goals(corpora: Corpora, *, bff: Path | None) -> list[Goal]:
     return [
         *(against_bff(one, name, method) for method in AGAINST_BFF for name in twins if bff is not None),
         *(shuffle(one, name) for name in twins),
-        *(growth(one, method) for method in AGAINST_BFF),
+        *(measure_growth(one, method) for method in AGAINST_BFF),
         *(second_core(one, two, method) for method in ("whole", "eight_shards")),
         memory(corpora),
     ]
@@ -64,16 +64,9 @@ def shuffle(one: Mapping[str, Any], name: str) -> Goal:
     return Goal(title, found["shuffle_bytes"] / n_bytes, SHUFFLE, True, figures, "bytes")
 
 
-def growth(one: Mapping[str, Any], method: str) -> Goal:
-    """What a run costs whatever its size is left out of both: it would make any growth look small."""
-    whole, part, fixed = (*(one["corpora"][name][method] for name in ("variants", "part")), one["fixed"][method])
-    ratio = whole["cpu"] / part["cpu"]
-    if part["cpu"] > fixed["cpu"]:  # else there is too little text to tell
-        ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
-    figures = (
-        f"{whole['cpu']:.1f} / {part['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
-        f"with them {whole['cpu'] / part['cpu']:.2f} x, {whole['wall'] / part['wall']:.2f} x wall"
-    )
+def measure_growth(one: Mapping[str, Any], method: str) -> Goal:
+    whole, part = (one["corpora"][name][method] for name in ("variants", "part"))
+    ratio, figures = growth(whole, part, one["fixed"][method])
     return Goal(f"variants / every {PART}-th page's, CPU, {WORDS[method]}", ratio, 4.4, True, figures)
 
 

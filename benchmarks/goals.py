@@ -5,7 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +49,21 @@ class Goal:
         limit = f"{'at most' if self.is_most else 'at least'} {self.bound:.2f} {self.unit}"
         cells = (self.name, f"{self.measured:.2f} {self.unit}", limit, "yes" if is_met else "**no**", self.figures)
         return f"| {' | '.join(cells)} |"
+
+
+def growth(whole: Mapping[str, float], part: Mapping[str, float], fixed: Mapping[str, float]) -> tuple[float, str]:
+    """How many times the CPU seconds of a part the whole takes, and the figures that it is made of.
+
+    What a run costs whatever its size (`fixed`) is left out of both: it would make any growth look small.
+    """
+    ratio = whole["cpu"] / part["cpu"]
+    if part["cpu"] > fixed["cpu"]:  # else there is too little to tell
+        ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
+    figures = (
+        f"{whole['cpu']:.1f} / {part['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
+        f"with them {whole['cpu'] / part['cpu']:.2f} x, {whole['wall'] / part['wall']:.2f} x wall"
+    )
+    return ratio, figures
 
 
 def run(program: str, *arguments: Any) -> dict[str, Any]:

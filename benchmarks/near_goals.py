@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from benchmarks.goals import GIB, ROOT, Goal, run
+from benchmarks.goals import GIB, ROOT, Goal, growth, run
 from benchmarks.near_corpora import N_CROWD, write_crowd, write_part
 from benchmarks.near_pages import DUMPS, read_pages, variants, write
 
@@ -139,16 +139,9 @@ def measure_shuffle(corpora: Corpora, name: str) -> Goal:
 
 
 def measure_growth(corpora: Corpora, one: Mapping[str, Any]) -> Goal:
-    """What a run costs whatever its size is left out of both: it would make any growth look small."""
-    whole, part, fixed = one["corpora"]["variants"], one["corpora"]["part"], one["fixed"]
-    ratio = whole["cpu"] / part["cpu"]
-    if part["cpu"] > fixed["cpu"]:  # else there are too few documents to tell
-        ratio = (whole["cpu"] - fixed["cpu"]) / (part["cpu"] - fixed["cpu"])
-    figures = (
-        f"{whole['cpu']:.1f} / {part['cpu']:.1f} s CPU, of each {fixed['cpu']:.1f} s for a run of a few rows left out; "
-        f"with them {whole['cpu'] / part['cpu']:.2f} x, {whole['wall'] / part['wall']:.2f} x wall; "
-        f"{whole['n_documents']:,} / {part['n_documents']:,} documents"
-    )
+    whole, part = (one["corpora"][name] for name in ("variants", "part"))
+    ratio, figures = growth(whole, part, one["fixed"])
+    figures += f"; {whole['n_documents']:,} / {part['n_documents']:,} documents"
     return Goal(f"variants / every {PART}-th page's, CPU", ratio, 4.4, True, figures)
 
 

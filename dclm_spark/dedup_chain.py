@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_STEPS = 1 << 20
+"""More than a recipe has methods."""
 _TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
 

@@ -52,7 +52,7 @@ def _survey(
     open_warehouse: Callable[[str], "Warehouse"],
     read_recipe: Callable[[], "Recipe"],
 ) -> tuple[Any, str]:
-    from dclm_spark import dedup_survey
+    from dclm_spark import dedup_survey, survey_words
     from dclm_spark.job import Job
     from dclm_spark.places import Places
     from dclm_spark.size_plot import check_plot
@@ -62,8 +62,8 @@ def _survey(
     problems = []
     if arguments.scope is not None:
         problems.append("--scope: a survey takes every scope; --choices names those wanted")
-    if arguments.by not in dedup_survey.BREAKDOWNS:
-        problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(dedup_survey.BREAKDOWNS)}")
+    if arguments.by not in survey_words.BREAKDOWNS:
+        problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(survey_words.BREAKDOWNS)}")
     recipe = read_recipe()
     known = {choice.name: choice for choice in default_choices(recipe)}
     names = list(dict.fromkeys(arguments.choices or known))
@@ -82,7 +82,7 @@ def _survey(
     if arguments.by == "age" and Places(job.warehouse, job.upstream).rows("documents") is None:
         raise WarehouseError([f"--by age: no finished documents in {job.warehouse}, which say when pages were fetched"])
     entries = dedup_survey.survey(job, arguments.dump, [known[name] for name in names], scratch=arguments.scratch)
-    words = dedup_survey.format_survey(entries, by=arguments.by)
+    words = survey_words.format_survey(entries, by=arguments.by)
     if target is not None:
         plot_survey(target, entries)
         words += f"\nplot: {target}"

@@ -1,4 +1,4 @@
-"""What each choice of methods and scopes leaves of the same dumps: measured, and in words.
+"""What each choice of methods and scopes leaves of the same dumps, measured.
 
 Each choice is made in a warehouse of its own below a scratch folder, and borrows `filtered`, and what else is there
 already, from the warehouse that is asked.
@@ -19,14 +19,13 @@ from dclm_spark.near_chain import make_duplicates, make_signatures
 from dclm_spark.places import Places
 from dclm_spark.runs import is_made_by, last_runs
 from dclm_spark.survey_choices import NONE, Choice, default_choices
+from dclm_spark.survey_words import MEASURES
 from dclm_spark.tables import Warehouse
 from dclm_spark.whole_dump import Outcome
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-MEASURES = ("documents", "words", "bytes")
-BREAKDOWNS = ("dump", "domain", "length", "age")
 N_DOMAINS = 10
 OTHERS = "others"
 UNKNOWN = "unknown"
@@ -269,43 +268,3 @@ def _label(by: str, value: str) -> str:
     if by != "length" or int(value) < 2:
         return value
     return f"{1 << (int(value) - 1)}-{(1 << int(value)) - 1}"
-
-
-# -- in words and as a picture ----------------------------------------------------------------------------------------
-
-_HEADINGS = {
-    "dump": "by dump",
-    "domain": "by host",
-    "length": "by the words of a document before anything was cut",
-    "age": "by the month of the crawl",
-}
-
-
-def format_survey(entries: Sequence[Mapping[str, Any]], *, by: str = "dump") -> str:
-    """What each choice leaves, a line each, and below the shares of words by dump, or by another breakdown.
-
-    Raises:
-        InputError: That breakdown was not measured.
-    """
-    none, *others = entries
-    if by not in none["by"]:
-        raise InputError([f"nothing is known of {by}: no table documents, which says when a page was fetched"])
-    lines = [" " * 16 + "".join(f"{measure:>18}{'share':>8}" for measure in MEASURES)]
-    for entry in entries:
-        numbers = (f"{entry[measure]:>18,}{_percent(entry[f'share_of_{measure}']):>8}" for measure in MEASURES)
-        lines.append(f"{entry['choice']:<16}{''.join(numbers)}")
-    width = max(16, *(len(value) + 2 for value in none["by"][by]))
-    lines += ["", f"words that stay, {_HEADINGS[by]}"]
-    for field in ("method", "scope"):
-        lines.append(
-            f"{'':<{width}}{'none' if field == 'scope' else '':>14}" + "".join(f"{e[field]:>10}" for e in others)
-        )
-    for value, numbers in none["by"][by].items():
-        shares = (f"{_percent(entry['by'][by][value]['share_of_words']):>10}" for entry in others)
-        lines.append(f"{value:<{width}}{numbers['words']:>14,}{''.join(shares)}")
-    lines += ["", "words: between white space, of the text that stays; bytes: of it, in UTF-8"]
-    return "\n".join(lines)
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"

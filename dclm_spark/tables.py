@@ -196,26 +196,12 @@ class Warehouse:
         with self.writing(table):
             writer.append()
 
-    def replace(
-        self,
-        rows: "DataFrame",
-        table: str,
-        *,
-        lineage: Mapping[str, object],
-        **where: Partition,
-    ) -> Commit:
+    def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> Commit:
         """Overwrites, and says what was committed."""
         self.overwrite(rows, table, lineage=lineage, **where)
         return self.commit(table, lineage)
 
-    def overwrite(
-        self,
-        rows: "DataFrame",
-        table: str,
-        *,
-        lineage: Mapping[str, object],
-        **where: Partition,
-    ) -> None:
+    def overwrite(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused by Delta."""
         with self.writing(table):
             self._writer(rows, table, lineage).overwrite(_matches(where))

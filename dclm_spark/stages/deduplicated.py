@@ -83,12 +83,7 @@ def deduplicate(
     """
     in_short, n_alike = _in_short(decided), F.lit(1)
     if sizes is not None:
-        # One row a document: `filtered`, which holds the texts, is joined once.
-        in_short = (
-            in_short.unionByName(sizes, allowMissingColumns=True)
-            .groupBy("doc_id")
-            .agg(*(F.max(column).alias(column) for column in ("is_gone", "paragraphs", "n_alike")))
-        )
+        in_short = in_short.unionByName(sizes, allowMissingColumns=True)
         n_alike = F.coalesce("n_alike", F.lit(1))
     left = _left(filtered, in_short, n_rows=n_decisions, keeps_places=False)
     return left.withColumn("cluster_size", n_alike.cast("bigint"))
@@ -110,14 +105,17 @@ def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "Data
 
 
 def _in_short(decided: "DataFrame") -> "DataFrame":
-    """Rows of doc_id, is_gone and paragraphs, which are null where none is cut: one a document."""
+    """Rows of doc_id, is_gone and paragraphs, which are null where none is cut."""
     # Paragraphs of one step are in order; each step cuts others.
     paragraphs = F.when(F.size("cuts") > 0, F.array_sort("cuts.paragraph"))
     return decided.select("doc_id", F.col("removed_by").isNotNull().alias("is_gone"), paragraphs.alias("paragraphs"))
 
 
 def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
-    small = F.broadcast(in_short) if n_rows <= MAX_BROADCAST else in_short
+    # One row a document, also of one that is there twice: `filtered`, which holds the texts, is joined once.
+    said = (F.max(name).alias(name) for name in in_short.columns if name != "doc_id")
+    of_documents = in_short.groupBy("doc_id").agg(*said)
+    small = F.broadcast(of_documents) if n_rows <= MAX_BROADCAST else of_documents
     flagged = filtered.join(small, "doc_id", "left").where("is_gone IS NULL OR NOT is_gone")
     return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dclm_spark import cli, schemas
-from dclm_spark.dedup_survey import format_survey, survey
+from dclm_spark.dedup_survey import survey
 from dclm_spark.deduplication import Bloom, Exact
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.job import Job
@@ -16,6 +16,7 @@ from dclm_spark.recipe import Recipe
 from dclm_spark.runs import last_runs
 from dclm_spark.survey_choices import Choice, default_choices
 from dclm_spark.survey_plot import plot_survey
+from dclm_spark.survey_words import format_survey
 from dclm_spark.tables import Warehouse, frame_of
 from tests import dedup
 from tests.tables import version
