@@ -193,12 +193,12 @@ def _write(
         sizes = cluster_sizes(decided, steps[0].read("duplicates") if honoured else None)
     left = deduplicate(steps[0].read("filtered"), decided, n_decisions=n_decisions, sizes=sizes)
     of_stage = {"dump": group.new, "stage": STAGE}
-    of_all = {
-        "removed": warehouse.replace(removed_rows(decided), "removed", lineage=run.lineage, **of_stage),
-        "cuts": warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage),
-    }
     with planned_for_java(warehouse.spark):
-        of_all[STAGE] = warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new)
+        of_all = {
+            "removed": warehouse.replace(removed_rows(decided), "removed", lineage=run.lineage, **of_stage),
+            "cuts": warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage),
+            STAGE: warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new),
+        }
     versions |= {table: commit.version for table, commit in of_all.items()}
     n_out = _rows_by_dump(warehouse, STAGE, of_all[STAGE], group.new)
     n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)

@@ -8,9 +8,15 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+Partition = str | int | range | Sequence[str]
+"""What a partition column is to be: a value, one of several, or a number of a range."""
 
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")
 
@@ -51,6 +57,16 @@ class LocalLog:
                 if info and info.get("userMetadata") == metadata and "operationMetrics" in info:
                     return Commit(version, int(info["operationMetrics"].get("numOutputRows", 0)))
         return None
+
+    def may_hold(self, table: str, where: Mapping[str, Partition]) -> bool:
+        """Whether a file of the table lies, or has lain since the last checkpoint, in these partitions.
+
+        True as well where the log says so in a way that is not known here.
+        """
+        try:
+            return any(_lies_in(values, where) for values in _partitions(self._log(table), self.versions(table)))
+        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException):
+            return True
 
     @contextlib.contextmanager
     def sole_maker(self, table: str) -> Iterator[None]:
@@ -101,3 +117,44 @@ class LocalLog:
 
     def _log(self, table: str) -> Path:
         return self._folder / table / "_delta_log"
+
+
+def _lies_in(partition: Mapping[str, str | None], where: Mapping[str, Partition]) -> bool:
+    """Whether a file with these values of its partition columns, as Delta writes them, may hold rows of `where`.
+
+    >>> _lies_in({"dump": "A", "step": "1"}, {"dump": ("A", "B"), "step": range(1, 9)})
+    True
+    >>> _lies_in({"dump": "A", "step": "1"}, {"dump": "A", "step": 0}), _lies_in({"dump": None}, {"dump": "A"})
+    (False, False)
+    """
+
+    def is_among(value: str | None, wanted: Partition) -> bool:
+        if isinstance(wanted, range):
+            return value is not None and int(value) in wanted
+        return value in ((str(wanted),) if isinstance(wanted, str | int) else wanted)
+
+    return all(is_among(partition[name], wanted) for name, wanted in where.items())
+
+
+def _partitions(log: Path, versions: Sequence[int]) -> Iterator[dict[str, str | None]]:
+    """The values of the partition columns of each file that the last checkpoint names, or a version after it adds.
+
+    Raises:
+        ValueError: The checkpoint names further files that list files.
+    """
+    checkpoint = max((n for n in versions if _checkpoint(log, n).is_file()), default=-1)
+    if checkpoint >= 0:
+        with pq.ParquetFile(_checkpoint(log, checkpoint)) as file:
+            if "sidecar" in file.schema_arrow.names:
+                raise ValueError(f"version {checkpoint} in {log} is a checkpoint of several files")
+            added = file.read(columns=["add.partitionValues"]).column("add")
+        yield from (dict(row["partitionValues"]) for row in added.to_pylist() if row and row["partitionValues"])
+    for version in range(checkpoint + 1, max(versions, default=checkpoint) + 1):
+        for line in (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines():
+            action = json.loads(line)
+            if "add" in action:
+                yield action["add"]["partitionValues"]
+
+
+def _checkpoint(log: Path, version: int) -> Path:
+    return log / f"{version:020d}.checkpoint.parquet"

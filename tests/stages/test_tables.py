@@ -108,10 +108,41 @@ def test_a_dump_is_replaced_alone_and_its_rows_are_counted(place):
 
 
 def test_rows_of_another_dump_are_refused(place):
+    refused = pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|a row of documents lies outside")
     place.prepare("documents")
-    with pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere"):
+    with refused:
         place.replace(documents(place.spark, "B", "b1"), "documents", lineage=LINEAGE, dump="A")
     assert ids(place.read("documents")) == []
+    place.replace(documents(place.spark, "A", "a1"), "documents", lineage=LINEAGE, dump="A")
+    with refused:
+        place.replace(documents(place.spark, "B", "b1"), "documents", lineage=LINEAGE, dump="A")
+    assert ids(place.read("documents")) == ["a1"]
+
+
+@pytest.mark.parametrize("every", [100, 2])
+def test_a_table_is_known_to_hold_a_dump(spark, tmp_path, every):
+    """With a checkpoint each two versions, and without one."""
+    place = Warehouse(spark, str(tmp_path / "lake"))
+    place.prepare("removed")
+    spark.sql(f"ALTER TABLE {place.name('removed')} SET TBLPROPERTIES ('delta.checkpointInterval' = '{every}')")
+    for dump, stage in [("A", "filtered"), ("A", "deduplicated"), ("B", "filtered"), ("B", "filtered")]:
+        rows = spark.createDataFrame([(dump, stage, "a1", "rule", None, None)], spark_schema(schemas.REMOVED))
+        place.replace(rows, "removed", lineage=LINEAGE, dump=dump, stage=stage)
+    log = local_log.LocalLog(place.location)
+    assert place.read("removed").count() == 3
+    assert list((tmp_path / "lake/removed/_delta_log").glob("*.checkpoint.parquet")) or every > 2
+    assert log.may_hold("removed", {"dump": "A", "stage": "deduplicated"})
+    assert log.may_hold("removed", {"dump": ("C", "B")})
+    assert not log.may_hold("removed", {"dump": "B", "stage": "deduplicated"})
+    assert not log.may_hold("removed", {"dump": ["C", "D"]})
+    # Who cannot tell says that it may.
+    assert log.may_hold("removed", {"dump": "A", "step": 0})
+    for entry in (tmp_path / "lake/removed/_delta_log").glob("*2.json"):
+        entry.unlink()
+    assert log.may_hold("removed", {"dump": "C"}) is (every > 2)
+    for entry in (tmp_path / "lake/removed/_delta_log").glob("*.checkpoint.parquet"):
+        entry.write_bytes(b"")
+    assert log.may_hold("removed", {"dump": "C"})
 
 
 def test_a_document_without_text_is_refused(place):
