@@ -27,7 +27,10 @@ from dclm_spark.deduplication import Bloom
 from dclm_spark.job import Job
 from dclm_spark.recipes import DCLM_BASELINE
 
-N_WARM_UP = 500
+N_FEW = 500
+N_WARM_UPS = 2
+LONG_RUNS = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=4 -Xms2g -Xmn1g"}
+"""What the README recommends for them on one machine: both compilers, as on a cluster, and a heap that begins large."""
 METHODS = {
     "whole": Bloom(scope="dump"),
     "shards": Bloom(scope="shards", n_shards=1, inserts="kept"),
@@ -48,10 +51,9 @@ class DedupLake(Lake):
         reached = blocks.agg(F.sum("n_ngrams").alias("n_ngrams"), F.max("fp_rate").alias("fp_rate")).head()
         return found | reached.asDict()
 
-    def warm_up(self, rows: Any) -> dict[str, dict[str, Any]]:
-        """Each method of three small dumps; the last of them tells the cost of a run whatever its size."""
-        few = rows.limit(N_WARM_UP)
-        return {method: [self.run(method, few, n_files=1) for _ in range(3)][-1] for method in METHODS}
+    def run_all(self, few: Any) -> dict[str, dict[str, Any]]:
+        """What each method takes for a few rows: the price of a run, whatever its size."""
+        return {method: self.run(method, few, n_files=1) for method in METHODS}
 
 
 def corpus(words: str) -> tuple[str, str, Path | None]:
@@ -74,11 +76,15 @@ def methods(scratch: str, n_cores: str, n_runs: str, program: str, *corpora: str
     """Of each corpus what every method takes and what BFF takes, in turns; of a few rows what a run takes (`fixed`)."""
     named = {name: (parquet, twin) for name, parquet, twin in map(corpus, corpora)}
     with Tree() as tree:
-        lake = DedupLake(int(n_cores), scratch, Meter(tree))
+        lake = DedupLake(int(n_cores), scratch, Meter(tree), config=LONG_RUNS)
         rows = {name: lake.read([parquet]) for name, (parquet, _) in named.items()}
-        fixed = lake.warm_up(next(iter(rows.values())))
+        few = next(iter(rows.values())).limit(N_FEW)
+        for _ in range(N_WARM_UPS):
+            lake.run_all(few)
+        fixed: list[dict[str, dict[str, Any]]] = []
         runs: dict[str, dict[str, list[dict[str, Any]]]] = {name: {} for name in named}
         for _ in range(int(n_runs)):
+            fixed.append(lake.run_all(few))
             for name, (_, twin) in named.items():
                 for method in METHODS:
                     found = lake.run(method, rows[name])
@@ -91,7 +97,7 @@ def methods(scratch: str, n_cores: str, n_runs: str, program: str, *corpora: str
                     _say(name, "bff", found)
         text_bytes = {name: of.agg(F.sum(F.octet_length("text"))).head()[0] for name, of in rows.items()}
     return {
-        "fixed": fixed,
+        "fixed": {method: middle([taken[method] for taken in fixed]) for method in METHODS},
         "text_bytes": text_bytes,
         "corpora": {
             name: {method: middle(taken) for method, taken in by_method.items()} for name, by_method in runs.items()
@@ -102,7 +108,7 @@ def methods(scratch: str, n_cores: str, n_runs: str, program: str, *corpora: str
 def memory(scratch: str, words: str) -> dict[str, Any]:
     """Peak memory of a worker; local[1]."""
     with Tree() as tree:
-        lake = DedupLake(1, scratch, Meter(tree))
+        lake = DedupLake(1, scratch, Meter(tree), config=LONG_RUNS)
         found = lake.run("whole", lake.read([corpus(words)[1]]))
         return {**found, "peak_worker_bytes": tree.peak_worker_bytes()}
 

@@ -1,7 +1,7 @@
 """A warehouse in a session of its own, and what work in it costs: CPU, clock, and Spark's own counts."""
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -97,14 +97,14 @@ class Meter:
 class Lake:
     """A new warehouse in a session of its own."""
 
-    def __init__(self, n_cores: int, scratch: str, meter: Meter):
+    def __init__(self, n_cores: int, scratch: str, meter: Meter, *, config: Mapping[str, str] | None = None):
         self.meter = meter
-        self.start = meter.measure(partial(self._open, f"local[{n_cores}]", Path(scratch) / "lake"))
+        self.start = meter.measure(partial(self._open, f"local[{n_cores}]", Path(scratch) / "lake", config))
         meter.watch(self.spark)
         self._n_dumps = 0
 
-    def _open(self, master: str, lake: Path) -> None:
-        self.spark = get_session(master=master)
+    def _open(self, master: str, lake: Path, config: Mapping[str, str] | None) -> None:
+        self.spark = get_session(master=master, config=config)
         self.warehouse = Warehouse(self.spark, str(lake))
 
     def read(self, files: Sequence[str]) -> Any:

@@ -108,7 +108,7 @@ def test_a_dump_is_replaced_alone_and_its_rows_are_counted(place):
 
 
 def test_rows_of_another_dump_are_refused(place):
-    refused = pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|a row of documents lies outside")
+    refused = pytest.raises(Exception, match="DELTA_REPLACE_WHERE_MISMATCH|replaceWhere|of documents lies outside")
     place.prepare("documents")
     with refused:
         place.replace(documents(place.spark, "B", "b1"), "documents", lineage=LINEAGE, dump="A")
