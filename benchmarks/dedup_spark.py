@@ -6,8 +6,9 @@
 A CORPUS is a name, `=`, a Parquet file of `schemas.FILTERED` and, for BFF, `,` and its .jsonl twin, as
 `benchmarks.near_pages` writes them; BFF is its executable (see `benchmarks/bff.py`), or `-`. Rows are in the Delta
 table before the clock starts, under another dump each time, in `lakes.N_FILES` files of equal size; the session has
-done the same work twice on a few rows before. All settings are DCLM's but for the inserts of `whole`, which are its
-default: n-grams of all units, so that one round is enough.
+done the same work twice on a few rows before. Of those few rows too every method is measured, in turns with the rest:
+the price of a run whatever its size. All settings are DCLM's but for the inserts of `whole`, which are its default:
+n-grams of all units, so that one round is enough.
 """
 
 import json
