@@ -89,28 +89,33 @@ class LocalLog:
             os.close(folder)  # lets go of the lock
 
     @contextlib.contextmanager
-    def sole_writer(self, table: str) -> Iterator[None]:
+    def sole_writer(self, table: str) -> Iterator[bool]:
         """Held by one process of this machine at a time, while it writes to a table that is there.
 
         For the same reason: of two commits of one version, the later would take the place of the earlier, rows and all.
-        Elsewhere a store refuses the later one, and Delta commits it anew. Who has to wait says so.
+        Elsewhere a store refuses the later one, and Delta commits it anew. Who has to wait says so. False on a network
+        disk without locks, which keeps nobody apart.
         """
         lock = os.open(self._folder / table, os.O_RDONLY)
         try:
-            with contextlib.suppress(OSError):  # a network disk without locks
-                try:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    said = threading.Timer(WAIT_SECONDS, print, [self._waiting(table)], {"file": sys.stderr})
-                    said.daemon = True
-                    said.start()
-                    try:
-                        fcntl.flock(lock, fcntl.LOCK_EX)
-                    finally:
-                        said.cancel()
-            yield
+            yield self._has_locked(lock, table)
         finally:
             os.close(lock)  # lets go of the lock
+
+    def _has_locked(self, lock: int, table: str) -> bool:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            said = threading.Timer(WAIT_SECONDS, print, [self._waiting(table)], {"file": sys.stderr})
+            said.daemon = True
+            said.start()
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            finally:
+                said.cancel()
+        except OSError:
+            return False
+        return True
 
     def _waiting(self, table: str) -> str:
         return f"another process writes {self._folder / table}; on a local disk they take turns, and this one waits"

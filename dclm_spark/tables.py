@@ -201,14 +201,14 @@ class Warehouse:
     def overwrite(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused."""
         here = _matches(where)
-        with self.writing(table):
-            if self._log is None or self._log.may_hold(table, where):
-                self._writer(rows, table, lineage).overwrite(here)
-            else:
+        with self.writing(table) as is_alone:
+            if is_alone and not self._log.may_hold(table, where):
                 # Most dumps are new to a table. Delta would look for rows to delete, in three jobs for each write.
                 words = F.lit(f"a row of {table} lies outside of {where}")
                 checked = rows.withColumn("dump", F.when(here, F.col("dump")).otherwise(F.raise_error(words)))
                 self._writer(checked, table, lineage).append()
+            else:
+                self._writer(rows, table, lineage).overwrite(here)
 
     def delete(self, table: str, **where: str | int) -> None:
         """Deletes the rows of the partitions named."""
@@ -216,9 +216,9 @@ class Warehouse:
         with self.writing(table):
             self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
 
-    def writing(self, table: str) -> contextlib.AbstractContextManager[None]:
-        """Around whatever commits to a table: where the store cannot, it keeps two processes apart."""
-        return self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext()
+    def writing(self, table: str) -> contextlib.AbstractContextManager[bool]:
+        """Around whatever commits to a table; true if it keeps other processes out, where the store could not."""
+        return self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
 
     def _writer(self, rows: "DataFrame", table: str, lineage: Mapping[str, object]):
         ordered = rows.select(*schemas.TABLES[table].names)

@@ -119,6 +119,22 @@ def test_rows_of_another_dump_are_refused(place):
     assert ids(place.read("documents")) == ["a1"]
 
 
+@pytest.mark.parametrize(("has_locks", "mode"), [(True, "Append"), (False, "Overwrite")])
+def test_who_is_alone_need_not_look_for_what_a_new_dump_replaces(spark, tmp_path, monkeypatch, has_locks, mode):
+    def refuse(*_):
+        raise OSError("no locks available")
+
+    if not has_locks:
+        monkeypatch.setattr(local_log.fcntl, "flock", refuse)
+    place = Warehouse(spark, str(tmp_path / "lake"))
+    place.prepare("documents")
+    for id_, expected in [("a1", mode), ("a2", "Overwrite")]:
+        place.replace(documents(spark, "A", id_), "documents", lineage=LINEAGE, dump="A")
+        assert ids(place.read("documents")) == [id_]
+        history = spark.sql(f"DESCRIBE HISTORY {place.name('documents')}").orderBy("version").collect()
+        assert history[-1]["operationParameters"]["mode"] == expected
+
+
 @pytest.mark.parametrize("every", [100, 2])
 def test_a_table_is_known_to_hold_a_dump(spark, tmp_path, every):
     """With a checkpoint each two versions, and without one."""
