@@ -148,7 +148,7 @@ def _thresholds(arguments: argparse.Namespace) -> tuple[Any, str]:
     derived, entries = derive_recipe(
         warehouse_of(arguments, arguments.warehouse), recipe_of(arguments), reference, name=arguments.name or out.stem
     )
-    loaded = json.loads(recipe_json.canonical_json(derived))
+    loaded = json.loads(recipe_json.canonical_json(derived, is_whole=True))
     out.write_text(json.dumps(loaded, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return entries, format_thresholds(derived, entries)
 
@@ -190,7 +190,7 @@ def _show_recipe(arguments: argparse.Namespace) -> tuple[Any, str]:
         answer = [dict(zip(("field", "one", "other"), row, strict=True)) for row in rows]
         lines = [f"{field}: {json.dumps(one)} -> {json.dumps(other)}" for field, one, other in rows]
         return answer, "\n".join(lines) or "the same"
-    loaded = json.loads(recipe_json.canonical_json(found[0]))
+    loaded = json.loads(recipe_json.canonical_json(found[0], is_whole=True))
     return loaded, json.dumps(loaded, indent=2, ensure_ascii=False)
 
 

@@ -11,12 +11,23 @@ from dclm_spark.errors import RecipeError
 from dclm_spark.recipe import Recipe
 
 
-def canonical_json(value: Any) -> str:
-    """A recipe or one of its parts as JSON with sorted keys: equal text means equal choices."""
+def canonical_json(value: Any, *, is_whole: bool = False) -> str:
+    """A recipe or one of its parts as JSON with sorted keys: equal text means equal choices.
+
+    A field whose metadata says in which version it was `added` is left out while it has its default, so that a recipe
+    from before has the hash that it had.
+
+    Args:
+        value: The recipe, or any value of one.
+        is_whole: Leave nothing out, for a reader.
+    """
+
+    def is_shown(item: Any, f: dataclasses.Field) -> bool:
+        return is_whole or "added" not in f.metadata or getattr(item, f.name) != f.default
 
     def plain(item: Any) -> Any:
         if dataclasses.is_dataclass(item):
-            return {f.name: plain(getattr(item, f.name)) for f in dataclasses.fields(item)}
+            return {f.name: plain(getattr(item, f.name)) for f in dataclasses.fields(item) if is_shown(item, f)}
         if isinstance(item, Mapping):
             return {str(key): plain(entry) for key, entry in item.items()}
         if isinstance(item, list | tuple):
@@ -38,7 +49,8 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
     >>> [found for found in differences(DCLM_BASELINE, longer) if "n_words." in found[0]]
     [('bounds.quality.n_words.at_least', 50, 80), ('bounds.quality.n_words.at_most', 100000, None)]
     """
-    left, right = (dict(_leaves(json.loads(canonical_json(recipe)))) for recipe in (one, other))
+    wholes = (json.loads(canonical_json(recipe, is_whole=True)) for recipe in (one, other))
+    left, right = (dict(_leaves(whole)) for whole in wholes)
     return [
         (name, left.get(name), right.get(name))
         for name in sorted(left.keys() | right.keys())

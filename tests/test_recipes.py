@@ -101,6 +101,17 @@ def test_the_hash_follows_the_choices_not_their_spelling():
     assert recipe_hash(other.extraction) == recipe_hash(DCLM_BASELINE.extraction)
 
 
+def test_a_field_of_a_later_version_leaves_the_hash_of_older_recipes():
+    @dataclasses.dataclass(frozen=True)
+    class Part:
+        old: int = 1
+        new: int = dataclasses.field(default=2, metadata={"added": "0.2.0"})
+
+    assert canonical_json(Part()) == '{"old": 1}'
+    assert canonical_json(Part(new=3)) == '{"new": 3, "old": 1}'
+    assert canonical_json(Part(), is_whole=True) == '{"new": 2, "old": 1}'
+
+
 def test_a_recipe_file_may_leave_out_what_is_default():
     recipe = from_json('{"name": "short", "bounds": [{"signal": "quality.n_words", "at_least": 10}]}')
     assert recipe.extraction == Extraction()
