@@ -71,10 +71,10 @@ test-spark35: .venv-spark35/.test
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
 
 test-jobs35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/jobs --ignore tests/jobs/test_kill_deduplication.py -m "not spark41"
+	$(BIN35)/python -m pytest tests/jobs --ignore tests/jobs/test_kill_deduplication.py -m "not spark41 and not once"
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once"
 
 lint: .venv/.test
 	$(BIN)/ruff check .
