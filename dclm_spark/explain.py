@@ -10,9 +10,10 @@ from dclm_spark.cluster_words import became
 from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.c4 import clean_c4
+from dclm_spark.kernels.charsets import decode
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.domains import count_banned
-from dclm_spark.kernels.html import decode, extract
+from dclm_spark.kernels.html import extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipe import Annotation, C4Lines, Recipe

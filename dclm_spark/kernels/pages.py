@@ -8,7 +8,8 @@ import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
-from dclm_spark.kernels.html import decode, extract
+from dclm_spark.kernels.charsets import decode
+from dclm_spark.kernels.html import extract
 from dclm_spark.kernels.outcomes import CHARSET, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.warc import read_archive
