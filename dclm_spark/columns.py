@@ -35,6 +35,22 @@ def removed_by(bounds: Sequence[Bound]) -> "Column":
     return _of_first_broken(bounds, lambda bound: F.lit(bound.signal), "string")
 
 
+def unless_measured(bounds: Sequence[Bound]) -> "Column":
+    """Null, a string; it fails on a row with a text on which signals that a bound speaks of were not measured.
+
+    A bound on a null keeps the row, so that it would keep everything. (A signal of a group that was measured may be
+    null, such as a rule's whose list nobody has given.)
+    """
+    groups = dict.fromkeys([bound.group for bound in bounds] + ["language" for bound in bounds if bound.language])
+    missing = [
+        F.when(F.col(group).isNull() & F.col("text").isNotNull(), F.lit(f"the signals of {group!r} were not measured"))
+        for group in groups
+    ]
+    advice = "; annotate the documents with the recipe that filters them, or with all_signals"
+    said = F.coalesce(*missing) if missing else F.lit(None)
+    return F.when(said.isNotNull(), F.raise_error(F.concat(said, F.lit(advice)))).cast("string")
+
+
 def removed_value(bounds: Sequence[Bound]) -> "Column":
     """That signal's value, as a double; null where no bound is broken."""
     return _of_first_broken(bounds, lambda bound: F.col(bound.signal).cast("double"), "double")

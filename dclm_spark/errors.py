@@ -49,6 +49,16 @@ class RoundLimitError(DclmError):
     """Something that is done in rounds until nothing changes still changed in the last round that was allowed."""
 
 
+def refuse_recipe(problems: Sequence[str]) -> None:
+    """Does nothing without problems.
+
+    Raises:
+        RecipeError: It lists them all.
+    """
+    if problems:
+        raise RecipeError(problems)
+
+
 def spark_failure(error: Exception) -> str | None:
     """What Spark failed of, in one line: the innermost cause it names; None for an error that is not Spark's.
 

@@ -27,6 +27,8 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason; `cuts`, where paragraphs
     were cut from what stays, has how many `paragraphs`, and of how many `documents`.
 
+    `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
+
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
 
     Args:
@@ -142,6 +144,8 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             "bounds": bounds_in_words(recipe.bounds),
             # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
             "removed": {bound.signal: removed.get(bound.signal, 0) for bound in recipe.bounds},
+            # They removed nothing because nobody has looked.
+            "not_measured": [signal for signal in recipe.unmeasured if signal not in removed],
             "filtered": number("filtered"),
         }
         if (dump, "annotated") in runs and (dump, "documents") in runs:
@@ -192,6 +196,16 @@ def _is_older(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str
     return any(runs[dump, before]["run_id"] != run_id for before, run_id in made_from.items() if (dump, before) in runs)
 
 
+_LISTED_BY = {
+    "urls.n_banned_domains": "--banned-domains",
+    "urls.n_strict_words": "--strict-words",
+    "urls.n_hard_words": "--hard-words",
+    "urls.n_soft_words": "--soft-words",
+    "c4.n_bad_words": "--bad-words",
+}
+"""Signal -> the option that gives the list it is measured by."""
+
+
 def format_funnel(entries: list[dict]) -> str:
     """The funnel as text, a block a dump; shares are of the records above the line `documents`, of documents below."""
     return "\n\n".join(_format_dump(entry) for entry in entries)
@@ -221,7 +235,10 @@ def _format_dump(entry: dict[str, Any]) -> str:
         documents = entry["filtered"] + sum(entry["removed"].values())
         line("removed", sum(entry["removed"].values()), documents)
         for signal, n in entry["removed"].items():
-            line(signal, n, documents, note=entry["bounds"][signal], indent=4)
+            if signal in entry["not_measured"]:
+                lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
+            else:
+                line(signal, n, documents, note=entry["bounds"][signal], indent=4)
         line("filtered", entry["filtered"], documents)
     if "deduplicated" in entry:
         n_removed = sum(entry["duplicates_removed"].values())
@@ -233,6 +250,9 @@ def _format_dump(entry: dict[str, Any]) -> str:
     if "cuts" in entry:
         line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
         line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
+    if entry.get("not_measured"):
+        options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
+        lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
     if entry.get("is_stale"):
         lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:

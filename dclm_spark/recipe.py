@@ -5,11 +5,12 @@ stage takes one part of it, so that a changed part redoes that stage and what fo
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dclm_spark import schemas
 from dclm_spark.deduplication import WORD_BREAKERS, Method, Near, methods_problems
+from dclm_spark.errors import refuse_recipe
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.rules import Bound, LineRule
 
@@ -176,6 +177,60 @@ class Recipe:
             "duplicates": self.duplicates,
             "deduplicated": self.deduplication or None,  # null: all that it does is decided before
         }[stage]
+
+    def with_bound(
+        self,
+        signal: str,
+        *,
+        at_least: float | None = None,
+        above: float | None = None,
+        at_most: float | None = None,
+        below: float | None = None,
+        language: str | None = None,
+    ) -> "Recipe":
+        """The recipe with one bound changed, all other rules as they are; a signal without a bound gets one, the last.
+
+        The limit that is not given stays: `with_bound("quality.n_words", at_least=200)` leaves the largest number of
+        words as it was. The name stays too; `dataclasses.replace` gives another.
+
+        Args:
+            signal: `group.name` of a number in `annotated`.
+            at_least: Smallest value kept; takes the place of `above`.
+            above: Values must be larger than this; takes the place of `at_least`.
+            at_most: Largest value kept; takes the place of `below`.
+            below: Values must be smaller than this; takes the place of `at_most`.
+            language: Change the bound for pages in this language.
+
+        Raises:
+            RecipeError: There is no such signal, no limit is given, no page could pass, or the signal has bounds of
+                languages of which none is named.
+        """
+        key = (signal, language)
+        of_signal = [bound for bound in self.bounds if bound.signal == signal]
+        if of_signal and all(bound.language != language for bound in of_signal):
+            known = ", ".join(repr(bound.language) for bound in of_signal)
+            refuse_recipe([f"{self.name} bounds {signal} for language={known}, not {language!r}; name one of them"])
+        limits = {"at_least": at_least, "above": above, "at_most": at_most, "below": below}
+        if all(limit is None for limit in limits.values()):
+            refuse_recipe([f"no limit for {signal}; give at_least, above, at_most or below"])
+        bounds = tuple(b.with_limits(**limits) if (b.signal, b.language) == key else b for b in self.bounds)
+        if not of_signal:
+            bounds = (*bounds, Bound(signal, **limits, language=language))
+        refuse_recipe([problem for b in bounds if (b.signal, b.language) == key for problem in b.problems()])
+        return replace(self, bounds=bounds)
+
+    @property
+    def unmeasured(self) -> tuple[str, ...]:
+        """The signals that bounds speak of and nothing measures, since the recipe names no list for them."""
+        lists = {
+            "urls.n_banned_domains": self.annotation.banned_domains,
+            "urls.n_strict_words": self.annotation.strict_words,
+            "urls.n_hard_words": self.annotation.hard_words,
+            "urls.n_soft_words": self.annotation.soft_words,
+            "c4.n_bad_words": self.annotation.bad_words,
+        }
+        signals = dict.fromkeys(bound.signal for bound in self.bounds)
+        return tuple(signal for signal in signals if signal in lists and lists[signal] is None)
 
     @property
     def methods(self) -> tuple[Method, ...]:

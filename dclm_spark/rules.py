@@ -1,8 +1,10 @@
 """Rules: a bound on a signal of a page, and the corrections of lines, as frozen data that recipes are made of."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dclm_spark import schemas
+
+_SAME_SIDE = {"at_least": "above", "above": "at_least", "at_most": "below", "below": "at_most"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,19 @@ class Bound:
     def holds_for(self, language: str | None) -> bool:
         """True if the rule speaks of pages in this language."""
         return self.language is None or self.language == language
+
+    def with_limits(self, **limits: float | None) -> "Bound":
+        """The bound with other limits; a side that is not named keeps its own.
+
+        Args:
+            limits: `at_least`, `above`, `at_most`, `below`; null is not named. The two names of one side exclude each
+                other: the one given takes the place of both.
+
+        >>> str(Bound("quality.n_words", at_least=50, at_most=100_000).with_limits(above=80))
+        '> 80 and <= 100000'
+        """
+        given = {name: limit for name, limit in limits.items() if limit is not None}
+        return replace(self, **{_SAME_SIDE[name]: None for name in given} | given)
 
     @property
     def group(self) -> str:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -83,10 +82,7 @@ def _changed(bounds: dict[_Key, Bound], change: str) -> tuple[_Key, Bound | None
             raise ValueError(f"{change!r}: the recipe has no bound on {named}; name the side, as in {named}>=80")
     else:
         side = _LIMITS[sign]
-    # The two names of one side exclude each other.
-    other = {"at_least": "above", "above": "at_least", "at_most": "below", "below": "at_most"}[side]
-    changed = replace(bound or Bound(signal, language=language), **{side: limit, other: None})
-    return (signal, language), changed
+    return (signal, language), (bound or Bound(signal, language=language)).with_limits(**{side: limit})
 
 
 def _limit(bound: Bound | None, name: str) -> float | None:

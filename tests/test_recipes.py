@@ -92,6 +92,37 @@ def test_all_problems_are_listed_at_once():
     assert len(recipe.problems()) == 4
 
 
+def test_one_bound_changes_and_the_others_stay():
+    longer = DCLM_BASELINE.with_bound("quality.n_words", at_least=200)
+    assert [bound.signal for bound in longer.bounds] == [bound.signal for bound in DCLM_BASELINE.bounds]
+    changed = [(str(old), str(new)) for old, new in zip(DCLM_BASELINE.bounds, longer.bounds, strict=True) if old != new]
+    assert changed == [(">= 50 and <= 100000", ">= 200 and <= 100000")]
+    assert str(DCLM_BASELINE.with_bound("language.p_target", at_least=0.5).bounds[4]) == ">= 0.5"
+    more = DCLM_BASELINE.with_bound("gopher.n_tokens", at_least=5)
+    assert more.bounds == (*DCLM_BASELINE.bounds, Bound("gopher.n_tokens", at_least=5)) and "gopher" in more.groups
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"signal": "quality.words", "at_least": 3}, "unknown signal 'quality.words'"),
+        ({"signal": "quality.n_words"}, "give at_least, above, at_most or below"),
+        ({"signal": "quality.n_words", "at_least": 100_001}, "no page could pass"),
+        ({"signal": "quality.n_words", "at_least": 5, "language": "de"}, "not 'de'"),
+    ],
+)
+def test_a_change_that_cannot_be_meant_is_refused(change, words):
+    with pytest.raises(RecipeError, match=words):
+        DCLM_BASELINE.with_bound(**change)
+
+
+def test_rules_without_their_lists_are_not_measured():
+    urls = tuple(bound.signal for bound in DCLM_BASELINE.bounds if bound.group == "urls")
+    assert DCLM_BASELINE.unmeasured == urls
+    with_words = dataclasses.replace(DCLM_BASELINE.annotation, strict_words=(), hard_words=("x",))
+    assert dataclasses.replace(DCLM_BASELINE, annotation=with_words).unmeasured == (urls[0], urls[3])
+
+
 def test_the_hash_follows_the_choices_not_their_spelling():
     same = dataclasses.replace(DCLM_BASELINE, bounds=list(DCLM_BASELINE.bounds))
     assert recipe_hash(same) == recipe_hash(DCLM_BASELINE)

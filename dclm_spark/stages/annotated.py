@@ -6,7 +6,8 @@ from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.batches import with_banning_domains, with_listed_domains, with_signals
-from dclm_spark.errors import RecipeError
+from dclm_spark.errors import RecipeError, refuse_recipe
+from dclm_spark.kernels.fasttext import check_model
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 
@@ -31,8 +32,9 @@ def annotate(
             where they are too many for that, `spark.sql.optimizer.disableHints` leaves the join to Spark.
 
     Raises:
-        RecipeError: The recipe names a list, and none is given.
+        RecipeError: The recipe has problems, its language model cannot be used, or it names a list and none is given.
     """
+    refuse_recipe([*recipe.problems(), *check_model(recipe.annotation.language_model)])
     if banned_domains is not None:
         return _annotate_listed(documents, banned_domains, recipe)
     if recipe.annotation.banned_domains is not None:

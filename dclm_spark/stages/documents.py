@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING
 
 from dclm_spark.batches import OpenFile, with_pages
+from dclm_spark.errors import refuse_recipe
+from dclm_spark.kernels.html import check_extractor
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 
@@ -22,5 +24,10 @@ def extract_documents(
         dump: The dump they belong to.
         open_file: Opens a path in the worker.
         recipe: Its `extraction` is used.
+
+    Raises:
+        RecipeError: The recipe has problems, or its extractor cannot be used.
     """
-    return with_pages(files, dump=dump, extraction=recipe.extraction, open_file=open_file)
+    extraction = recipe.extraction
+    refuse_recipe([*recipe.problems(), *check_extractor(extraction.extractor, extraction.options)])
+    return with_pages(files, dump=dump, extraction=extraction, open_file=open_file)

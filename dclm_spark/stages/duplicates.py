@@ -7,6 +7,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.columns import domain_rank
+from dclm_spark.errors import refuse_recipe
 from dclm_spark.lsh_batches import with_anchors
 from dclm_spark.near_duplicates import ORDERS, MinHash, NearDuplicates
 from dclm_spark.stages.signatures import in_shards
@@ -37,7 +38,11 @@ def find_duplicates(
         removed_before: Rows of doc_id and dump: documents of `earlier` that a run before did not keep.
         earlier: Dumps whose other documents were kept before, and stay.
         signals: Rows of doc_id, dump and the signals that the survivor order names, as columns of those names.
+
+    Raises:
+        RecipeError: The settings have problems.
     """
+    refuse_recipe([*minhash.problems(), *near.problems()])
     signed = in_shards(signatures, near=near).where("text_hash IS NOT NULL")
     if near.verify != "exact":
         signed = signed.drop("shingles")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark.columns import domain_rank
+from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.anchors import exact_margin
 from dclm_spark.kernels.packets import PLACE_SHIFT
 from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_packets, with_similarity
@@ -44,7 +45,11 @@ def find_edges(
             `refine_edges`.
         n_documents: About how many rows there are, which divides the work into blocks.
         n_tasks: Tasks that join blocks.
+
+    Raises:
+        RecipeError: The settings have problems.
     """
+    refuse_recipe([*minhash.problems(), *near.problems()])
     places = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place)))
     signed = in_shards(signatures, near=near).where("text_hash IS NOT NULL")
     order = bucket_order(F.element_at(places, F.col("dump")), near)

@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import removed_by, removed_detail, removed_value
+from dclm_spark.columns import removed_by, removed_detail, removed_value, unless_measured
+from dclm_spark.errors import refuse_recipe
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 
@@ -20,7 +21,12 @@ def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) 
     Args:
         annotated: Rows of `annotated`.
         recipe: Its `bounds` are used, in their order.
+
+    Raises:
+        RecipeError: The recipe has problems. A bound on signals that were not measured on a row fails when the rows are
+            asked for.
     """
+    refuse_recipe(recipe.problems())
     return annotated.select(
         "doc_id",
         "dump",
@@ -29,7 +35,7 @@ def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) 
         F.col("language.code").alias("language"),
         F.coalesce("quality.n_words", "gopher.n_words", "repetition.n_words").alias("n_words"),
         "text",
-        removed_by(recipe.bounds).alias("removed_by"),
+        F.coalesce(unless_measured(recipe.bounds), removed_by(recipe.bounds)).alias("removed_by"),
         removed_value(recipe.bounds).alias("value"),
         removed_detail(recipe.bounds).alias("detail"),
     )

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark.columns import hash_share
+from dclm_spark.errors import refuse_recipe
 from dclm_spark.lsh_batches import with_minhash
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 
@@ -21,7 +22,11 @@ def sign_documents(filtered: "DataFrame", *, minhash: MinHash = MinHash()) -> "D
     Args:
         filtered: Rows with doc_id, dump, host and text.
         minhash: How signatures are made.
+
+    Raises:
+        RecipeError: The settings have problems.
     """
+    refuse_recipe(minhash.problems())
     return with_minhash(filtered, minhash=minhash)
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from dclm_spark import schemas
+from dclm_spark.errors import RecipeError
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
@@ -114,3 +115,17 @@ def test_columns_are_those_of_the_tables(spark):
     flagged = filter_documents(annotated, recipe=Recipe("one", bounds=(Bound("quality.n_words", at_least=1),)))
     assert set(schemas.FILTERED.names) < set(flagged.columns)
     assert {"removed_by", "value", "detail"} < set(flagged.columns)
+
+
+def test_a_bound_on_what_was_not_measured_is_an_error_not_a_rule_that_keeps_all(spark):
+    annotated = spark.createDataFrame([_document("a")], spark_schema(schemas.ANNOTATED))
+    for bound in (Bound("gopher.n_tokens", at_least=50), Bound("c4.n_sentences", at_least=5)):
+        flagged = filter_documents(annotated, recipe=Recipe("other", bounds=(bound,)))
+        with pytest.raises(Exception, match=f"the signals of '{bound.group}' were not measured"):
+            flagged.where("removed_by IS NULL").count()
+
+
+def test_a_recipe_with_problems_is_refused(spark):
+    annotated = spark.createDataFrame([_document("a")], spark_schema(schemas.ANNOTATED))
+    with pytest.raises(RecipeError, match="unknown signal 'quality.words'"):
+        filter_documents(annotated, recipe=Recipe("wrong", bounds=(Bound("quality.words", at_least=1),)))
