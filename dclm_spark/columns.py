@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark.kernels.ngram_decisions import PLACE_SHIFT
+from dclm_spark.kernels.urls import host_of
 from dclm_spark.rules import Bound
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
 
 def domain_rank(host: str, domains: Sequence[str]) -> "Column":
     """The place, from 0, of the first of these domains that a host is or lies below; their number if there is none."""
+    domains = [host_of(f"http://{domain}") or domain for domain in domains]  # one spelling, as `urls.host` has it
     return F.coalesce(
         *(
             F.when((F.col(host) == domain) | F.col(host).endswith(f".{domain}"), F.lit(place))

@@ -20,6 +20,7 @@ _PACKAGES = (
     "delta-spark",
     "fasttext-community",
     "fastwarc",
+    "idna",
     "numba",
     "numpy",
     "pyarrow",

@@ -49,8 +49,8 @@ def listed_domains(line: pa.Array, *, match: str) -> pa.Array:
     """The entry that each line of a list stands for; null where it stands for none.
 
     With `fixed` a line is a domain or an IP address; "www.", "*." and "." in front of it, a port and a trailing full
-    stop count for nothing. Names are compared as they are written, without Punycode conversion. A blank line, a comment
-    (`#`) and anything else than one name is none. With `faithful` a line is taken as it is, in lower case.
+    stop count for nothing; an international name may be in Unicode, in Punycode or in per cent escapes. A blank line, a
+    comment (`#`) and anything else than one name is none. With `faithful` a line is taken as it is, in lower case.
 
     >>> lines = pa.array(["Example.com", "www.example.com", "*.example.com", "# mine", "", "example.com/page", None])
     >>> listed_domains(lines, match="fixed").to_pylist()

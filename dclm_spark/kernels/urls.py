@@ -2,22 +2,27 @@
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import lru_cache
+from urllib.parse import unquote
 
 import pyarrow as pa
+from idna import uts46_remap
 from tldextract import TLDExtract
 
 from dclm_spark.schemas import URLS
 
 # Authority of a URL with user info and port left out. A host holds none of the characters that the WHATWG URL Standard
-# forbids in a domain (section 3.1, forbidden domain code points); a port, a path, a query or nothing must follow it.
+# forbids in a domain (section 3.1, forbidden domain code points), but for the per cent sign of an escape; a port, a
+# path, a query or nothing must follow it.
 _HOST = re.compile(
     r"[a-z][a-z0-9+.-]*://"
     r"(?:[^/?#\\]*@)?"
-    r"(?:\[([0-9a-f:.]+)\]|([^\x00-\x20\x7f#%/:<>?@\[\\\]^|]+))"
+    r"(?:\[([0-9a-f:.]+)\]|([^\x00-\x20\x7f#/:<>?@\[\\\]^|]+))"
     r"(?=[:/?#\\]|$)",
     re.IGNORECASE,
 )
+_FORBIDDEN = re.compile(r"[\x00-\x20\x7f#%/:<>?@\[\\\]^|]")  # the same, once escapes are read
 _MAX_HOST_CHARS = 253  # RFC 1035 2.3.4, in its printed form
 
 
@@ -31,10 +36,10 @@ def measure_urls(
 ) -> pa.StructArray:
     """What a page's address says before the page is read: `schemas.URLS`.
 
-    `host` is in lower case as the URL writes it (no Punycode conversion), without user info, port and trailing full
-    stop; null where there is none or it cannot be one. `registered_domain` is the public suffix, ICANN's part of the
-    list as bundled with tldextract, plus one label; null for an IP address, a bare suffix or an unknown one. A null URL
-    has nulls throughout, an empty one has no host and no words.
+    `host` is in lower case, without user info, port and trailing full stop, an international name in Punycode however
+    the URL writes it; null where there is none or it cannot be one. `registered_domain` is the public suffix,
+    ICANN's part of the list as bundled with tldextract, plus one label; null for an IP address, a bare suffix or an
+    unknown one. A null URL has nulls throughout, an empty one has no host and no words.
 
     `n_banned_domains` is null: a list of domains is not looked up here, but joined by the stage.
 
@@ -87,16 +92,42 @@ def measure_urls(
 def host_of(url: str) -> str | None:
     """The host of an absolute URL in lower case, IPv6 without brackets; null where there is none.
 
+    An international name is in Punycode, whether the URL has it so, in Unicode or in per cent escapes of UTF-8: one
+    host has one spelling (WHATWG URL, section 3.3, by way of UTS #46, non-transitional). A name with a character that
+    UTS #46 forbids stays as it is written.
+
     >>> host_of("https://user:pw@Example.ORG.:8080/a?b@c"), host_of("http://[2001:DB8::1]/")
     ('example.org', '2001:db8::1')
     >>> host_of(""), host_of("dns:example.org"), host_of("http://[bad"), host_of("http://two words/")
     (None, None, None, None)
+    >>> {host_of(f"http://{name}/") for name in ("München.example", "XN--MNCHEN-3YA.example", "m%C3%BCnchen。example")}
+    {'xn--mnchen-3ya.example'}
     """
     match = _HOST.match(url)
     if match is None:
         return None
-    host = (match[1] or match[2]).rstrip(".").lower()
+    host = match[1] or match[2]
+    if "%" in host or not host.isascii():
+        host = _in_punycode(host)
+    host = host.rstrip(".").lower()
     return host if 0 < len(host) <= _MAX_HOST_CHARS else None
+
+
+def _in_punycode(host: str) -> str:
+    """A name with escapes or letters beyond ASCII as the domain name system has it; empty where it can be none."""
+    if len(host) > 9 * _MAX_HOST_CHARS:  # of a letter, three bytes in escapes
+        return ""
+    try:
+        host = unquote(host, errors="strict")
+    except UnicodeDecodeError:
+        return ""
+    with suppress(UnicodeError):  # what idna's errors are
+        host = uts46_remap(host, std3_rules=False, transitional=False)
+    if _FORBIDDEN.search(host):
+        return ""
+    return ".".join(
+        label if label.isascii() else f"xn--{label.encode('punycode').decode()}" for label in host.split(".")
+    )
 
 
 # Pages of one crawl file come from many hosts, those of a sitemap or a sorted pool from few: both fit.

@@ -37,6 +37,13 @@ def dclm_bans(url: str, banlist: list[str]) -> bool:
         ("www.example.com", ["example.com", "www.example.com", "a.example.com"], ["www.example.org"]),
         ("a.example.com", ["a.example.com", "www.a.example.com", "b.a.example.com"], ["example.com", "ba.example.com"]),
         ("Example.COM.", ["example.com", "WWW.EXAMPLE.com."], []),
+        (
+            "München.com",
+            ["xn--mnchen-3ya.com", "www.m%C3%BCnchen.com", "MÜNCHEN.com:80"],
+            ["munchen.com"],
+        ),
+        ("xn--mnchen-3ya.com", ["münchen.com", "a.mu\u0308nchen.com", "XN--MNCHEN-3YA.com"], []),
+        ("m%C3%BCnchen.com", ["münchen.com", "xn--mnchen-3ya.com"], ["m%FCnchen.com"]),
         ("example.com:8080", ["example.com", "example.com:80", "user:pw@www.example.com:8080"], []),
         ("*.example.com", ["example.com", "a.example.com"], []),
         (".example.com", ["example.com", "a.example.com"], []),
