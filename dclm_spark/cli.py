@@ -13,6 +13,7 @@ from dclm_spark import clusters_command, dedup_command, lsh_command, recipe_json
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
+from dclm_spark.terminal import Coloured, shown, shown_json
 
 EXIT_SPARK = 1
 EXIT_USAGE = 2
@@ -30,10 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         answer, words = arguments.command(arguments)
     except FaultLimitError as error:
-        print(f"dclm-spark: {error}", file=sys.stderr)
+        print(f"dclm-spark: {shown(str(error))}", file=sys.stderr)
         return EXIT_FAULTS
     except DclmError as error:
-        for line in str(error).splitlines():
+        for line in shown(str(error)).split("\n"):
             print(f"dclm-spark: {line}", file=sys.stderr)
         return EXIT_USAGE
     except KeyboardInterrupt:
@@ -43,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = spark_failure(error)
         if reason is None or os.environ.get("DCLM_SPARK_TRACE"):
             raise
-        print(f"dclm-spark: Spark failed: {reason}", file=sys.stderr)
+        print(f"dclm-spark: Spark failed: {shown(reason)}", file=sys.stderr)
         print(
             "dclm-spark: what is written is safe, the same command goes on from here; "
             "DCLM_SPARK_TRACE=1 shows all that Spark said",
@@ -52,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_SPARK
     try:
         if arguments.json or words:
-            print(_json(answer) if arguments.json else words, flush=True)
+            said = words if isinstance(words, Coloured) else shown(words)
+            print(_json(answer) if arguments.json else said, flush=True)
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` does; the interpreter's last flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -69,7 +71,7 @@ def _json(answer: Any) -> str:
             return [plain(entry) for entry in value]
         return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
-    return json.dumps(plain(answer), default=str, ensure_ascii=False)
+    return shown_json(json.dumps(plain(answer), default=str, ensure_ascii=False))
 
 
 # -- commands: each returns its answer as data, and as words ----------------------------------------------------------

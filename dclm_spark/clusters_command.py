@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from dclm_spark.errors import InputError
+from dclm_spark.terminal import Coloured
 
 if TYPE_CHECKING:
     from dclm_spark.tables import Warehouse
@@ -74,7 +75,7 @@ def answer(arguments: argparse.Namespace, open_warehouse: Callable[[str], "Wareh
     if arguments.page is not None:
         entries = cluster_pages.show_page(warehouse, arguments.page, n_diffs=arguments.members, upstream=upstream)
         has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-        return entries, cluster_words.format_pages(entries, has_colour=has_colour)
+        return entries, Coloured(cluster_words.format_pages(entries, has_colour=has_colour))
     if arguments.sizes:
         sizes = clusters.count_sizes(warehouse, dump=arguments.dump, upstream=upstream)
         words = cluster_words.format_sizes(sizes)

@@ -182,7 +182,9 @@ def _months(job: Job, dumps: Sequence[str]) -> "DataFrame | None":
     if documents is None:
         return None
     rows = documents.where(F.col("dump").isin(list(dumps)))
-    rows = rows.select("dump", "doc_id", F.date_format("fetched_at", "yyyy-MM").alias("month"))
+    # Of the day in UTC: `date_format` of a moment is in the session's time zone.
+    day = F.expr("date_add(DATE'1970-01-01', CAST(floor(unix_micros(fetched_at) / 86400000000) AS INT))")
+    rows = rows.select("dump", "doc_id", F.date_format(day, "yyyy-MM").alias("month"))
     return rows.dropDuplicates(["dump", "doc_id"])
 
 

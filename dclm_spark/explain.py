@@ -17,6 +17,7 @@ from dclm_spark.kernels.html import extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.recipe import Annotation, C4Lines, Recipe
+from dclm_spark.terminal import shown, shown_in_line
 
 _MAX_SHOWN_LINES = 20
 _MAX_PARAGRAPH_CHARS = 80
@@ -29,6 +30,7 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
         InputError: The page cannot be decoded or extracted under the recipe, so that in a dump it would be in
             quarantine; or the recipe's list of domains cannot be read.
     """
+    url = None if url is None else url.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
     text, charset, error = decode(html, None, charset=recipe.extraction.charset)
     if text is not None:
         text, error = extract(text, extractor=recipe.extraction.extractor, options=recipe.extraction.options)
@@ -156,7 +158,7 @@ def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
 
 def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> str:
     """An explanation as text; a null value prints as `-`, a broken rule with what became of the page."""
-    lines = [str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id"))]
+    lines = [shown_in_line(str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id")))]
 
     def line(label: str, value: Any, *notes: str) -> None:
         lines.append(
@@ -165,12 +167,13 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
 
     if "warc_path" in explained:
         base_name, offset = explained["warc_path"].rsplit("/", 1)[-1], explained["warc_offset"]
-        lines.append(f"  {'file':<16}{base_name}, at {'-' if offset is None else offset}")
+        lines.append(f"  {'file':<16}{shown_in_line(base_name)}, at {'-' if offset is None else offset}")
     for name in ("doc_id", "dump", "fetched_at", "http_status", "content_type", "charset"):
         if name in explained:
-            lines.append(f"  {name:<16}{explained[name] if explained[name] is not None else '-'}")
+            value = "-" if explained[name] is None else shown_in_line(str(explained[name]))
+            lines.append(f"  {name:<16}{value}")
     if "kind" in explained:
-        lines.append(f"  in quarantine: {explained['kind']}: {explained['message']}")
+        lines.append(f"  in quarantine: {explained['kind']}: {shown_in_line(explained['message'])}")
         return "\n".join(lines)
     if "rules" not in explained:
         lines.append("  a document; not annotated yet")
@@ -195,7 +198,7 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
     lines += [f"  {said}" for said in _deduplication(explained)]
     text = explained["text"]
     lines.append("  text: " + text[:text_chars].replace("\n", "\n        ") + ("…" if len(text) > text_chars else ""))
-    return "\n".join(printed.rstrip() for printed in "\n".join(lines).split("\n"))
+    return shown("\n".join(printed.rstrip() for printed in "\n".join(lines).split("\n")))
 
 
 def _deduplication(explained: dict[str, Any]) -> list[str]:

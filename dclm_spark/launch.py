@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from dclm_spark.class_archive import archive_options
 from dclm_spark.errors import SessionError
 from dclm_spark.jvm import check_java, resolve_jars
+from dclm_spark.terminal import shown
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -146,7 +147,7 @@ class _Words:
                 if self._is_starting:
                     self._lines.append(line)
                 else:
-                    os.write(2, line)
+                    os.write(2, shown(line.decode(errors="backslashreplace")).encode())
 
     def said(self, last: int = 15) -> list[str]:
         """The last lines so far, without the stack frames."""

@@ -15,6 +15,8 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dclm_spark.terminal import shown
+
 Partition = str | int | range | Sequence[str]
 """What a partition column is to be: a value, one of several, or a number of a range."""
 
@@ -106,7 +108,7 @@ class LocalLog:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            said = threading.Timer(WAIT_SECONDS, print, [self._waiting(table)], {"file": sys.stderr})
+            said = threading.Timer(WAIT_SECONDS, print, [shown(self._waiting(table))], {"file": sys.stderr})
             said.daemon = True
             said.start()
             try:

@@ -1,5 +1,6 @@
 """A page in a warehouse: every row that its tables hold of it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -16,6 +17,8 @@ from dclm_spark.tables import Warehouse
 def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None = None) -> list[dict[str, Any]]:
     """The explanations of a page in a warehouse, one for each time it was read: as a document or in quarantine.
 
+    `fetched_at` is a text in UTC, as `2022-01-17T00:00:00Z`, whatever the time zones of machine and session.
+
     A document that the recipe keeps has `duplicates` where its dump has been compared: as
     `cluster_pages.find_duplicates`. It has `deduplication` where its dump has been deduplicated: `removed_by`, `value`
     and `detail` as in `removed`, null if it stays, and its `cuts`, of each paragraph its number, from 0, its `text`,
@@ -29,13 +32,17 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
     Raises:
         WarehouseError: No table knows the page.
     """
+    page = page.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
     places = [place for place in (warehouse, upstream) if place is not None]
     found: list[dict[str, Any]] = []
     for place in places:
         if place.exists("documents"):
             rows = place.read("documents").where((F.col("doc_id") == page) | (F.col("url") == page))
+            # As a number: Spark's own way gives local time, and fails of years that Python does not know there.
+            rows = rows.withColumn("fetched_at", F.expr("unix_micros(fetched_at)"))
             for row in rows.orderBy("dump", "warc_path", "warc_offset").collect():
-                found.append(_explain_document(row.asDict(), places))
+                document = row.asDict()
+                found.append(_explain_document(document | {"fetched_at": _in_utc(document["fetched_at"])}, places))
         if place.exists("quarantine"):
             faults = place.read("quarantine").where((F.col("url") == page) | (F.col("warc_record_id") == page))
             found += [row.asDict() for row in faults.orderBy("dump", "warc_path", "warc_offset").collect()]
@@ -45,6 +52,20 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
             [f"{where} has no document or quarantined record {page!r}; expected a URL as crawled, or a doc_id"]
         )
     return found
+
+
+def _in_utc(micros: int | None) -> str | None:
+    """A moment in microseconds since 1970 as text.
+
+    >>> _in_utc(1642377600000000), _in_utc(None)
+    ('2022-01-17T00:00:00Z', None)
+    """
+    if micros is None:
+        return None
+    try:
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
+    except OverflowError:  # in a table of an earlier version, which took any year
+        return f"{micros} microseconds since 1970"
 
 
 def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict[str, Any]:

@@ -45,10 +45,10 @@ class Progress:
         if not self._quiet:
             if self._out.isatty():
                 columns = (
-                    TextColumn("{task.description}"),
+                    TextColumn("{task.description}", markup=False),
                     BarColumn(),
                     TaskProgressColumn(),
-                    TextColumn("{task.fields[words]}"),
+                    TextColumn("{task.fields[words]}", markup=False),
                     TimeRemainingColumn(),
                 )
                 self._bar = Bar(*columns, console=Console(file=self._out), transient=True)

@@ -12,6 +12,7 @@ from dclm_spark.deduplication import scope_of, warnings
 from dclm_spark.errors import InputError
 from dclm_spark.recipe import Recipe
 from dclm_spark.scopes import takes_at_once
+from dclm_spark.terminal import shown
 
 
 def run(arguments: argparse.Namespace) -> tuple[Any, str]:
@@ -71,7 +72,7 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
     }
     if "deduplicated" in stages:
         for sentence in warnings(recipe.methods):
-            print(f"warning: {sentence}", file=sys.stderr)
+            print(f"warning: {shown(sentence)}", file=sys.stderr)
     forced = chain.forced_stages(job, stages) if arguments.force else set()
     outcomes = []
     for stage in stages:
@@ -81,7 +82,7 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
         for outcome in made if isinstance(made, list) else [made]:
             outcomes.append(outcome)
             if not arguments.json:
-                print(_sentence(outcome), file=sys.stderr)
+                print(shown(_sentence(outcome)), file=sys.stderr)
     words = ""
     if {"filtered", "deduplicated"} & set(stages):
         from dclm_spark.funnel import count_funnel, format_funnel
