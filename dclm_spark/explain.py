@@ -16,6 +16,7 @@ from dclm_spark.kernels.domains import count_banned
 from dclm_spark.kernels.html import extract
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.recipe import Annotation, C4Lines, Recipe
 from dclm_spark.terminal import shown, shown_in_line
 
@@ -27,10 +28,12 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
     """The explanation of a page in hand: the same kernels as the tables', without Spark or a warehouse.
 
     Raises:
-        InputError: The page cannot be decoded or extracted under the recipe, so that in a dump it would be in
-            quarantine; or the recipe's list of domains cannot be read.
+        InputError: The page's bytes are no text, so that in a dump it would be skipped; or they cannot be decoded or
+            extracted, so that it would be in quarantine; or the recipe's list of domains cannot be read.
     """
     url = None if url is None else url.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
+    if (kind := binary_type(html)) is not None:
+        raise InputError([f"the page would be skipped: its bytes are no text, but {kind}"])
     text, charset, error = decode(html, None, charset=recipe.extraction.charset)
     if text is not None:
         text, error = extract(text, extractor=recipe.extraction.extractor, options=recipe.extraction.options)

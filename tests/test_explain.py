@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from dclm_spark.errors import InputError
 from dclm_spark.explain import explain_html, format_explanation
 from dclm_spark.recipe import Extraction
 from dclm_spark.recipes import C4, C4_FAITHFUL, FINEWEB
@@ -47,3 +48,8 @@ def test_what_is_shown_is_what_the_text_lost(recipe):
     gone = [entry["line"] for entry in explained["lines"] if entry["becomes"] is None]
     assert explained["signals"]["c4.n_lines_removed"] == len(gone)
     assert not any(line in explained["text"] for line in gone)
+
+
+def test_bytes_that_are_no_text_would_be_skipped():
+    with pytest.raises(InputError, match="would be skipped: its bytes are no text, but application/pdf"):
+        explain_html(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", url=None, recipe=C4)

@@ -7,24 +7,33 @@ from typing import NamedTuple
 
 from fastwarc.stream_io import BrotliReader, ZstdReader
 
+from dclm_spark.kernels.sniffing import COMPRESSED, OCTETS, SNIFFED_BYTES, binary_type
+
 MAX_HEAD_BYTES = 1 << 16
 """A longer header is a broken one. Browsers stop at 256 KiB, most servers at 8."""
 
 _MAX_CODINGS = 4
 _STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
 _MEDIA_TYPE = re.compile(rb"[ \t\"']*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)")
-_CHARSET = re.compile(rb"charset[ \t]*=[ \t]*[\"']?[ \t]*([^\s\"';,]+)", re.IGNORECASE)
+# Possessive: each blank is looked at once, whatever follows.
+_CHARSET = re.compile(rb"charset[ \t]*+=[ \t]*+[\"']?+[ \t]*+([^\s\"';,]+)", re.IGNORECASE)
+_LIST = re.compile(rb"(?:[^,\"]++|\"[^\"]*+\"?+)++")  # an entry of a list with commas; those in quotes are no ends
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,16})[ \t]*(?:;[^\n]*)?\r?\n")
+_EMPTY_LINE = re.compile(rb"\n\r?\n")
 _FOLD = re.compile(rb"\r?\n[ \t]+")
-_UNKNOWN_TYPES = frozenset({"unknown/unknown", "application/unknown", "*/*"})
+_UNKNOWN_TYPES = frozenset({None, "unknown/unknown", "application/unknown", "*/*"})
+_LISTS = (b"content-type", b"content-encoding", b"transfer-encoding")
+"""Fields that may be given several times: their values are one list (RFC 9110, section 5.3)."""
 
-# Bytes that no text has (WHATWG MIME Sniffing, section 3, "binary data byte").
-_BINARY = re.compile(rb"[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f]")
-_SNIFFED_BYTES = 1445  # WHATWG MIME Sniffing, section 5.2, "resource header"
+_FIRST_BYTES = 1 << 12  # what is handed to inflate at first: members may be tiny, and what follows them is copied
+_MOST_BYTES = 1 << 20
+
+_GZIP, _ZSTD = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd"
+_XHTML = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+<\?xml\b[^>]*+>(?:(?!<html)[\x00-\xff])*+<html", re.IGNORECASE)
 
 # WHATWG MIME Sniffing, section 7.1: the tags by which html without a type is known, then a space or ">".
 _HTML = re.compile(
-    rb"[\t\n\x0c\r ]*<(?:!--|"
+    rb"[\t\n\x0c\r ]*+(?:\xef\xbb\xbf)?[\t\n\x0c\r ]*+<(?:!--|"
     rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[ >])",
     re.IGNORECASE,
 )
@@ -59,7 +68,8 @@ class Head(NamedTuple):
 
 
 def read_fields(head: bytes) -> dict[bytes, bytes]:
-    """Header fields by lower-case name, lines that continue one joined to it; of a field given twice the last.
+    """Header fields by lower-case name, lines that continue one joined to it; of a field given twice the last, of
+    codings and types all, in a list.
 
     >>> read_fields(b"HTTP/1.1 200 OK\\r\\nContent-Type:\\r\\n text/html\\r\\n")
     {b'http/1.1 200 ok': b'', b'content-type': b'text/html'}
@@ -67,32 +77,47 @@ def read_fields(head: bytes) -> dict[bytes, bytes]:
     {}
     """
     head = _FOLD.sub(b" ", head) if b"\n " in head or b"\n\t" in head else head
-    return {
-        name.strip().lower(): value.strip() for name, _, value in [line.partition(b":") for line in head.splitlines()]
-    }
+    pairs = [
+        (name.strip().lower(), value.strip()) for name, _, value in [line.partition(b":") for line in head.splitlines()]
+    ]
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        for field in _LISTS:
+            if field in fields:
+                fields[field] = b", ".join([value for name, value in pairs if name == field])
+    return fields
 
 
 def read_head(block: bytes, start: int, end: int) -> Head | None:
     """The header of the response in `block[start:end]`; None where it does not begin with an HTTP status line.
 
-    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty.
+    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty. Interim
+    answers (status 1xx, or a proxy's that the tunnel stands) are passed over where another answer follows; they count
+    as part of the header.
 
     >>> read_head(b"HTTP/1.1 200 OK\\r\\nContent-Type: Text/HTML; charset=ISO-8859-1\\r\\n\\r\\n<p>", 0, 64)[:3]
     (200, 'text/html', 'ISO-8859-1')
     >>> read_head(b"", 0, 0) is None
     True
     """
+    head = _read_head(block, start, end)
+    passed = 0
+    while head is not None and (head.status < 200 or head.content_type is None):
+        # Invariant: an answer begins at `start + passed`, and nothing but interim answers stands before it.
+        following = _read_head(block, start + passed + head.n_bytes, end)
+        if following is None:
+            break
+        passed += head.n_bytes
+        head = following
+    return head._replace(n_bytes=passed + head.n_bytes) if passed else head
+
+
+def _read_head(block: bytes, start: int, end: int) -> Head | None:
     status = _STATUS.match(block, start, end)
     if status is None:
         return None
-    stop = block.find(b"\n\r\n", start, end)
-    bare = block.find(b"\n\n", start, end if stop < 0 else stop)
-    if bare >= 0:
-        stop, n_empty = bare, 2
-    elif stop >= 0:
-        n_empty = 3
-    else:
-        stop, n_empty = end, 0
+    empty_line = _EMPTY_LINE.search(block, start, end)
+    stop, end = empty_line.span() if empty_line else (end, end)
     fields = read_fields(block[start:stop])
     declared = fields.get(b"content-type", b"")
     content_type, charset = read_content_type(declared)
@@ -103,18 +128,37 @@ def read_head(block: bytes, start: int, end: int) -> Head | None:
         charset=charset,
         codings=_codings(codings) if codings else (),
         is_chunked=b"chunked" in fields.get(b"transfer-encoding", b"").lower(),
-        n_bytes=stop + n_empty - start,
+        n_bytes=end - start,
     )
 
 
 def read_content_type(declared: bytes) -> tuple[str | None, str | None]:
     """Media type, lower-case and without parameters, and charset as written, of a Content-Type field.
 
+    Of a list the last type counts that says anything; it inherits the charset of the same type before it (WHATWG Fetch,
+    "extract a MIME type"). An entry of a charset alone gives it to a type that has none.
+
     >>> read_content_type(b"text/html;charset='utf-8'")
     ('text/html', 'utf-8')
+    >>> read_content_type(b"text/html; charset=koi8-r, text/html, */*")
+    ('text/html', 'koi8-r')
     >>> read_content_type(b"html")
     (None, None)
     """
+    if b"," not in declared:
+        return _media_type(declared)
+    content_type = charset = None
+    for entry in _LIST.finditer(declared):
+        entry_type, entry_charset = _media_type(entry[0])
+        if entry_type not in _UNKNOWN_TYPES:
+            charset = entry_charset or (charset if content_type in (None, entry_type) else None)
+            content_type = entry_type
+        else:
+            charset = charset or entry_charset
+    return content_type, charset
+
+
+def _media_type(declared: bytes) -> tuple[str | None, str | None]:
     media_type = _MEDIA_TYPE.match(declared)
     charset = _CHARSET.search(declared)
     return (
@@ -134,17 +178,18 @@ def looks_like_html(payload: bytes) -> bool:
     >>> looks_like_html(b"  <!DOCTYPE html><p>x"), looks_like_html(b"x <p>"), looks_like_html(b"")
     (True, False, False)
     """
-    return _HTML.match(payload.removeprefix(b"\xef\xbb\xbf"), 0, _SNIFFED_BYTES) is not None
+    return _HTML.match(payload, 0, SNIFFED_BYTES) is not None
 
 
 def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
     """The payload as the server's program wrote it: transfer coding off, content codings off.
 
     Archives often keep the header's claim and store the payload decoded. So a payload that is not in the claimed
-    coding, or in a coding unknown here, is taken as it is when it looks like text.
+    coding, or in a coding unknown here, is taken as it is when it looks like text, or like a file of a known kind. A
+    page compressed once more than the header says, with gzip or Zstandard, is decoded too.
 
     Raises:
-        BadCoding: It is neither in the claimed coding nor text, or ends too early.
+        BadCoding: It is not in the claimed coding, nor text, nor of a known kind; or it ends too early.
         TooLarge: It is longer than `limit` bytes; no more than that is ever held.
     """
     if head.is_chunked:
@@ -153,6 +198,7 @@ def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
         raise BadCoding(f"{len(head.codings)} content codings, one upon the other")
     for coding in reversed(head.codings):
         payload = _without_coding(payload, coding, limit)
+    payload = _without_unsaid(payload, limit)
     if len(payload) > limit:
         raise TooLarge(f"the payload is larger than {limit} bytes")
     return payload
@@ -207,7 +253,7 @@ def _without_coding(payload: bytes, coding: str, limit: int) -> bytes:
     except (zlib.error, OSError, EOFError) as error:
         problem = f"{coding}: {error}"
     if decoded is None:
-        if _BINARY.search(payload, 0, _SNIFFED_BYTES):
+        if binary_type(payload) in (OCTETS, *COMPRESSED):
             raise BadCoding(problem)
         return payload
     if len(decoded) > limit:
@@ -224,17 +270,37 @@ def _read(reader: BrotliReader | ZstdReader, limit: int) -> bytes:
     return b"".join(pieces)
 
 
+def _without_unsaid(payload: bytes, limit: int) -> bytes:
+    """The page in a payload that is compressed although nothing says so; other payloads as they are."""
+    page = payload
+    for _ in range(_MAX_CODINGS):
+        if not page.startswith((_GZIP, _ZSTD)):
+            break
+        try:
+            page = _inflate(page, 31, limit) if page.startswith(_GZIP) else _read(ZstdReader(io.BytesIO(page)), limit)
+        except (zlib.error, OSError, EOFError):
+            return payload
+    is_page = page is not payload and (looks_like_html(page) or _XHTML.match(page, 0, SNIFFED_BYTES))
+    return page if is_page else payload
+
+
 def _inflate(payload: bytes, wbits: int, limit: int) -> bytes:
     """One or more gzip members, or one zlib stream; what follows them is ignored, as browsers do."""
     pieces = []
-    n = 0
+    n = at = 0
+    # Invariant: payload[at:] begins with a member. Inflate copies what follows a member out of what it was handed, so
+    # it is handed no more than twice what the member has taken, or a little.
     while n <= limit:
         member = zlib.decompressobj(wbits)
-        pieces.append(member.decompress(payload, limit + 1 - n))
-        n += len(pieces[-1])
-        if not member.eof and n <= limit:
-            raise EOFError("the payload ends too early")
-        payload = member.unused_data
-        if wbits != 31 or not payload.startswith(b"\x1f\x8b\x08"):
+        handed = _FIRST_BYTES
+        while not member.eof and n <= limit:
+            given = payload[at : at + handed]
+            if not given:
+                raise EOFError("the payload ends too early")
+            pieces.append(member.decompress(given, limit + 1 - n))
+            n += len(pieces[-1])
+            at += len(given) - len(member.unused_data)
+            handed = min(2 * handed, _MOST_BYTES)
+        if wbits != 31 or not payload.startswith(_GZIP, at):
             break
     return b"".join(pieces)

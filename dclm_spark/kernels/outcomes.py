@@ -47,6 +47,7 @@ class Page(NamedTuple):
         charset: Charset as the HTTP header writes it; None where it says none.
         payload: The body's bytes with content and transfer codings taken off, or the text as UTF-8.
         is_text: Whether the payload is extracted text (a WET record), not html.
+        identified_type: What the crawler took the payload for; None where it does not say.
     """
 
     offset: int
@@ -58,6 +59,7 @@ class Page(NamedTuple):
     charset: str | None
     payload: bytes
     is_text: bool
+    identified_type: str | None = None
 
 
 class Fault(NamedTuple):
@@ -82,7 +84,8 @@ class Skip(NamedTuple):
     """A sound record that is no page.
 
     Attributes:
-        reason: `type:` and the record type, `not_http`, `http_status` or `content_type`: the first that held.
+        reason: `type:` and the record type, `not_http`, `http_status` or `content_type`: the first that held. Of a
+            page whose bytes are no text, `binary:` and their media type.
     """
 
     reason: str
@@ -122,6 +125,8 @@ class Wanted(NamedTuple):
             return fault(TRUNCATED, "a segmented record, whose other parts lie elsewhere")
         if header.kind == "conversion":
             content_type, charset = read_content_type(header.content_type)
+            if content_type not in (None, "text/plain"):  # images, PDF and JSON are converted too
+                return _CONTENT_TYPE
             if header.n_body_bytes > self.max_page_bytes:
                 return fault(TOO_LARGE, f"a text of {header.n_body_bytes} bytes; the limit is {self.max_page_bytes}")
             return _page(header, offset, None, content_type, charset, body[start:end])
@@ -157,4 +162,15 @@ def _page(
 ) -> Page:
     fetched_at = read_date(header.date)
     is_text = header.kind == "conversion"
-    return Page(offset, header.record_id, header.url, fetched_at, status, content_type, charset, payload, is_text)
+    return Page(
+        offset,
+        header.record_id,
+        header.url,
+        fetched_at,
+        status,
+        content_type,
+        charset,
+        payload,
+        is_text,
+        header.identified_type,
+    )

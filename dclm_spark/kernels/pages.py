@@ -12,6 +12,7 @@ from dclm_spark.kernels.charsets import decode
 from dclm_spark.kernels.html import extract
 from dclm_spark.kernels.outcomes import CHARSET, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
+from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.kernels.warc import read_archive
 from dclm_spark.recipe import Extraction
 
@@ -19,6 +20,8 @@ STAGE = "documents"
 
 EXTRACTION = "extraction"
 """Fault kind: the extractor failed on the page."""
+BINARY = "binary"
+"""Skip reason, before a colon and the media type found: the page's bytes are no text, whatever their header says."""
 MISSING = "missing"
 """Fault kind: the file is not there."""
 UNREADABLE = "unreadable"
@@ -62,6 +65,8 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     counts = Counter()
     skips = Counter()
     for record in _records(stream, path, extraction):
+        if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
+            record = Skip(f"{BINARY}:{kind}")
         if isinstance(record, Skip):
             skips[record.reason] += 1
             continue

@@ -45,6 +45,7 @@ class Header(NamedTuple):
         is_segment: Whether the record is one part of several (WARC 1.1, section 7).
         end: What follows the body.
         problem: What is wrong with the header; None of a sound one. With a problem the length is 0.
+        identified_type: What the crawler took the payload for (WARC-Identified-Payload-Type); None where it says none.
     """
 
     n_bytes: int
@@ -57,6 +58,7 @@ class Header(NamedTuple):
     is_segment: bool
     end: bytes
     problem: str | None = None
+    identified_type: str | None = None
 
 
 def is_record(begin: bytes) -> bool:
@@ -95,6 +97,7 @@ def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
         is_segment=b"warc-segment-number" in fields,
         end=_WARC_END,
         problem=problem,
+        identified_type=_text(fields.get(b"warc-identified-payload-type")),
     )
 
 

@@ -1,0 +1,102 @@
+"""A payload's bytes -> what they are where they are no text: of a file said to be html, only its bytes can tell."""
+
+import re
+
+import filetype
+from filetype.types import TYPES
+
+# Bytes that no text has (WHATWG MIME Sniffing, section 3, "binary data byte").
+BINARY = bytes([*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
+SNIFFED_BYTES = 1445  # WHATWG MIME Sniffing, section 5.2, "resource header"
+
+OCTETS = "application/octet-stream"
+"""What bytes are called that are no text and of no kind known here."""
+
+COMPRESSED = frozenset(
+    f"application/{name}" for name in ("gzip", "zstd", "x-bzip2", "x-xz", "x-lz4", "x-lzip", "x-lzop", "x-compress")
+)
+"""Kinds that may hold a page."""
+
+_BINARY = re.compile(b"[%b]" % re.escape(BINARY))
+_MARKUP = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+<[A-Za-z!?/]")
+_TAGS = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)[\s>]", re.IGNORECASE)
+
+# Kinds that begin with letters: a page may show such a beginning, but not begin with it.
+_LETTERS = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+(?:(%PDF-\d)|(\{\\rtf\d)|(%!PS-))")
+_LETTERS_NAMES = ("application/pdf", "application/rtf", "application/postscript")
+_PDF_BYTES = 1024  # in which readers look for a PDF's first line (ISO 32000-1, annex H.3.4.1)
+
+# What filetype does not know, or only in part.
+_MAGIC = (
+    (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),  # Office before 2007
+    (b"\xca\xfe\xba\xbe", "application/java-vm"),
+    (b"\x7fELF", "application/x-executable"),
+    (b"\x1a\x45\xdf\xa3", "video/x-matroska"),
+    (b"PK\x03\x04", "application/zip"),  # with all that is kept in one
+    (b"PK\x05\x06", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+    (b"\x28\xb5\x2f\xfd", "application/zstd"),
+)
+_WEAK = (b"BM", b"MZ")  # two letters are no proof
+_KNOWN = frozenset({*(kind.mime for kind in TYPES), *(name for _, name in _MAGIC), *_LETTERS_NAMES})
+
+_BOMS = re.compile(rb"[\r\n\t ]{0,64}(?:\xff\xfe|\xfe\xff|\x00\x00\xfe\xff|\xef\xbb\xbf)")
+# Stray control characters are common in text; of compressed bytes a tenth are some.
+_MAX_FRAC_BINARY = 0.04
+_MIN_FRAC_WIDE = 0.4
+
+
+def binary_type(payload: bytes, identified: str | None = None) -> str | None:
+    """The media type of bytes that are no text; None of text. The bytes decide, a claim only names what they are.
+
+    Text is what begins like markup, behind white space or a byte order mark; what has a byte order mark, or the NULs of
+    UTF-16 or UTF-32 in their places; and whatever else begins like no known kind of file and has few control
+    characters. So html is text whatever stray bytes come before it or in it.
+
+    Args:
+        payload: The whole payload, codings taken off.
+        identified: What the crawler took it for (WARC-Identified-Payload-Type).
+
+    >>> binary_type(b"%PDF-1.4 ..."), binary_type(b"\\x89PNG\\r\\n\\x1a\\n\\0\\0\\0\\rIHDR"), binary_type(bytes(100))
+    ('application/pdf', 'image/png', 'application/octet-stream')
+    >>> binary_type(b"\\0 <html>"), binary_type("Größe".encode("utf-16-le")), binary_type(b"")
+    (None, None, None)
+    """
+    if _MARKUP.match(payload):
+        return None
+    if letters := _LETTERS.match(payload):
+        return _LETTERS_NAMES[letters.lastindex - 1]
+    begin = payload[:SNIFFED_BYTES]
+    if identified == "application/pdf" and b"%PDF-" in begin[:_PDF_BYTES]:
+        return identified
+    if begin.startswith(b"BZh") and begin[4:10] == b"1AY&SY":
+        return "application/x-bzip2"
+    if not _BINARY.search(begin):
+        return _named(identified) if payload.count(b"\0") > _MAX_FRAC_BINARY * len(payload) else None
+    if _BOMS.match(begin):
+        return None
+    is_strange = len(begin) - len(begin.translate(None, BINARY)) > _MAX_FRAC_BINARY * len(begin)
+    if begin[:2] not in _WEAK or is_strange:
+        for magic, name in _MAGIC:
+            if begin.startswith(magic):
+                return name
+        if (kind := filetype.guess(begin)) is not None:
+            return kind.mime
+    if is_strange and not _is_wide(begin) and not _TAGS.search(begin):
+        return _named(identified)
+    return None
+
+
+def _named(identified: str | None) -> str:
+    """What bytes of no kind known here are called: what the crawler said, where that is the name of such a kind."""
+    return identified if identified in _KNOWN else OCTETS
+
+
+def _is_wide(begin: bytes) -> bool:
+    """Whether NULs stand as in UTF-16 or UTF-32 without a mark, in text with some letters of Latin."""
+    n_slots = len(begin) // 4
+    fracs = [begin[first : 4 * n_slots : 4].count(0) / n_slots for first in range(4)] if n_slots else [1.0] * 4
+    pairs = ((fracs[0] + fracs[2]) / 2, (fracs[1] + fracs[3]) / 2)
+    is_utf16 = max(pairs) >= _MIN_FRAC_WIDE and min(pairs) <= _MAX_FRAC_BINARY
+    is_utf32 = sorted(fracs)[1] >= 2 * _MIN_FRAC_WIDE and min(fracs) <= _MAX_FRAC_BINARY
+    return is_utf16 or is_utf32
