@@ -12,7 +12,7 @@ from typing import Any
 from dclm_spark import clusters_command, dedup_command, lsh_command, recipe_json, stage_commands
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
-from dclm_spark.errors import DclmError, FaultLimitError, InputError, spark_failure
+from dclm_spark.errors import DclmError, FaultLimitError, InputError, refuse_recipe, spark_failure
 from dclm_spark.terminal import Coloured, shown, shown_json
 
 EXIT_SPARK = 1
@@ -187,6 +187,7 @@ def _show_recipe(arguments: argparse.Namespace) -> tuple[Any, str]:
             [f"recipe {arguments.action} takes {expected} of them, found {len(names)}: {', '.join(names)}"]
         )
     found = [recipe_of(arguments, name) for name in names]
+    refuse_recipe([problem for recipe in found for problem in recipe.problems()])
     if arguments.action == "diff":
         rows = recipe_json.differences(*found)
         answer = [dict(zip(("field", "one", "other"), row, strict=True)) for row in rows]

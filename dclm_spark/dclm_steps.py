@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from dclm_spark.errors import abbreviated
 from dclm_spark.recipe import Annotation, DomainList
 from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
 from dclm_spark.rules import Bound, LineBound, LinePattern, LinePhrase, LineRule
@@ -34,11 +35,11 @@ class Options:
         """Takes an option of which one value is understood."""
         value = self.take(name, only if default is None else default)
         if value != only:
-            raise Unsupported(f"{name} is {value!r}; only {only!r} has a counterpart here")
+            raise Unsupported(f"{name} is {abbreviated(value)}; only {only!r} has a counterpart here")
 
     def check(self) -> None:
         if self._left:
-            raise Unsupported(f"unknown options {', '.join(sorted(self._left))}")
+            raise Unsupported(f"unknown options {', '.join(sorted(map(str, self._left)))[:300]}")
 
 
 class Building:
@@ -144,7 +145,8 @@ def _page_length(building: Building, options: Options) -> None:
         ("line", "fasttext", False): "quality.n_lines",
     }
     if (unit, model, no_punctuation) not in signals:
-        raise Unsupported(f"length_type {unit!r} with model {model!r} and ignore_punctuation {no_punctuation}")
+        kinds = f"model {abbreviated(model)} and ignore_punctuation {abbreviated(no_punctuation)}"
+        raise Unsupported(f"length_type {abbreviated(unit)} with {kinds}")
     at_least, at_most = options.take("min_length", 1), options.take("max_length")
     building.bound(signals[unit, model, no_punctuation], at_least=at_least, at_most=at_most)
 
@@ -202,7 +204,9 @@ def _line_phrases(building: Building, options: Options) -> None:
         raise Unsupported("more than one phrase to cut")
     for phrase in phrases:
         if set(phrase) & set(r"\^$*+?{}[]|()"):
-            raise Unsupported(f"{phrase!r} is a regular expression; of those only the full stop has a counterpart")
+            raise Unsupported(
+                f"{abbreviated(phrase)} is a regular expression; of those only the full stop has a counterpart"
+            )
         building.line_rule(LinePhrase(phrase, location, max_words, removes_line, dots_match_any="." in phrase))
 
 

@@ -1,6 +1,7 @@
 """The errors a user can meet: each lists every problem found, and says what to do about it."""
 
 import re
+import reprlib
 from collections.abc import Iterable, Sequence
 
 _MAX_REASON_CHARS = 500
@@ -75,6 +76,20 @@ def spark_failure(error: Exception) -> str | None:
     return lines[0].strip()[:_MAX_REASON_CHARS] if lines else type(error).__name__
 
 
+def abbreviated(value: object) -> str:
+    """A value in an error: on one line, at most some 100 characters however large or deep it is.
+
+    >>> len(abbreviated("a" * 500)), abbreviated([[[[1]]]])
+    (60, '[[[...]]]')
+    """
+    return _SHORT.repr(value)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 60
+_SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 2, 4, 4, 4
+
+
 def unknown(field: str, value: str, known: Iterable[str]) -> list[str]:
     """What is wrong with a value that is none of those known, in one sentence; empty if it is one."""
-    return [] if value in known else [f"{field} is {value!r}; expected one of: {', '.join(known)}"]
+    return [] if value in known else [f"{field} is {abbreviated(value)}; expected one of: {', '.join(known)}"]

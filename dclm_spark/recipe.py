@@ -4,17 +4,20 @@ A recipe is what `dclm-spark --recipe` names, what `runs` records as JSON and wh
 stage takes one part of it, so that a changed part redoes that stage and what follows, nothing before it.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dclm_spark import schemas
 from dclm_spark.deduplication import WORD_BREAKERS, Method, Near, methods_problems
-from dclm_spark.errors import refuse_recipe
+from dclm_spark.errors import abbreviated, refuse_recipe
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.rules import Bound, LineRule
 
 MIB = 1 << 20
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,10 @@ class Recipe:
             found.append(f"annotation.tokens is {annotation.tokens!r}; expected 'spacy_en' or 'uax29'")
         if annotation.reading not in ("fixed", "faithful"):
             found.append(f"annotation.reading is {annotation.reading!r}; expected 'fixed' or 'faithful'")
+        if _CONTROL.search(self.name):
+            found.append(f"the name {abbreviated(self.name)} has control characters; expected a line of text")
+        if annotation.short_line_chars < 0:
+            found.append(f"annotation.short_line_chars is {annotation.short_line_chars}; expected 0 or more")
         if annotation.max_newlines is not None and annotation.max_newlines < 1:
             found.append(f"annotation.max_newlines is {annotation.max_newlines}; expected null, or 1 or more")
         if not annotation.languages:

@@ -8,7 +8,7 @@ from typing import Any
 from dclm_spark import recipe_json, recipes
 from dclm_spark.dclm_yaml import recipe_from_yaml
 from dclm_spark.domain_lists import describe_domain_list
-from dclm_spark.errors import InputError, RecipeError
+from dclm_spark.errors import InputError, RecipeError, abbreviated, refuse_recipe
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe import Recipe
 
@@ -43,6 +43,7 @@ def load_recipe(
         InputError: A file cannot be read.
     """
     recipe = _named(name)
+    refuse_recipe(recipe_json.value_problems(recipe))
     given: dict[str, Any] = {field: read_words(path) for field, path in (words or {}).items() if path is not None}
     if banned_domains is not None:
         given["banned_domains"] = describe_domain_list(banned_domains)
@@ -81,9 +82,13 @@ def _named(name: str) -> Recipe:
     if name in recipes.RECIPES:
         return recipes.RECIPES[name]
     path = Path(name)
-    if not path.is_file():
+    if not _is_file(path):
         known = ", ".join(recipes.RECIPES)
-        raise RecipeError([f"no recipe {name!r}: neither one of {known}, nor a file (JSON, or YAML of DCLM's)"])
+        raise RecipeError(
+            [f"no recipe {abbreviated(name)}: neither one of {known}, nor a file (JSON, or YAML of DCLM's)"]
+        )
+    if (n_bytes := path.stat().st_size) > _MAX_BYTES:
+        raise RecipeError([f"the recipe {name} has {n_bytes:,} bytes; expected at most {_MAX_BYTES:,}"])
     if path.suffix not in (".yaml", ".yml"):
         return recipe_json.from_json(_text(name))
     return recipe_from_yaml(
@@ -92,6 +97,16 @@ def _named(name: str) -> Recipe:
         read_words=lambda listed: read_words(_beside(path, listed)),
         read_domains=lambda listed: describe_domain_list(_beside(path, listed)),
     )
+
+
+_MAX_BYTES = 16 << 20
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that no file can have
+        return False
 
 
 def _beside(path: Path, listed: str) -> str:

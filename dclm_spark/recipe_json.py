@@ -3,11 +3,14 @@
 import dataclasses
 import hashlib
 import json
+import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from dclm_spark.errors import RecipeError
+from dclm_spark.errors import RecipeError, abbreviated
 from dclm_spark.recipe import Recipe
 
 
@@ -83,12 +86,18 @@ def from_json(text: str) -> Recipe:
     """The recipe that a JSON text describes; fields left out have their defaults.
 
     Raises:
-        RecipeError: The text is no JSON object, or names a field that no recipe has.
+        RecipeError: The text is no JSON object, names a field twice or one that no recipe has, or gives a field what
+            it cannot hold.
     """
     try:
-        loaded = json.loads(text)
+        loaded = json.loads(text, object_pairs_hook=_each_once)
+    except RecursionError:
+        raise RecipeError(["the recipe is no recipe: its JSON is nested too deeply"]) from None
     except json.JSONDecodeError as error:
         raise RecipeError([f"the recipe is no JSON: {error}"]) from None
+    except ValueError as error:
+        said = str(error) if isinstance(error, _Twice) else "it has a number of thousands of digits"
+        raise RecipeError([f"the recipe is no JSON that a recipe can be read from: {said}"]) from None
     problems: list[str] = []
     recipe = _build(Recipe, loaded, "recipe", problems)
     if problems:
@@ -96,17 +105,54 @@ def from_json(text: str) -> Recipe:
     return recipe
 
 
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if repeated := [name for name, n in Counter(name for name, _ in pairs).items() if n > 1]:
+        raise _Twice(f"an object names {abbreviated(repeated[0])} twice")
+    return dict(pairs)
+
+
+class _Twice(ValueError):
+    """An object has a field twice: which of them counts, no reader can tell."""
+
+
+def value_problems(value: Any, where: str = "recipe") -> list[str]:
+    """What no field of a recipe can hold, one sentence each: numbers beyond 64 bits or not finite, and half characters.
+
+    Args:
+        value: A recipe, or any value of one.
+        where: What it is called.
+    """
+    if dataclasses.is_dataclass(value):
+        value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return [problem for name, item in value.items() for problem in value_problems(item, f"{where}.{name}")]
+    if isinstance(value, Mapping):
+        named = [(item, f"{where}[{abbreviated(key)}]") for key, item in value.items()]
+        return [problem for pair in [*((key, where) for key in value), *named] for problem in value_problems(*pair)]
+    if isinstance(value, list | tuple):
+        return [problem for i, item in enumerate(value) for problem in value_problems(item, f"{where}[{i}]")]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        return [f"{where} is a number of {value.bit_length():,} bits; expected one of at most 63"]
+    if isinstance(value, float) and not math.isfinite(value):
+        return [f"{where} is {value}; expected a finite number"]
+    if isinstance(value, str) and _SURROGATE.search(value):
+        return [f"{where} is {ascii(value[:60])}, with half a character (a lone surrogate); expected whole ones"]
+    return []
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
     """A value of the type that a field declares, from what JSON gave; what does not fit is added to the problems."""
     origin, inner = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind):
         if not isinstance(given, dict):
-            problems.append(f"{where} is {json.dumps(given)}; expected an object")
+            problems.append(f"{where} is {_in_json(given)}; expected an object")
             return None
         fields = {f.name: f for f in dataclasses.fields(kind)}
         hints = get_type_hints(kind)
         for name in sorted(given.keys() - fields.keys()):
-            problems.append(f"{where} has an unknown field {name!r}; known are: {', '.join(fields)}")
+            problems.append(f"{where} has an unknown field {abbreviated(name)}; known are: {', '.join(fields)}")
         missing = [
             name
             for name, f in fields.items()
@@ -123,10 +169,19 @@ def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
             return None
         options = [option for option in inner if option is not type(None)]
         return _build(_best_fit(options, given), given, where, problems)
+    if origin is Mapping and isinstance(given, dict):
+        return {key: _build(inner[1], item, f"{where}[{abbreviated(key)}]", problems) for key, item in given.items()}
     expected, word = _JSON_TYPES[origin or kind]
-    if not isinstance(given, expected) or (isinstance(given, bool) and kind is not bool):
-        problems.append(f"{where} is {json.dumps(given)}; expected {word}")
+    if not isinstance(given, expected) or (isinstance(given, bool) and kind not in (bool, Any)):
+        problems.append(f"{where} is {_in_json(given)}; expected {word}")
+    elif kind is Any and isinstance(given, list) and not all(isinstance(item, str) for item in given):
+        problems.append(f"{where} is {_in_json(given)}; expected texts in a list")
     return given
+
+
+def _in_json(value: Any) -> str:
+    """A value in an error, short, as JSON spells it where it is short."""
+    return abbreviated(value) if isinstance(value, dict | list | str) else json.dumps(value)[:80]
 
 
 def _best_fit(options: list[Any], given: Any) -> Any:
@@ -147,4 +202,5 @@ _JSON_TYPES: dict[Any, tuple[Any, str]] = {
     float: ((int, float), "a number"),
     tuple: (list, "a list"),
     Mapping: (dict, "an object"),
+    Any: ((bool, int, float, str, list, type(None)), "a plain value or a list of texts"),
 }

@@ -1,6 +1,7 @@
 """Rules: a bound on a signal of a page, and the corrections of lines, as frozen data that recipes are made of."""
 
 from dataclasses import dataclass, replace
+from math import isfinite
 
 from dclm_spark import schemas
 
@@ -83,8 +84,8 @@ class Bound:
             found.append(f"bound on an unknown signal {self.signal!r}; known are: {', '.join(schemas.signals())}")
         if not lows and not highs:
             found.append(f"the bound on {self.signal} limits nothing; give at_least, above, at_most or below")
-        if any(limit != limit for limit in lows + highs):
-            found.append(f"the bound on {self.signal} has a limit that is not a number")
+        if any(not isfinite(limit) for limit in lows + highs):
+            found.append(f"the bound on {self.signal} has a limit that is not a number, or not a finite one")
         if lows and highs:
             low, high = max(lows), min(highs)
             is_open = (self.above is not None and self.above == low) or (self.below is not None and self.below == high)

@@ -162,6 +162,47 @@ def test_what_is_no_configuration(checkout, text):
         load_recipe(checkout(text))
 
 
+BOMB = "\n".join(
+    f"  o{level + 1}: &a{level + 1} [{', '.join([f'*a{level}'] * 10)}]" if level else "  o1: &a1 [x, x]"
+    for level in range(9)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 10_000, "nested more than 20 levels"),
+        ("{a: " * 10_000, "nested more than 20 levels"),
+        ("- " * 10_000 + "x", "nested more than 20 levels"),
+        (
+            f"- source: x\n{BOMB}\n  steps:\n  - func: citation_removal_modifier\n    banlist: *a9",
+            "more than 1,000,000",
+        ),
+        ("- &s\n  source: x\n  steps: [{func: a, b: *s}]", "alias 's'"),
+        ("- source: x\n  steps: [{func: [a, b]}]", "each with a `func`"),
+        ("- source: x\n  steps: [{func: {a: b}}]", "each with a `func`"),
+        ("- source: x\n  steps: [{func: stop_word_filter, min_stop_word: [2]}]", r"bounds\[0\].at_least is \[2\]"),
+        ("- source: x\n  steps: [{func: stop_word_filter, min_stop_word: 2020-01-01}]", "neither a text"),
+        ("- source: x\n  steps: [{func: stop_word_filter, min_stop_word: 2020-13-41}]", "no YAML"),
+        ("- source: x\n  steps: [{func: stop_word_filter, min_stop_word: .nan}]", "at_least is nan"),
+        ("- source: x\n  steps: [{func: stop_word_filter, min_stop_word: " + "9" * 5_000 + "}]", "no YAML"),
+        ("- source: x\n  steps: [{func: stop_word_filter, 1: 2, null: 3}]", "unknown options 1, None"),
+        ("- source: x\n  steps: [{func: url_substring_filter, ignore_chars: 5}]", "step 1, .*wrong kind"),
+        ("- source: x\n  steps: [{func: language_filter, keep_languages: 7}]", "step 1, .*wrong kind"),
+        ('- source: x\n  steps: [{func: language_filter, keep_languages: ["\\ud800"]}]', "half a character"),
+        (
+            "- source: x\n  steps: [{func: substring_line_modifier, location: [any], banlist: x}]",
+            "step 1, .*wrong kind",
+        ),
+        ("!!python/object/apply:os.system [true]", "no YAML"),
+    ],
+)
+def test_hostile_configurations_are_one_clear_error(checkout, text, words):
+    with pytest.raises(RecipeError, match=words) as raised:
+        load_recipe(checkout(text))
+    assert len(str(raised.value)) < 500
+
+
 def test_a_missing_list_is_named(checkout):
     step = "{func: url_substring_filter, banlist_from_fname: no.txt, match_substrings: False}"
     text = f"- source: cc\n  steps:\n    - {step}"

@@ -7,6 +7,7 @@ import pytest
 from dclm_spark import recipes, schemas
 from dclm_spark.errors import RecipeError
 from dclm_spark.recipe import Extraction, Recipe
+from dclm_spark.recipe_files import load_recipe
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
 from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
@@ -153,6 +154,15 @@ def test_a_recipe_file_may_leave_out_what_is_default():
     ("text", "words"),
     [
         ("{", "no JSON"),
+        ("", "no JSON"),
+        ('{"a":' * 100_000, "nested too deeply"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"name": "x", "max_fault_share": ' + "9" * 5_000 + "}", "thousands of digits"),
+        ('{"name": "x", "name": "y"}', "'name' twice"),
+        ('{"name": "x", "extraction": {"options": {"main_content": {"a": 1}}}}', r"options\['main_content'\] is"),
+        ('{"name": "x", "annotation": {"stop_words_of": {"de": 5}}}', "expected a list"),
+        ('{"name": "x", "annotation": {"stop_words": ["a", ["b"]]}}', r"stop_words\[1\] is \['b'\]"),
+        ('{"name": ["x"]}', r"recipe.name is \['x'\]"),
         ("[]", "expected an object"),
         ('{"name": "x", "bounds": [{"signal": "a.b", "min": 1}]}', "unknown field 'min'"),
         ('{"extraction": {"extractr": "x"}}', "unknown field 'extractr'"),
@@ -164,6 +174,31 @@ def test_a_recipe_file_may_leave_out_what_is_default():
 def test_a_wrong_recipe_file_is_one_clear_error(text, words):
     with pytest.raises(RecipeError, match=words):
         from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('{"name": "\\ud800"}', "half a character"),
+        ('{"name": "x", "extraction": {"options": {"\\udfff": 1}}}', "half a character"),
+        ('{"name": "x", "annotation": {"hard_words": ["ok", "a\\ud83d"]}}', r"hard_words\[1\] is"),
+        ('{"name": "x", "max_fault_share": NaN}', "max_fault_share is nan"),
+        ('{"name": "x", "bounds": [{"signal": "quality.n_words", "at_most": 1e999}]}', "at_most is inf"),
+        ('{"name": "x", "bounds": [{"signal": "quality.n_words", "at_most": -Infinity}]}', "at_most is -inf"),
+        ('{"name": "x", "extraction": {"max_page_bytes": 1' + "0" * 400 + "}}", "1,329 bits"),
+        ('{"name": "x", "annotation": {"max_newlines": -9223372036854775809}}', "64 bits"),
+    ],
+)
+def test_a_value_that_no_recipe_can_hold_is_one_clear_error(tmp_path, text, words):
+    (tmp_path / "mine.json").write_text(text)
+    with pytest.raises(RecipeError, match=words) as raised:
+        load_recipe(str(tmp_path / "mine.json"))
+    assert len(raised.value.problems) == 1 and len(str(raised.value)) < 300
+
+
+def test_a_name_that_speaks_to_a_terminal_is_a_problem():
+    assert "control characters" in Recipe("\x1b[31mred").problems()[0]
+    assert "\x1b" not in Recipe("\x1b[31mred").problems()[0]
 
 
 def test_json_keeps_every_choice():

@@ -105,7 +105,7 @@ def check_model(model: str) -> list[str]:
         problem = None if model == BUNDLED_MODEL else _difference(model)
     except BadModel as error:
         problem = str(error)
-    except (OSError, ImportError, ValueError) as error:
+    except (OSError, ImportError, MemoryError, ValueError) as error:
         problem = f"cannot be read ({type(error).__name__}: {error})"
     hint = f"name {BUNDLED_MODEL!r}, or a path or URL of a supervised fastText model"
     return [f"fastText model {model!r} {problem}; {hint}"] if problem else []

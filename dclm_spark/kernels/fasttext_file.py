@@ -23,7 +23,11 @@ _MAGIC = 793712314
 _VERSION = 12  # an older file has other defaults than it says
 _SUPERVISED = 3
 _UNPRUNED = -1
-_MAX_BUCKET = 1 << 28  # a hundred times fastText's default, and a gigabyte where n-grams are pruned
+# What is allocated beyond the file itself grows with the file, not with what it claims.
+_FREE_BUCKETS = 1 << 24  # of a model whose n-grams are pruned: eight times fastText's default, 64 MB
+_BUCKETS_A_BYTE = 16  # more than these, for each byte of the file
+_MAX_PART = 16  # numbers that one byte of a quantized row stands for; fastText's default is 2
+_MAX_NGRAM = 100  # longest n-gram, in characters or words: the work on a text is a multiple of it
 _N_ENTRY_BYTES = 10  # of a dictionary entry, at least: an empty word's zero byte, its count, its kind
 _NO_COUNT = 10**15  # of a node of the tree that is not made yet
 _WORD, _LABEL = 0, 1
@@ -131,10 +135,14 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
         and n_words >= 0 < n_labels
         and HIERARCHICAL_SOFTMAX <= loss <= ONE_VS_ALL
         and dim > 0
-        and (1 if maxn > 0 or word_ngrams > 1 else 0) <= bucket <= _MAX_BUCKET
+        and (1 if maxn > 0 or word_ngrams > 1 else 0) <= bucket
         and n_pruned >= _UNPRUNED
     ):
         raise BadModel("contradicts itself: it is damaged")
+    if max(maxn, word_ngrams) > _MAX_NGRAM:
+        raise BadModel(f"has n-grams of up to {max(maxn, word_ngrams):,}; expected at most {_MAX_NGRAM}")
+    if n_pruned != _UNPRUNED and bucket > max(_FREE_BUCKETS, _BUCKETS_A_BYTE * len(data.all)):
+        raise BadModel(f"asks for {bucket:,} buckets of n-grams, too many for its {len(data.all):,} bytes")
     if _N_ENTRY_BYTES * n_entries > len(data.all):
         raise IndexError("ends early")
     starts, counts, kinds, end = _read_entries(data.all, data.at, n_entries)
@@ -189,8 +197,11 @@ def _read_matrix(data: _Bytes, dim: int, is_quantized: bool) -> np.ndarray:
     has_norms, n_rows, n_columns, n_codes = data.take("<?2qi")
     codes = data.array("u1", n_codes)
     centroids, n_parts, part, last = _read_quantizer(data)
-    if n_columns != dim or n_codes != n_rows * n_parts or part * (n_parts - 1) + last != dim:
+    is_whole = n_rows >= 0 and n_parts > 0 and 0 < last <= part and part * (n_parts - 1) + last == dim
+    if not is_whole or n_columns != dim or len(centroids) != dim * N_CENTROIDS or n_codes != n_rows * n_parts:
         raise BadModel("is quantized in a way that contradicts itself: it is damaged")
+    if part > _MAX_PART:
+        raise BadModel(f"has rows quantized in parts of {part:,} numbers; expected at most {_MAX_PART}")
     norms = np.ones(n_rows, np.float32)
     if has_norms:
         norm_codes = data.array("u1", n_rows)

@@ -1,8 +1,11 @@
 """Language identification and the handling of model files. No JVM; remote models come from a loopback server."""
 
+import contextlib
 import functools
+import mmap
 import os
 import random
+import re
 import shutil
 import string
 import struct
@@ -10,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -20,7 +24,7 @@ import pyarrow as pa
 import pytest
 
 import dclm_spark
-from dclm_spark.kernels import fasttext, fasttext_predict
+from dclm_spark.kernels import fasttext, fasttext_file, fasttext_predict
 from dclm_spark.kernels.fasttext import BUNDLED_MODEL, check_model, identify_language, model_file, model_fingerprint
 from dclm_spark.schemas import LANGUAGE
 
@@ -283,6 +287,50 @@ def test_damaged_pruned_rows_are_noticed(tmp_path):
     struct.pack_into("<i", data, at + 4, 1 << 30)
     (tmp_path / "model.ftz").write_bytes(data)
     assert "beyond its own account" in check_model(str(tmp_path / "model.ftz"))[0]
+
+
+def _numbers(path: Path) -> list[tuple[int, str]]:
+    """Where in a model file the numbers are that say how large something is, and how each is written."""
+    found = []
+
+    class Recording(fasttext_file._Bytes):
+        def take(self, layout):
+            at = self.at
+            for kind in re.sub(r"(\d+)(.)", lambda match: match[2] * int(match[1]), layout.lstrip("<")):
+                found.append((at, kind))
+                at += struct.calcsize("<" + kind)
+            return super().take(layout)
+
+    with open(path, "rb") as file:
+        fasttext_file._read(Recording(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
+    return found
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model.ftz", BUNDLED_MODEL])
+def test_what_a_file_claims_is_compared_with_what_it_holds(trained, tmp_path, name):
+    with model_file(BUNDLED_MODEL if name == BUNDLED_MODEL else str(trained / name)) as path:
+        numbers, whole = _numbers(path), path.read_bytes()
+    for at, kind in numbers:
+        for value in {"i": (0, -1, 1 << 26, (1 << 31) - 1), "q": (0, -1, 1 << 40, (1 << 63) - 1)}.get(kind, ()):
+            data = bytearray(whole)
+            struct.pack_into(f"<{kind}", data, at, value)
+            (tmp_path / "claims.bin").write_bytes(data)
+            tracemalloc.start()
+            with contextlib.suppress(fasttext_file.BadModel):
+                fasttext_file.read_model(tmp_path / "claims.bin")
+            peak = tracemalloc.get_traced_memory()[1]
+            tracemalloc.stop()
+            assert peak < (80 << 20) + 64 * len(whole), (at, kind, value)
+
+
+def test_rows_that_are_nowhere_in_the_file_are_not_taken(trained, tmp_path):
+    data = (trained / "model.ftz").read_bytes()
+    dim, n_parts, part, last = 8, 4, 2, 2
+    at = data.index(struct.pack("<4i", dim, n_parts, part, last))
+    for claim in [(dim, 0, part, last), (dim, 1, dim, dim), (dim, n_parts, 0, dim), (0, n_parts, part, last)]:
+        (tmp_path / "claims.ftz").write_bytes(data[:at] + struct.pack("<4i", *claim) + data[at + 16 :])
+        (problem,) = check_model(str(tmp_path / "claims.ftz"))
+        assert "damaged" in problem or "clipped" in problem
 
 
 def test_a_model_that_the_library_reads_in_another_way_is_refused(trained, monkeypatch):
