@@ -81,13 +81,21 @@ def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
 def domain_rank(host: str, domains: Sequence[str]) -> "Column":
     """The place, from 0, of the first of these domains that a host is or lies below; their number if there is none."""
     domains = [host_of(f"http://{domain}") or domain for domain in domains]  # one spelling, as `urls.host` has it
-    return F.coalesce(
-        *(
-            F.when((F.col(host) == domain) | F.col(host).endswith(f".{domain}"), F.lit(place))
-            for place, domain in enumerate(domains)
-        ),
-        F.lit(len(domains)),
-    )
+    # One literal, searched for each end of the host that could be listed: a test for each domain would make a plan, and
+    # for each row as many comparisons, that grow with the list.
+    listed = F.from_json(F.lit(json.dumps(domains)), "ARRAY<STRING>")
+    n_labels = sorted({domain.count(".") + 1 for domain in domains})
+    places = [F.call_function("array_position", listed, F.substring_index(host, ".", -n)) for n in n_labels]
+    none = F.lit(len(domains))
+    return F.least(none, none, *(F.when(place > 0, place - 1) for place in places)).cast("int")
+
+
+def rank_bits(domains: Sequence[str]) -> int:
+    """Bits that hold every place which `domain_rank` gives."""
+    return max(_RANK_BITS, len(domains).bit_length())
+
+
+_RANK_BITS = 8  # of short lists, too: what an order has held so far
 
 
 def document_order(place: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
@@ -103,7 +111,7 @@ def document_order(place: "Column", order: Sequence[str], preferred_domains: Seq
     for word in order:
         bits, key = {
             "longest_text": lambda: (24, F.lit((1 << 24) - 1) - F.least(F.length("text"), F.lit((1 << 24) - 1))),
-            "preferred_domains": lambda: (8, F.least(domain_rank("host", preferred_domains), F.lit(255))),
+            "preferred_domains": lambda: (rank_bits(preferred_domains), domain_rank("host", preferred_domains)),
         }[word]()
         left -= bits
         parts.append(F.shiftleft(key.cast("bigint"), left))

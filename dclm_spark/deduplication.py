@@ -17,6 +17,9 @@ WORD_BREAKERS = ("16.0", "15.1", "15.0")
 BLOOM_ORDERS = ("longest_text", "preferred_domains")
 
 MAX_NGRAM = 255
+MAX_PREFERRED_DOMAINS = (1 << 12) - 1
+"""Of `Bloom.order`. Rank, length and the beginning of the doc_id share 52 bits: two equal texts of one host, which have
+the same rank and length, then have the same beginning, and do not see each other, with a chance of 1 in 65,536."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +102,7 @@ class Bloom:
         shard_by: What decides a document's shard: its `doc_id`, its `dump` (each is one), or its `warc_file`.
         order: Which document comes first: `longest_text`, `preferred_domains`; the doc_id decides what they leave open.
             Dumps come first of all, in the order of their names, or of a run where the scope is `incremental`.
-        preferred_domains: Hosts, and all hosts below them, for `preferred_domains`.
+        preferred_domains: Hosts, and all hosts below them, for `preferred_domains`; 4,095 at most.
         word_breaker: The version of Unicode whose Word_Break property divides tokens.
         seed: Of the hashes.
     """
@@ -132,6 +135,11 @@ class Bloom:
             *scope_problems(where, self.scope, self.n_shards),
             *_order_problems(where, self.order, self.preferred_domains, BLOOM_ORDERS, may_turn=False),
         ]
+        if len(self.preferred_domains) > MAX_PREFERRED_DOMAINS:
+            found.append(
+                f"{where}.preferred_domains names {len(self.preferred_domains):,} domains; expected at most "
+                f"{MAX_PREFERRED_DOMAINS:,}: name those above them, or leave out the last"
+            )
         if not 1 <= self.min_ngram <= self.max_ngram <= MAX_NGRAM:
             found.append(
                 f"{where} has n-grams of {self.min_ngram} to {self.max_ngram} tokens; expected 1 <= min_ngram <= "

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import domain_rank
+from dclm_spark.columns import domain_rank, rank_bits
 from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.anchors import exact_margin
 from dclm_spark.kernels.packets import PLACE_SHIFT
@@ -17,7 +17,7 @@ from dclm_spark.stages.signatures import in_shards
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_CHARS_BITS, _DOMAIN_BITS = 24, 8
+_CHARS_BITS = 24
 
 
 def find_edges(
@@ -119,10 +119,9 @@ def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
             most = (1 << _CHARS_BITS) - 1
             parts.append(F.shiftleft(F.lit(most) - F.least("n_chars", F.lit(most)), left - _CHARS_BITS))
             left -= _CHARS_BITS
-        elif word == "preferred_domains" and left >= _DOMAIN_BITS:
-            rank = F.least(domain_rank("host", near.preferred_domains), F.lit((1 << _DOMAIN_BITS) - 1)).cast("bigint")
-            parts.append(F.shiftleft(rank, left - _DOMAIN_BITS))
-            left -= _DOMAIN_BITS
+        elif word == "preferred_domains" and left >= rank_bits(near.preferred_domains):
+            left -= rank_bits(near.preferred_domains)
+            parts.append(F.shiftleft(domain_rank("host", near.preferred_domains).cast("bigint"), left))
     parts[0] = F.shiftleft(parts[0], PLACE_SHIFT)
     return reduce(lambda one, other: one.bitwiseOR(other), parts)
 
