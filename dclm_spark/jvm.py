@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -10,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dclm_spark.errors import SessionError
+from dclm_spark.kernels.private_folder import may_be_written
 
 # Delta Lake's artefact for each Spark it is built for: docs.delta.io, "Compatibility with Apache Spark".
 DELTA_PACKAGES = {
@@ -130,10 +132,21 @@ def _fetch(packages: list[str], folder: Path, spark_home: Path, config: Mapping[
 
 
 def cache_folder() -> Path:
+    """The folder of jars and classes, which a JVM runs.
+
+    Raises:
+        SessionError: Everybody can put others there.
+    """
     named = os.environ.get("DCLM_SPARK_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dclm_spark"
+    folder = Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dclm_spark")
+    if folder.is_dir() and may_be_written(folder, stat.S_IWOTH):
+        raise SessionError(
+            [
+                f"everybody can write to the folder of jars {folder}, and what is there is run; make it your own "
+                "(chmod go-w), or name another as DCLM_SPARK_CACHE"
+            ]
+        )
+    return folder
 
 
 def minor_version(version: str) -> str:

@@ -18,6 +18,7 @@ import xxhash
 
 from dclm_spark.kernels.fasttext_file import LABEL_PREFIX, BadModel, Model, read_model
 from dclm_spark.kernels.fasttext_predict import Memory, empty_memory, predict
+from dclm_spark.kernels.private_folder import is_private
 from dclm_spark.kernels.unicode import utf8_buffers
 from dclm_spark.schemas import LANGUAGE
 
@@ -175,9 +176,11 @@ def _downloaded(url: str) -> Path:
     key = xxhash.xxh3_128_hexdigest(identity.encode())
     # Others must not be able to put a model there: the folder is ours alone.
     folder = Path(tempfile.gettempdir()) / f"dclm_spark-models-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another user; remove it, or set TMPDIR to a folder of your own")
+    if not is_private(folder):
+        raise PermissionError(
+            f"{folder} belongs to another user, or others can write to it: remove it, or set TMPDIR to a folder of "
+            "your own with mode 0700"
+        )
     target = folder / f"{key}.model"
     with open(folder / f"{key}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -14,8 +14,8 @@ import functools
 import gc
 import hashlib
 import os
-import stat
 import tempfile
+import warnings
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from typing import Any
 from numba import config, njit
 from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.extending import register_jitable
+
+from dclm_spark.kernels.private_folder import is_private
 
 
 def kernel(function):
@@ -111,36 +113,36 @@ def sources_hash() -> str:
 
 @functools.cache
 def cache_folder() -> Path | None:
-    """The folder of this version's machine code, made if need be; None where there is no safe place to write."""
+    """The folder of this version's machine code, made if need be; None where there is no safe place to write.
+
+    What is in it is run: a folder that others can write to is not used, with a warning where `NUMBA_CACHE_DIR` names
+    one, and the temporary one is taken in its place.
+    """
     version = f"dclm_spark-{sources_hash()}"
     if config.CACHE_DIR:
-        folder = Path(config.CACHE_DIR) / version
-    else:
-        user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
-        private = Path(tempfile.gettempdir()) / f"dclm_spark-numba-{user}"
-        if not _is_private(private):
-            return None
-        folder = private / version
+        named = Path(config.CACHE_DIR)
+        with contextlib.suppress(OSError):
+            named.mkdir(parents=True, exist_ok=True)
+        if not named.is_dir() or is_private(named / version):
+            return _writable(named / version)
+        warnings.warn(
+            f"NUMBA_CACHE_DIR is {config.CACHE_DIR}, which is not this user's alone, and compiled kernels are run: "
+            "they are kept in the temporary folder instead; name a folder of your own, with mode 0700",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+    private = Path(tempfile.gettempdir()) / f"dclm_spark-numba-{user}"
+    return _writable(private / version) if is_private(private) else None
+
+
+def _writable(folder: Path) -> Path | None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError:
         return None
     return folder
-
-
-def _is_private(folder: Path) -> bool:
-    """Whether the folder exists, after an attempt to make it, and only this user can write to it."""
-    # The name is guessable and cached code is executed: a folder that someone else put there first is never used.
-    with contextlib.suppress(OSError):
-        folder.mkdir(mode=0o700)
-    try:
-        status = folder.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISDIR(status.st_mode):
-        return False
-    return not hasattr(os, "getuid") or (status.st_uid == os.getuid() and not status.st_mode & 0o022)
 
 
 class _KernelLocator:

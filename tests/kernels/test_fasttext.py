@@ -411,6 +411,20 @@ def test_download_folder_of_another_user_is_refused(served, monkeypatch):
     assert "another user" in check_model(f"{address}/model.ftz")[0]
 
 
+@pytest.mark.parametrize("kind", ["link", "open"])
+def test_download_folder_that_others_may_have_filled_is_refused(served, tmp_path, kind):
+    address, _ = served
+    folder = tmp_path / f"dclm_spark-models-{os.getuid()}"
+    if kind == "link":
+        (tmp_path / "theirs").mkdir()
+        folder.symlink_to(tmp_path / "theirs")
+    else:
+        folder.mkdir()
+        folder.chmod(0o777)
+    (problem,) = check_model(f"{address}/model.ftz")
+    assert "others can write to it" in problem and str(folder) in problem
+
+
 def test_bundled_model_works_from_a_zip(tmp_path):
     """As spark-submit --py-files ships the package."""
     package = Path(dclm_spark.__file__).parent

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import dclm_spark
+from dclm_spark.kernels import jit
+from dclm_spark.kernels.private_folder import is_private
 
 PACKAGE = Path(dclm_spark.__file__).parent
 COUNT = """
@@ -63,6 +65,46 @@ def test_a_folder_that_others_can_write_to_is_not_used(tmp_path):
     planted.mkdir()
     planted.chmod(0o777)
     assert count_in_new_process(PACKAGE.parent, TMPDIR=str(tmp_path))[1:] == ("None", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes are POSIX")
+@pytest.mark.parametrize("kind", ["open", "below an open one", "planted", "link"])
+def test_a_cache_where_others_may_have_put_code_is_not_used(tmp_path, kind):
+    own, named = tmp_path / "tmp", tmp_path / "shared"
+    own.mkdir(mode=0o700)
+    named.mkdir()
+    planted = named / f"dclm_spark-{jit.sources_hash()}"
+    if kind == "open":
+        named.chmod(0o777)
+    elif kind == "below an open one":
+        named.chmod(0o777)
+        named = named / "mine"
+        named.mkdir(mode=0o700)
+    elif kind == "planted":
+        planted.mkdir()
+        planted.chmod(0o777)
+        named.chmod(0o1777)
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        planted.symlink_to(tmp_path / "elsewhere")
+    folder = Path(count_in_new_process(PACKAGE.parent, NUMBA_CACHE_DIR=str(named), TMPDIR=str(own))[1])
+    assert folder.is_relative_to(own)
+    assert not any(path.is_file() for path in (tmp_path / "shared").rglob("*"))
+
+
+def test_the_cache_that_is_not_used_is_named(tmp_path, monkeypatch):
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(jit.config, "CACHE_DIR", str(tmp_path))
+    with pytest.warns(RuntimeWarning, match="not this user's alone"):
+        assert not jit.cache_folder.__wrapped__().is_relative_to(tmp_path)
+
+
+def test_a_sticky_folder_that_all_may_write_to_is_safe(tmp_path):
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "tmp").chmod(0o1777)
+    assert is_private(tmp_path / "tmp" / "mine") and not is_private(tmp_path / "tmp")
+    (tmp_path / "link").symlink_to(tmp_path / "tmp" / "mine")
+    assert not is_private(tmp_path / "link")
 
 
 def test_a_place_that_cannot_be_written_or_read_costs_only_a_compilation(tmp_path):
