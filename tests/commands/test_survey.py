@@ -21,7 +21,7 @@ from dclm_spark.tables import Warehouse, frame_of
 from tests import dedup
 from tests.tables import version
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 RECIPE = Recipe("tested")
 FOX = "the quick brown fox jumps over the lazy dog today"

@@ -102,6 +102,7 @@ def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
     assert_balanced(lake.warehouse, DUMP)
 
 
+@pytest.mark.once
 def test_clusters_that_were_killed_in_the_making(lake, undisturbed):
     """Inside the commit of `edges`, and between it and `duplicates`: what is made in the end is the same."""
     shutil.copytree(undisturbed.warehouse, lake.warehouse)
@@ -124,6 +125,7 @@ def test_a_killed_python_worker_costs_one_more_try_of_its_task(lake, undisturbed
     assert_same(content(lake.warehouse, DOCUMENTS), content(undisturbed.warehouse, DOCUMENTS))
 
 
+@pytest.mark.once
 def test_a_killed_executor_costs_one_more_try_of_its_tasks(lake, undisturbed):
     with standalone_cluster() as cluster:
         settings = [f"--conf={key}={value}" for key, value in cluster.config.items()]
@@ -147,6 +149,7 @@ def test_a_killed_executor_costs_one_more_try_of_its_tasks(lake, undisturbed):
     assert_same(content(lake.warehouse, DOCUMENTS), content(undisturbed.warehouse, DOCUMENTS))
 
 
+@pytest.mark.once
 def test_a_table_whose_making_was_killed_is_made_again(warehouse):
     """Killed between the folder of its log and its first version."""
     (Path(warehouse.location) / "documents" / "_delta_log").mkdir(parents=True)

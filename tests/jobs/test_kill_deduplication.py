@@ -14,7 +14,7 @@ from tests import dedup
 from tests.kills import Lake
 from tests.tables import assert_same, content, read
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 A, B = "CC-MAIN-2022-05", "CC-MAIN-2022-21"
 TABLES = ("decisions", "removed", "cuts", "deduplicated")
