@@ -13,7 +13,7 @@ from dclm_spark.kernels.c4 import clean_c4
 from dclm_spark.kernels.charsets import decode
 from dclm_spark.kernels.corrections import correct_text
 from dclm_spark.kernels.domains import count_banned
-from dclm_spark.kernels.html import extract
+from dclm_spark.kernels.html import extract, limits_of
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.kernels.sniffing import binary_type
@@ -34,9 +34,13 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
     url = None if url is None else url.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
     if (kind := binary_type(html)) is not None:
         raise InputError([f"the page would be skipped: its bytes are no text, but {kind}"])
-    text, charset, error = decode(html, None, charset=recipe.extraction.charset)
+    extraction = recipe.extraction
+    text, charset, error = decode(html, None, charset=extraction.charset)
     if text is not None:
-        text, error = extract(text, extractor=recipe.extraction.extractor, options=recipe.extraction.options)
+        text, failure = extract(
+            text, extractor=extraction.extractor, options=extraction.options, limits=limits_of(extraction)
+        )
+        error = failure and f"{failure.kind}: {failure.message}"
     if text is None:
         raise InputError([f"the page would be in quarantine: {error}"])
     row = pa.RecordBatch.from_pylist([{"doc_id": "", "dump": "", "url": url, "text": text}], schema=_MEASURED)

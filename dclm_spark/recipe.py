@@ -32,6 +32,10 @@ class Extraction:
         content_types: Media types that are pages; others are counted skips. Empty means every type.
         http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
         max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
+        max_page_seconds: CPU time that the extractor may take for a page; one that takes more goes to quarantine. Most
+            take thousandths. Only a page that takes about as long as this may fare differently on another machine.
+        max_memory_bytes: Memory that the extractor may take for a page; one that takes more goes to quarantine.
+        max_text_bytes: Longer texts, as UTF-8, go to quarantine: lists in lists make text that is larger than the page.
     """
 
     extractor: str = "resiliparse"
@@ -40,6 +44,9 @@ class Extraction:
     content_types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     http_statuses: tuple[int, ...] = (200,)
     max_page_bytes: int = 8 * MIB
+    max_page_seconds: float = field(default=10.0, metadata={"added": "0.2.0"})
+    max_memory_bytes: int = field(default=1024 * MIB, metadata={"added": "0.2.0"})
+    max_text_bytes: int = field(default=8 * MIB, metadata={"added": "0.2.0"})
 
 
 @dataclass(frozen=True)
@@ -259,6 +266,14 @@ class Recipe:
             found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
         if extraction.max_page_bytes < 1:
             found.append(f"extraction.max_page_bytes is {extraction.max_page_bytes}; expected 1 or more")
+        if not 0.01 <= extraction.max_page_seconds <= 86_400:
+            found.append(f"extraction.max_page_seconds is {extraction.max_page_seconds}; expected 0.01 to 86400")
+        if not 32 * MIB <= extraction.max_memory_bytes <= 1 << 40:
+            found.append(
+                f"extraction.max_memory_bytes is {extraction.max_memory_bytes}; expected {32 * MIB} (32 MiB) to 1 TiB"
+            )
+        if extraction.max_text_bytes < 1:
+            found.append(f"extraction.max_text_bytes is {extraction.max_text_bytes}; expected 1 or more")
         if annotation.url_removal not in ("none", "fixed", "faithful"):
             found.append(
                 f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"

@@ -9,8 +9,8 @@ from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
 from dclm_spark.kernels.charsets import decode
-from dclm_spark.kernels.html import extract
-from dclm_spark.kernels.outcomes import CHARSET, Fault, Page, Skip
+from dclm_spark.kernels.html import extract, limits_of
+from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.kernels.warc import read_archive
@@ -18,8 +18,6 @@ from dclm_spark.recipe import Extraction
 
 STAGE = "documents"
 
-EXTRACTION = "extraction"
-"""Fault kind: the extractor failed on the page."""
 BINARY = "binary"
 """Skip reason, before a colon and the media type found: the page's bytes are no text, whatever their header says."""
 MISSING = "missing"
@@ -121,21 +119,26 @@ def unreadable_file(path: str, dump: str, kind: str, message: str) -> pa.RecordB
 def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extraction) -> dict[str, Any]:
     if isinstance(record, Fault):
         return _fault_row(record, path, dump)
-    if isinstance(record, Line):
-        return _line_row(record, path, dump)
 
     def fault(kind: str, message: str) -> dict[str, Any]:
         return _fault_row(Fault(record.offset, record.record_id, record.url, kind, message), path, dump)
 
+    if isinstance(record, Line):
+        too_long = _too_long(record.text, extraction)
+        return fault(TOO_LARGE, too_long) if too_long is not None else _line_row(record, path, dump)
     if record.is_text:
         text, charset = record.payload.decode("utf-8", "replace"), "utf-8"
+        if (too_long := _too_long(text, extraction)) is not None:
+            return fault(TOO_LARGE, too_long)
     else:
         html, charset, error = decode(record.payload, record.charset, charset=extraction.charset)
         if html is None:
             return fault(CHARSET, error)
-        text, error = extract(html, extractor=extraction.extractor, options=extraction.options)
-        if text is None:
-            return fault(EXTRACTION, error)
+        text, failure = extract(
+            html, extractor=extraction.extractor, options=extraction.options, limits=limits_of(extraction)
+        )
+        if failure is not None:
+            return fault(*failure)
     return {
         "doc_id": document_id(path, record),
         "dump": dump,
@@ -150,6 +153,13 @@ def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extracti
         "warc_record_id": record.record_id,
         "text": text,
     }
+
+
+def _too_long(text: str, extraction: Extraction) -> str | None:
+    """What is wrong with the length of a text that came without an extractor; null if nothing is."""
+    limit = extraction.max_text_bytes
+    n_bytes = len(text.encode("utf-8", "replace")) if 4 * len(text) > limit else 0
+    return f"a text of {n_bytes} bytes; the limit is {limit}" if n_bytes > limit else None
 
 
 def _line_row(line: Line, path: str, dump: str) -> dict[str, Any]:
@@ -188,7 +198,7 @@ class _Rows:
 
     def add(self, row: dict[str, Any]) -> None:
         self._rows.append(row)
-        self._chars += len(row.get("text") or "") + len(row.get("metadata") or "")
+        self._chars += sum(len(row.get(name) or "") for name in ("text", "metadata", "url", "message"))
 
     def is_full(self) -> bool:
         return self._chars >= BATCH_BYTES or len(self._rows) >= BATCH_ROWS
