@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 BIN := .venv/bin
 BIN35 := .venv-spark35/bin
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
+# Python 3.11 may bring an older one, which warns of an extra of lxml that is there.
+PIP := pip>=23.3
 SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
@@ -21,7 +23,7 @@ help:
 
 # A stamp a set of extras; an interrupted install leaves none.
 .venv/.run: setup.cfg pyproject.toml constraints.txt
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/python || { $(PYTHON) -m venv .venv && $(BIN)/python $(PIP_INSTALL) '$(PIP)'; }
 	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[local]'
 	touch $@
 
@@ -30,7 +32,7 @@ help:
 	touch $@
 
 .venv-spark35/.test: setup.cfg pyproject.toml constraints-spark35.txt
-	test -x $(BIN35)/python || $(PYTHON) -m venv .venv-spark35
+	test -x $(BIN35)/python || { $(PYTHON) -m venv .venv-spark35 && $(BIN35)/python $(PIP_INSTALL) '$(PIP)'; }
 	$(BIN35)/python $(PIP_INSTALL) --constraint constraints-spark35.txt --editable '.[local,connect,s3,test]'
 	touch $@
 

@@ -1,7 +1,15 @@
 """`python -m dclm_spark COMMAND` is `dclm-spark COMMAND`."""
 
-import sys
+from dclm_spark import interrupts
 
-from dclm_spark.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """The command of the process' arguments; whatever is not 0 is raised as SystemExit, see `cli.main`."""
+    with interrupts.taken():  # a signal may come while modules are imported
+        from dclm_spark import cli
+
+        return cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from dclm_spark import __version__, clusters_command, dedup_command, dedup_options, lsh_command
-from dclm_spark.help_texts import DESCRIPTION, EXAMPLES
+from dclm_spark.help_texts import DESCRIPTION, EXAMPLES, STATUSES
+from dclm_spark.parsing import Parser
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
 """Does what the arguments ask; returns its answer as data, and as words."""
 Group = Callable[[argparse.ArgumentParser], None]
+QUIET = "print nothing but errors, and what --json asks for"
 
 
 def _whole(least: int):
@@ -27,8 +29,11 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     Args:
         commands_by_name: The function of each command.
     """
-    parser = argparse.ArgumentParser(
-        prog="dclm-spark", description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter
+    parser = Parser(
+        prog="dclm-spark",
+        description=DESCRIPTION,
+        epilog=STATUSES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"dclm-spark {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
@@ -44,7 +49,8 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
         for group in groups:
             group(sub)
         sub.add_argument("--json", action="store_true", help="answer in JSON, for a program to read")
-        sub.set_defaults(command=commands_by_name[name], **defaults)
+        sub.add_argument("--json-file", metavar="FILE", help="write the answer as JSON, and nothing else, to this file")
+        sub.set_defaults(command=commands_by_name[name], command_name=name, parser=sub, **defaults)
         return sub
 
     made = (_warehouse_options, _recipe_options, _session_options, _work_options)
@@ -126,7 +132,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
     export.add_argument("--dump", help="only this dump")
     export.add_argument("--format", default="jsonl.zst", help="jsonl.zst, jsonl.gz or jsonl (%(default)s)")
     export.add_argument("--files", type=_whole(1), help="files a dump (one of every 50,000 documents)")
-    export.add_argument("--quiet", action="store_true", help="show no progress")
+    export.add_argument("--quiet", action="store_true", help=QUIET)
     _storage_options(export)
     thresholds = command(
         "thresholds",
@@ -241,7 +247,7 @@ def _work_options(parser: argparse.ArgumentParser, *, is_one: bool = True) -> No
     parser.add_argument(
         "--force", action="store_true", help="redo what is up to date, replace what another recipe made"
     )
-    parser.add_argument("--quiet", action="store_true", help="show no progress")
+    parser.add_argument("--quiet", action="store_true", help=QUIET)
 
 
 def _session_options(parser: argparse.ArgumentParser) -> None:

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dclm_spark import dedup_options, lsh_command, recipe_files
+from dclm_spark import dedup_options, failures, interrupts, lsh_command, recipe_files
 from dclm_spark.errors import InputError
+from dclm_spark.locations import check_catalog, schema_of
 from dclm_spark.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -14,12 +15,25 @@ if TYPE_CHECKING:
 
 
 def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
-    """The warehouse of a place, in the session that is asked for, which starts where there is none."""
-    from dclm_spark.session import get_session
+    """The warehouse of a place, in the session that is asked for, which starts where there is none.
+
+    Raises:
+        WarehouseError: The place may be meant as a catalog's schema, and is none.
+    """
+    from dclm_spark.session import get_session, is_active
+
+    schema = schema_of(location)
+    config = dict(_pairs(arguments.conf, "--conf"))
+    arguments.owns_session = getattr(arguments, "owns_session", False) or not is_active()
+    spark = get_session(master=arguments.master, remote=arguments.remote, config=config)
+    if arguments.owns_session:
+        interrupts.retake()
+        failures.watch_java()
     from dclm_spark.tables import Warehouse
 
-    config = dict(_pairs(arguments.conf, "--conf"))
-    return Warehouse(get_session(master=arguments.master, remote=arguments.remote, config=config), location)
+    if schema is not None:
+        check_catalog(spark, schema, location, ends_with_command=arguments.owns_session)
+    return Warehouse(spark, location)
 
 
 def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_near: bool = False) -> Recipe:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from dclm_spark import interrupts
 from dclm_spark.jvm import cache_folder
 
 _KEPT = 4  # archives, of some 200 MB each: several environments may take turns
@@ -75,7 +76,7 @@ def _identity(java: str) -> str:
 def _make(archive: Path) -> None:
     """Makes the archive, or an empty file where that fails, so that it is not tried at every start."""
     archive.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="rehearsal-") as name:
+    with tempfile.TemporaryDirectory(dir=archive.parent, prefix="rehearsal-") as name, interrupts.removing(Path(name)):
         folder = Path(name)
         (folder / "page.warc").write_bytes(_PAGE)
         made = folder / "made.jsa"

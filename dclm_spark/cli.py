@@ -1,77 +1,119 @@
 """`dclm-spark COMMAND`: the jobs, the funnel and the explanations from one entry point."""
 
 import argparse
+import contextlib
 import json
-import math
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dclm_spark import clusters_command, dedup_command, lsh_command, recipe_json, stage_commands
+from dclm_spark import (
+    answers,
+    clusters_command,
+    dedup_command,
+    failures,
+    interrupts,
+    lsh_command,
+    recipe_json,
+    stage_commands,
+)
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
-from dclm_spark.errors import DclmError, FaultLimitError, InputError, refuse_recipe, spark_failure
-from dclm_spark.terminal import Coloured, shown, shown_json
+from dclm_spark.errors import DclmError, FaultLimitError, InputError, refuse_recipe
+from dclm_spark.parsing import EXIT_USAGE
+from dclm_spark.terminal import Coloured, shown
 
 EXIT_SPARK = 1
-EXIT_USAGE = 2
 EXIT_FAULTS = 3
 EXIT_INTERRUPTED = 130  # as shells have it
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; returns the exit status.
+    """Runs one command; returns the exit status, one of `help_texts.STATUSES`.
 
-    0; 1 if Spark failed, 2 for an error of the user's, 3 for faults above the limit. With `DCLM_SPARK_TRACE` set, what
-    Spark raises passes through.
+    Without `argv`, as a platform calls the entry point of a wheel, the process is the command's: it takes the signals
+    that would end it, and raises SystemExit for any status but 0, since a platform such as Databricks ignores what is
+    returned. With `DCLM_SPARK_TRACE` set, what Spark raises passes through.
     """
+    if argv is not None:
+        return _run(argv)
+    with interrupts.taken():
+        status = _run(sys.argv[1:])
+    if status:
+        raise SystemExit(status)
+    return status
+
+
+def job(command: str) -> None:
+    """What `jobs/COMMAND.py` does: the command as `main` does it, with the arguments of the process."""
+    sys.argv.insert(1, command)
+    main()
+
+
+def _run(argv: Sequence[str]) -> int:
     arguments = make_parser(_COMMANDS).parse_args(argv)
+    is_making = arguments.command_name in _MAKING
+    interrupts.sentence = f"interrupted; the same command {'goes on from here' if is_making else 'begins anew'}"
+    out, err = sys.stdout, sys.stderr
+
+    def tell(*lines: str) -> None:
+        for line in lines:
+            print(f"dclm-spark: {shown(line)}", file=err, flush=True)
+
     try:
-        answer, words = arguments.command(arguments)
-    except FaultLimitError as error:
-        print(f"dclm-spark: {shown(str(error))}", file=sys.stderr)
-        return EXIT_FAULTS
-    except DclmError as error:
-        for line in shown(str(error)).split("\n"):
-            print(f"dclm-spark: {line}", file=sys.stderr)
-        return EXIT_USAGE
+        if arguments.json_file is not None:
+            answers.check_file(arguments.json_file)
+        with _quiet() if getattr(arguments, "quiet", False) else contextlib.nullcontext():
+            answer, words = arguments.command(arguments)
+        if arguments.json_file is not None:
+            answers.write_file(arguments.json_file, answer)
     except KeyboardInterrupt:
-        print("dclm-spark: interrupted; the same command goes on from here", file=sys.stderr)
+        tell(interrupts.sentence)
         return EXIT_INTERRUPTED
     except Exception as error:
-        reason = spark_failure(error)
-        if reason is None or os.environ.get("DCLM_SPARK_TRACE"):
+        status, said = _told(error)
+        if not said or (status == EXIT_SPARK and os.environ.get("DCLM_SPARK_TRACE")):
             raise
-        print(f"dclm-spark: Spark failed: {shown(reason)}", file=sys.stderr)
-        print(
-            "dclm-spark: what is written is safe, the same command goes on from here; "
-            "DCLM_SPARK_TRACE=1 shows all that Spark said",
-            file=sys.stderr,
-        )
-        return EXIT_SPARK
+        tell(*said)
+        return status
+    if arguments.json:
+        words = answers.to_json(answer)
+    elif getattr(arguments, "quiet", False):
+        words = ""
     try:
-        if arguments.json or words:
-            said = words if isinstance(words, Coloured) else shown(words)
-            print(_json(answer) if arguments.json else said, flush=True)
+        if words:
+            print(words if arguments.json or isinstance(words, Coloured) else shown(words), file=out, flush=True)
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` does; the interpreter's last flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
-def _json(answer: Any) -> str:
-    """An answer as JSON; a number without end, which JSON cannot hold, as the text "inf"."""
+def _told(error: Exception) -> tuple[int, list[str]]:
+    """The exit status of an error, and what is said of it; nothing of one that nobody foresaw."""
+    end = failures.java_end(error)
+    if end is not None:
+        return EXIT_SPARK, failures.told_of_java(end)
+    if isinstance(error, FaultLimitError):
+        return EXIT_FAULTS, str(error).split("\n")
+    if isinstance(error, DclmError):
+        return EXIT_USAGE, str(error).split("\n")
+    if isinstance(error, ImportError) and (error.name or "").partition(".")[0] == "pyspark":
+        return EXIT_USAGE, [f"{error}; run: pip install 'dclm-spark[local]' (a cluster brings its own pyspark)"]
+    return EXIT_SPARK, failures.told(error)
 
-    def plain(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: plain(entry) for key, entry in value.items()}
-        if isinstance(value, list):
-            return [plain(entry) for entry in value]
-        return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
-    return shown_json(json.dumps(plain(answer), default=str, ensure_ascii=False))
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Inside, nothing is told: neither by this process nor by Java."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
+        before, interrupts.is_silent = interrupts.is_silent, True
+        try:
+            yield
+        finally:
+            interrupts.is_silent = before
 
 
 # -- commands: each returns its answer as data, and as words ----------------------------------------------------------
@@ -215,3 +257,6 @@ _COMMANDS = {
     "maintain": _maintain,
     "recipe": _show_recipe,
 }
+
+# Of these the same command goes on where it was, or has done a part for good.
+_MAKING = {*_COMMANDS} - {"lsh", "funnel", "explain", "clusters", "export", "thresholds", "recipe"}

@@ -3,6 +3,7 @@
 import re
 import reprlib
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 _MAX_REASON_CHARS = 500
 
@@ -42,6 +43,25 @@ class SessionError(ProblemsError):
     """No Spark session can be had: Java, pyspark or the Delta jars are missing."""
 
 
+class JavaEnd(NamedTuple):
+    """How a JVM ended: its exit status (a signal's number, negative), the memory it was given, its last words."""
+
+    status: int
+    memory: str
+    words: tuple[str, ...]
+
+
+class JavaEndedError(DclmError):
+    """The Java process of Spark ended before the work did."""
+
+    def __init__(self, end: JavaEnd):
+        self.end = end
+        super().__init__(f"Spark's Java process ended with status {end.status}")
+
+    def __reduce__(self):
+        return type(self), (self.end,)
+
+
 class FaultLimitError(DclmError):
     """A stage finished, its work safe, but more of its records failed than the recipe allows."""
 
@@ -72,7 +92,8 @@ def spark_failure(error: Exception) -> str | None:
     # A Python worker's traceback ends with its error; a chain of Java's causes with the innermost.
     in_worker = re.findall(r"^Traceback \(most recent call last\):\n(?:\s.*\n)*(\S.*)", said, re.MULTILINE)
     causes = re.findall(r"^Caused by: (.*)", said, re.MULTILINE)
-    lines = [*in_worker[-1:], *causes[-1:], *(line.lstrip(": ") for line in said.splitlines() if line.strip(": "))]
+    told = said.removeprefix("An error occurred while calling ").splitlines()[said.startswith("An error occurred") :]
+    lines = [*in_worker[-1:], *causes[-1:], *(line.lstrip(": ") for line in told if line.strip(": "))]
     return lines[0].strip()[:_MAX_REASON_CHARS] if lines else type(error).__name__
 
 

@@ -11,6 +11,15 @@ Each table is made by the command of its name (documents, annotated, filtered), 
 was killed goes on where it stopped when it is given again; one with nothing left to do says so.
 """
 
+STATUSES = """\
+Exit status:
+  0    done, or there was nothing to do
+  1    Spark failed, or its Java process ended
+  2    an error that you can mend: an option, a recipe, an input, a warehouse
+  3    all that can be is written, but more records or files failed than allowed
+  130  interrupted, as by Ctrl-C (143: asked to end, as by kill)
+"""
+
 EXAMPLES = {
     "run": """\
 Examples:
@@ -25,7 +34,8 @@ Examples:
 
 A recipe that takes several dumps at once for it leaves `deduplicated` to the command of that name.
 The same command again goes on where a killed one stopped, and does nothing where nothing changed.
-Exit status: 0, 2 for what you can mend, 3 if all is written but more records failed than the recipe allows.
+Exit status: 0, 1 if Spark failed, 2 for what you can mend, 3 if all that can be is written but more failed than is
+allowed, 130 if interrupted.
 """,
     "documents": """\
 Example:

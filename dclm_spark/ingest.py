@@ -9,7 +9,7 @@ import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from dclm_spark import schemas
@@ -18,7 +18,7 @@ from dclm_spark.errors import InputError
 from dclm_spark.progress import Progress
 from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, part_hash
-from dclm_spark.sources import Listing, open_source
+from dclm_spark.sources import Listing, list_files, open_source
 from dclm_spark.stages.documents import extract_documents
 from dclm_spark.tables import Warehouse, frame_of
 
@@ -40,6 +40,11 @@ class Source:
     inputs: Sequence[str]
     base_url: str | None = None
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What the inputs name, looked up once."""
+        return list_files(self.inputs, base_url=self.base_url, storage_options=self.storage_options)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """What one call asks for, and what the ledger of runs says of it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from dclm_spark.kernels.html import check_extractor
 from dclm_spark.progress import Progress
 from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, is_made_by, last_runs, part_hash
-from dclm_spark.sources import Listing, list_files
+from dclm_spark.sources import Listing
 from dclm_spark.tables import Warehouse, check_dump
 
 
@@ -50,26 +50,7 @@ class Job:
             InputError: The dump's name is, or the input.
             WarehouseError: The warehouse cannot be written.
         """
-        recipe, listing = self.recipe, Listing((), ())
-        wrong = {
-            RecipeError: [
-                *recipe.problems(),
-                *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
-                *check_model(recipe.annotation.language_model),
-                *check_domain_list(recipe.annotation.banned_domains),
-            ],
-            InputError: check_dump(self.dump),
-            WarehouseError: self.warehouse.problems(),
-        }
-        if source is not None:
-            try:
-                listing = list_files(source.inputs, base_url=source.base_url, storage_options=source.storage_options)
-            except InputError as error:
-                wrong[InputError] += error.problems
-        problems = [problem for found in wrong.values() for problem in found]
-        if problems:
-            raise next(kind for kind, found in wrong.items() if found)(problems)
-        return listing
+        return check_request(self.recipe, self.dump, source, warehouse_problems=self.warehouse.problems())
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
@@ -81,6 +62,47 @@ class Job:
         """The finished runs of the dump, as they stand now."""
         upstream = last_runs(self.upstream, dump=self.dump) if self.upstream is not None else {}
         return Ledger(self, last_runs(self.warehouse, dump=self.dump), upstream)
+
+
+def check_request(
+    recipe: Recipe, dump: str, source: Source | None, *, warehouse_problems: Sequence[str] = ()
+) -> Listing:
+    """Reports every problem of recipe, dump and input at once; it needs no Spark.
+
+    Args:
+        recipe: The recipe.
+        dump: The dump's name.
+        source: The files to read; null where a stage reads a table.
+        warehouse_problems: What else is wrong, with the warehouse, where that is known already.
+
+    Returns:
+        What the source names; nothing where there is none.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        InputError: The dump's name is, or the input.
+        WarehouseError: The warehouse cannot be written.
+    """
+    listing = Listing((), ())
+    wrong = {
+        RecipeError: [
+            *recipe.problems(),
+            *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
+            *check_model(recipe.annotation.language_model),
+            *check_domain_list(recipe.annotation.banned_domains),
+        ],
+        InputError: check_dump(dump),
+        WarehouseError: list(warehouse_problems),
+    }
+    if source is not None:
+        try:
+            listing = source.listing
+        except InputError as error:
+            wrong[InputError] += error.problems
+    problems = [problem for found in wrong.values() for problem in found]
+    if problems:
+        raise next(kind for kind, found in wrong.items() if found)(problems)
+    return listing
 
 
 @dataclass(frozen=True)

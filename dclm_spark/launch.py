@@ -1,14 +1,22 @@
 """Starts a Spark of this process' own: its settings, its Java process, and what that says while it starts."""
 
+import atexit
 import os
+import re
+import shutil
 import socket
+import subprocess
 import sys
+import tempfile
 import threading
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from dclm_spark import interrupts
 from dclm_spark.class_archive import archive_options
-from dclm_spark.errors import SessionError
+from dclm_spark.errors import JavaEnd, JavaEndedError, SessionError
 from dclm_spark.jvm import check_java, resolve_jars
 from dclm_spark.terminal import shown
 
@@ -28,7 +36,8 @@ BATCH_SETTINGS = {
 # with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
 # quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
 # room for code, and compile in circles.
-LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+# A JVM without memory would go on with some of its threads dead, and a command that waits for one of them for good.
+LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+ExitOnOutOfMemoryError"
 # G1 marks and refines on threads of their own, which on a few cores are taken from the work: a first run took 15.3 s of
 # CPU with it, 13.2 s without.
 FEW_CORES = 4
@@ -100,17 +109,78 @@ def start(settings: dict[str, str]) -> "SparkSession":
     words = _Words()
     try:
         if SparkContext._gateway is None:  # a stopped session leaves its JVM behind for the next
-            conf = SparkConf().setAll(list(settings.items()))
+            conf = SparkConf().setAll(list((_with_catalog_folder(settings)).items()))
             # Delta prints to standard output, where a program that asks for --json reads the answer.
             gateway = launch_gateway(conf, popen_kwargs={"stdout": words.inlet, "stderr": words.inlet})
+            _running.append(_Java(gateway.proc, words, settings.get("spark.driver.memory", "1g")))
             SparkContext(conf=conf, gateway=gateway)
+            interrupts.retake()
         return SparkSession.builder.config(map=settings).getOrCreate()
     except Exception as error:
-        raise SessionError([f"Spark did not start: {error}", *words.said()]) from error
+        ended = java_end()
+        if ended is not None and ended.status < 0:
+            raise JavaEndedError(ended) from None
+        raise SessionError([f"Spark did not start: {error}", *words.said(), *_memory_advice(words)]) from error
     finally:
         words.let_through()
         if remote_asked is not None:
             os.environ["SPARK_REMOTE"] = remote_asked
+
+
+class _Java(NamedTuple):
+    process: subprocess.Popen
+    words: "_Words"
+    memory: str
+
+
+_running: list[_Java] = []
+
+
+def java_end(seconds: float = 0.0) -> JavaEnd | None:
+    """How the JVM that was started here has ended; null while it runs, or where none was.
+
+    Args:
+        seconds: How long to wait for its end: what it cannot answer any more fails a moment before it is gone.
+    """
+    if not _running:
+        return None
+    java = _running[-1]
+    try:
+        status = java.process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    return JavaEnd(status, java.memory, tuple(java.words.said()))
+
+
+def watch_java(then: Callable[[JavaEnd], None]) -> None:
+    """Calls a function, on a thread, once the JVM that was started here has ended of itself."""
+    if _running:
+        java = _running[-1]
+
+        def wait() -> None:
+            java.process.wait()
+            then(java_end())
+
+        threading.Thread(target=wait, daemon=True, name="java-end").start()
+
+
+def _memory_advice(words: "_Words") -> list[str]:
+    if re.search(r"object heap|heap size|OutOfMemory|allocate memory", "\n".join(words.said())):
+        return ["--conf spark.driver.memory=2g, for example, asks for another amount of memory"]
+    return []
+
+
+def _with_catalog_folder(settings: dict[str, str]) -> dict[str, str]:
+    """The settings with a folder for the tables of the session's own catalog, which ends with the session.
+
+    Spark would make `spark-warehouse` in the working folder at every start.
+    """
+    if "spark.sql.warehouse.dir" in settings or settings.get("spark.sql.catalogImplementation") == "hive":
+        return settings
+    folder = Path(tempfile.mkdtemp(prefix="dclm_spark-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    interrupts.when_ended(lambda: shutil.rmtree(folder, ignore_errors=True))
+    return settings | {"spark.sql.warehouse.dir": str(folder)}
 
 
 def _quiet_logging() -> Path:
@@ -135,23 +205,24 @@ def _free_port() -> int:
 class _Words:
     """What the JVM writes to its standard output and error: kept while it starts, then passed on to standard error."""
 
+    KEPT = 200  # lines
+
     def __init__(self) -> None:
         outlet, self.inlet = os.pipe()
-        self._lines: list[bytes] = []
+        self._lines: deque[bytes] = deque(maxlen=self.KEPT)
         self._is_starting = True
         threading.Thread(target=self._listen, args=(outlet,), daemon=True, name="spark-stderr").start()
 
     def _listen(self, outlet: int) -> None:
         with os.fdopen(outlet, "rb") as stream:
             for line in stream:
-                if self._is_starting:
-                    self._lines.append(line)
-                else:
+                self._lines.append(line)
+                if not self._is_starting and not interrupts.is_silent:
                     os.write(2, shown(line.decode(errors="backslashreplace")).encode())
 
     def said(self, last: int = 15) -> list[str]:
         """The last lines so far, without the stack frames."""
-        lines = (line.decode(errors="replace").rstrip() for line in self._lines)
+        lines = [line.decode(errors="replace").rstrip() for line in list(self._lines)]
         return [line for line in lines if line and not line.startswith("\tat ")][-last:]
 
     def let_through(self) -> None:

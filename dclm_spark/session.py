@@ -79,6 +79,15 @@ def get_session(
     return _start_connected(settings, config)
 
 
+def is_active() -> bool:
+    """True if `get_session` would adopt a session of this process, such as a notebook's."""
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError:
+        return False
+    return SparkSession.getActiveSession() is not None
+
+
 def shuffle_tasks(spark: "SparkSession") -> int:
     """Tasks of a shuffle: the session's setting, or 200 where a platform chooses by itself."""
     chosen = spark.conf.get("spark.sql.shuffle.partitions", "")

@@ -10,6 +10,7 @@ from dclm_spark import lsh_command
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.deduplication import scope_of, warnings
 from dclm_spark.errors import InputError
+from dclm_spark.locations import misread
 from dclm_spark.recipe import Recipe
 from dclm_spark.scopes import takes_at_once
 from dclm_spark.terminal import shown
@@ -47,8 +48,15 @@ def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:
 def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) -> tuple[Any, str]:
     from dclm_spark import chain, dedup_chain, near_chain
     from dclm_spark.ingest import Source
+    from dclm_spark.job import check_request
 
     dumps = arguments.dump if isinstance(arguments.dump, list) else [arguments.dump]
+    source = None
+    if "documents" in stages:
+        source = Source(arguments.input, arguments.base_url, storage_options_of(arguments))
+    # Nobody should wait for Java to hear of a slip of the pen.
+    places = [place for place in (arguments.warehouse, arguments.upstream) if place]
+    check_request(recipe, dumps[0], source, warehouse_problems=[said for place in places for said in misread(place)])
     job = chain.Job(
         warehouse=warehouse_of(arguments, arguments.warehouse),
         dump=dumps[0],
@@ -59,7 +67,6 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
     )
 
     def make_documents(job: chain.Job) -> chain.Outcome:
-        source = Source(arguments.input, arguments.base_url, storage_options_of(arguments))
         return chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
 
     makers = {

@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.local_log import Commit, LocalLog, Partition
+from dclm_spark.locations import schema_of
 from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, type_conflicts
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NO
 
 LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
 
-_CATALOG_AND_SCHEMA = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 _DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
@@ -75,15 +75,21 @@ class Warehouse:
 
     Args:
         spark: The session to work in.
-        location: A folder (a path or any URL that Spark can write), or `catalog.schema`. A folder whose name looks like
-            the latter is written `./name.name`.
+        location: A folder (a path or any URL that Spark can write), or `catalog.schema`, with back-ticks where a part
+            has a dot. A folder whose name looks like the latter is written `./name.name`.
+
+    Raises:
+        WarehouseError: The location may be meant as either, and is neither.
     """
 
     def __init__(self, spark: "SparkSession", location: str):
         self.spark = spark
-        self.is_catalog = bool(_CATALOG_AND_SCHEMA.fullmatch(location))
+        self._schema = schema_of(location)
+        self.is_catalog = self._schema is not None
         is_local = not self.is_catalog and not re.match(r"\w+:", location) and _shares_this_disk(spark)
         self.location = os.path.abspath(location) if is_local else location.rstrip("/")
+        if self._schema is not None:
+            self.location = str(self._schema)
         self._log = LocalLog(self.location) if is_local else None
 
     def __str__(self) -> str:
@@ -91,13 +97,13 @@ class Warehouse:
 
     def name(self, table: str) -> str:
         """The table's name in SQL."""
-        if self.is_catalog:
-            return ".".join(f"`{part}`" for part in (*self.location.split("."), table))
+        if self._schema is not None:
+            return self._schema.sql(table)
         return f"delta.`{self.location}/{table}`"
 
     def problems(self) -> list[str]:
         """Why nothing could be written here, one sentence each, as far as that shows without writing."""
-        if "`" in self.location:
+        if self._schema is None and "`" in self.location:
             return [f"the warehouse {self.location!r} contains a backtick, which no table path may"]
         if self._log is None:
             return []
@@ -138,9 +144,8 @@ class Warehouse:
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
         try:
             with self._log.sole_maker(table) if self._log is not None else contextlib.nullcontext():
-                if self.is_catalog:
-                    schema = ".".join(f"`{part}`" for part in self.location.split("."))
-                    self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+                if self._schema is not None:
+                    self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._schema.sql()}")
                 self.spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({spark_columns(schemas.TABLES[table])}) "
                     f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"

@@ -1,8 +1,6 @@
 """spark-submit jobs/deduplicated.py: makes the table `deduplicated`, with the options of `dclm-spark deduplicated`."""
 
-import sys
-
-from dclm_spark.cli import main
+from dclm_spark.cli import job
 
 if __name__ == "__main__":
-    sys.exit(main(["deduplicated", *sys.argv[1:]]))
+    job("deduplicated")

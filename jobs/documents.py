@@ -1,8 +1,6 @@
 """spark-submit jobs/documents.py: makes the table `documents`, with the options of `dclm-spark documents`."""
 
-import sys
-
-from dclm_spark.cli import main
+from dclm_spark.cli import job
 
 if __name__ == "__main__":
-    sys.exit(main(["documents", *sys.argv[1:]]))
+    job("documents")

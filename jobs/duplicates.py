@@ -1,8 +1,6 @@
 """spark-submit jobs/duplicates.py: makes the table `duplicates`, with the options of `dclm-spark duplicates`."""
 
-import sys
-
-from dclm_spark.cli import main
+from dclm_spark.cli import job
 
 if __name__ == "__main__":
-    sys.exit(main(["duplicates", *sys.argv[1:]]))
+    job("duplicates")

@@ -1,8 +1,6 @@
 """spark-submit jobs/thresholds.py: derives limits for other languages, with the options of `dclm-spark thresholds`."""
 
-import sys
-
-from dclm_spark.cli import main
+from dclm_spark.cli import job
 
 if __name__ == "__main__":
-    sys.exit(main(["thresholds", *sys.argv[1:]]))
+    job("thresholds")

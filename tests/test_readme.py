@@ -61,7 +61,7 @@ def test_the_funnels_are_what_the_demo_prints(checkout, spark, capsys):
     from dclm_spark.cli import main
 
     for dump in ("CC-MAIN-2022-05", "CC-MAIN-2022-21"):
-        arguments = ["--dump", dump, "--warehouse", str(checkout / "build" / "demo"), "--quiet"]
+        arguments = ["--dump", dump, "--warehouse", str(checkout / "build" / "demo")]
         assert main(["run", "--input", str(ROOT / "tests" / "data" / "sample" / dump), *arguments]) == 0
     shown = next(code for mark, _, code in BLOCKS if mark == "output: make demo")
     assert capsys.readouterr().out.strip() == shown.strip()

@@ -154,7 +154,8 @@ def main() -> int:
         verb, table, nth = what
         doom(when, verb, table, int(nth), victim)
     ingest.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
-    return cli.main(command)
+    sys.argv[1:] = command
+    return cli.main()
 
 
 if __name__ == "__main__":

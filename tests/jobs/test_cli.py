@@ -103,7 +103,7 @@ def test_run_again_says_that_there_is_nothing_to_do(lake, place):
         ("annotated", 10, False),
         ("filtered", 8, False),
     ]
-    assert json.loads(runs[0]["recipe_json"])["name"] == "tested"
+    assert runs[0]["recipe"]["name"] == "tested" and "recipe_json" not in runs[0]
 
 
 def test_one_table_at_a_time_makes_what_run_makes(lake, place, tmp_path):
@@ -369,18 +369,24 @@ def test_a_command_without_input_names_what_it_lacks(spark, place, tmp_path):
     assert not own.exists()
 
 
-def test_what_spark_fails_of_is_said_in_two_lines(lake, place, tmp_path):
-    damaged = tmp_path / "lake"
-    shutil.copytree(lake, damaged)
-    for file in (damaged / "documents").glob("dump=*/*.parquet"):
-        file.unlink()
-    said = dclm(
-        "annotated", "--force", "--dump", DUMP, "--warehouse", damaged, "--recipe", place / f"{RECIPE.name}.json"
-    )
-    assert said.status == cli.EXIT_SPARK
-    lines = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
-    assert lines[0].startswith("dclm-spark: Spark failed: ") and ".parquet" in lines[0]
-    assert "goes on from here" in lines[1] and len(lines) == 2
+def test_what_spark_fails_of_is_said_in_two_lines_and_promises_only_what_is_true(lake, place, tmp_path):
+    """A file that is gone, one that is damaged, a scheme that Spark does not know: the same command would not go on."""
+    lines = {}
+    for name in ("gone", "damaged"):
+        folder = shutil.copytree(lake, tmp_path / name)
+        for file in (folder / "documents").glob("dump=*/*.parquet"):
+            file.unlink() if name == "gone" else file.write_bytes(b"PAR1" + bytes(200) + b"PAR1")
+            (file.parent / f".{file.name}.crc").unlink(missing_ok=True)
+        what_to_do = ("--dump", DUMP, "--recipe", place / f"{RECIPE.name}.json")
+        lines[name] = dclm("annotated", "--force", "--warehouse", folder, *what_to_do)
+    lines["unknown"] = dclm("funnel", "--warehouse", "nowhere://bucket/lake")
+    for name, expected in (("gone", ".parquet"), ("damaged", ""), ("unknown", "nowhere")):
+        said = lines[name]
+        assert said.status == cli.EXIT_SPARK, (name, said)
+        first, second = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
+        assert first.startswith("dclm-spark: Spark failed: ") and expected in first
+        assert "goes on" not in second and "DCLM_SPARK_TRACE=1" in second
+        assert ("a file of a table is damaged or missing" in second) == (name != "unknown")
 
 
 def test_an_interrupted_command_says_how_to_go_on(spark, place, tmp_path, monkeypatch):

@@ -1,0 +1,84 @@
+"""A command's answer as JSON: for a program to read, from standard output or from a file of its own."""
+
+import datetime as dt
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from dclm_spark.errors import InputError
+from dclm_spark.terminal import shown_json
+
+
+def to_json(answer: Any) -> str:
+    """An answer as JSON; a number without end, which JSON cannot hold, as the text "inf".
+
+    What a table keeps as JSON in a string (`recipe_json`) is an object of the name without the ending.
+
+    >>> to_json([{"recipe_json": '{"name": "mine"}', "n": float("inf")}])
+    '[{"recipe": {"name": "mine"}, "n": "inf"}]'
+    """
+    return shown_json(json.dumps(_plain(answer), default=_text, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return dict(_entry(key, entry) for key, entry in value.items())
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _text(value: Any) -> str:
+    """What JSON has no word for; times in UTC, with their Z (Spark gives them in the zone of the machine)."""
+    if isinstance(value, dt.datetime):
+        return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
+
+
+def _entry(key: Any, value: Any) -> tuple[Any, Any]:
+    if isinstance(key, str) and key.endswith(_ENDING) and isinstance(value, str):
+        return key.removesuffix(_ENDING), json.loads(value)
+    return key, _plain(value)
+
+
+_ENDING = "_json"
+
+
+def check_file(path: str) -> None:
+    """Refuses a file that could not be written when the work is done.
+
+    Raises:
+        InputError: It says why.
+    """
+    file = Path(path)
+    if file.is_dir():
+        raise InputError([f"--json-file {path} is a folder; name a file"])
+    if not file.absolute().parent.is_dir():
+        raise InputError([f"--json-file {path}: there is no folder {file.absolute().parent}"])
+    if not os.access(file.absolute().parent, os.W_OK) or (file.exists() and not os.access(file, os.W_OK)):
+        raise InputError([f"--json-file {path} cannot be written: no permission"])
+
+
+def write_file(path: str, answer: Any) -> None:
+    """Writes an answer as JSON, whole or not at all: whoever waits for the file never reads a half."""
+    file = Path(path).resolve()
+    descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(to_json(answer) + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(name, file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask())
+        os.replace(name, file)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
