@@ -17,6 +17,7 @@ from dclm_spark.kernels.html import extract, limits_of
 from dclm_spark.kernels.lines import correct_lines
 from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.kernels.sniffing import binary_type
+from dclm_spark.kernels.xhtml import is_xhtml
 from dclm_spark.recipe import Annotation, C4Lines, Recipe
 from dclm_spark.terminal import shown, shown_in_line
 
@@ -35,7 +36,9 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
     if (kind := binary_type(html)) is not None:
         raise InputError([f"the page would be skipped: its bytes are no text, but {kind}"])
     extraction = recipe.extraction
-    text, charset, error = decode(html, None, charset=extraction.charset)
+    # A page in hand has no header that says how it was sent.
+    content_type = "application/xhtml+xml" if is_xhtml(html) else None
+    text, charset, error = decode(html, None, charset=extraction.charset, content_type=content_type)
     if text is not None:
         text, failure = extract(
             text, extractor=extraction.extractor, options=extraction.options, limits=limits_of(extraction)
@@ -51,6 +54,7 @@ def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, A
         annotated["urls"]["n_banned_domains"] = n_banned
     return {
         "url": url,
+        **({"content_type": content_type} if content_type else {}),
         "charset": charset,
         "html_bytes": len(html),
         "recipe": recipe.name,

@@ -27,8 +27,8 @@ class Extraction:
     Args:
         extractor: `resiliparse` or `trafilatura`.
         options: The extractor's keyword arguments.
-        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD), or `utf-8` (strict, as DCLM's
-            script decodes: another charset sends the page to quarantine).
+        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD; XHTML sent as XML is read
+            so), or `utf-8` (strict, as DCLM's script decodes: another charset sends the page to quarantine).
         content_types: Media types that are pages; others are counted skips. Empty means every type.
         http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
         max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.

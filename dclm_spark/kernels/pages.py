@@ -8,7 +8,7 @@ import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
-from dclm_spark.kernels.charsets import decode
+from dclm_spark.kernels.charsets import decode, without_nuls
 from dclm_spark.kernels.html import extract, limits_of
 from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
@@ -127,11 +127,15 @@ def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extracti
         too_long = _too_long(record.text, extraction)
         return fault(TOO_LARGE, too_long) if too_long is not None else _line_row(record, path, dump)
     if record.is_text:
-        text, charset = record.payload.decode("utf-8", "replace"), "utf-8"
+        (text, error), charset = without_nuls(record.payload.decode("utf-8", "replace")), "utf-8"
+        if text is None:
+            return fault(CHARSET, error)
         if (too_long := _too_long(text, extraction)) is not None:
             return fault(TOO_LARGE, too_long)
     else:
-        html, charset, error = decode(record.payload, record.charset, charset=extraction.charset)
+        html, charset, error = decode(
+            record.payload, record.charset, charset=extraction.charset, content_type=record.content_type
+        )
         if html is None:
             return fault(CHARSET, error)
         text, failure = extract(

@@ -1,0 +1,143 @@
+"""The charset that a page names itself: WHATWG HTML's prescan of a byte stream, and the label of an XML declaration.
+
+The prescan is that of section 13.2.3.2 ("prescan a byte stream to determine its encoding") but for two things, both as
+a browser's parser has them: what stands in a script, a style or another element whose content is no markup is passed
+over, and a meta counts beyond the first 1024 bytes too, as it does when the parser meets it ("changing the encoding
+while parsing").
+"""
+
+import re
+
+import webencodings
+
+MAX_BYTES = 1 << 16
+"""How much of a page is searched. The standard asks for the first 1024 bytes."""
+
+_WS = rb"[\t\n\x0c\r ]"
+# "Get an attribute": a name, which may begin with "=", and a value, which may be missing. One whose quotes are not
+# closed does not match, and neither does the end of the tag.
+_NAME = rb"[^\t\n\x0c\r />][^\t\n\x0c\r />=]*+"
+_ASSIGN = _WS + rb"*+=" + _WS + rb"*+"
+_VALUE = rb"(?:\"([^\"]*+)\"|'([^']*+)'|(?![\"'])([^\t\n\x0c\r >]*+))"
+_ATTRIBUTE = re.compile(
+    rb"[\t\n\x0c\r /]*+(" + _NAME + rb")(?:" + _ASSIGN + _VALUE + rb"|(?!" + _WS + rb"*+=))",
+)
+_ATTRIBUTES = re.compile(
+    rb"(?:[\t\n\x0c\r /]*+"
+    + _NAME
+    + rb"(?:"
+    + _ASSIGN
+    + rb"(?:\"[^\"]*+\"|'[^']*+'|(?![\"'])[^\t\n\x0c\r >]*+)|(?!"
+    + _WS
+    + rb"*+=)))*+[\t\n\x0c\r /]*+"
+)
+_TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*+")
+_META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
+
+# Elements whose content is no markup (WHATWG HTML, section 13.2.6, "generic raw text" and "RCDATA").
+_RAW = {
+    name: re.compile(rb"</" + name + rb"[\t\n\x0c\r />]", re.IGNORECASE)
+    for name in (b"script", b"style", b"title", b"textarea", b"xmp", b"iframe", b"noembed", b"noframes")
+}
+
+_CHARSET = re.compile(rb"charset" + _ASSIGN, re.IGNORECASE)
+_LABEL = re.compile(rb"\"([^\"]*+)\"|'([^']*+)'|(?![\"'])([^\t\n\x0c\r ;]*+)")
+
+_XML = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*+=[\x00-\x20]*+(?:\"([^\"]*+)\"|'([^']*+)')")
+
+
+def encoding_of(label: str) -> str | None:
+    """The name, lower-case, of the encoding that a label means (WHATWG Encoding, section 4.2); None if it means none.
+
+    >>> encoding_of(" Latin1 "), encoding_of("ks_c_5601-1987"), encoding_of("utf-7"), encoding_of("")
+    ('windows-1252', 'euc-kr', None, None)
+    """
+    found = webencodings.lookup(label)
+    return found and found.name
+
+
+def prescan(page: bytes, *, is_xml: bool = False) -> str | None:
+    """The encoding that a page names in its markup, by its WHATWG name; None where it names none.
+
+    Args:
+        page: The page's bytes, or its first ones, without a byte order mark.
+        is_xml: The page is XML, and its declaration counts before a meta. Else it counts where no meta says anything.
+
+    >>> prescan(b"<!-- <meta charset=koi8-r> --><meta charset='Shift-JIS'>")
+    'shift_jis'
+    >>> prescan(b'<?xml version="1.0" encoding="Big5"?><html>'), prescan(b"<p>x"), prescan(b"")
+    ('big5', None, None)
+    """
+    page = page[:MAX_BYTES]
+    in_declaration = _of_xml_declaration(page)
+    return (in_declaration if is_xml else None) or _of_metas(page) or in_declaration
+
+
+def _of_metas(page: bytes) -> str | None:
+    unclosed = set()  # raw elements that nothing closes from here on
+    at = page.find(b"<")
+    # Invariant: page[at] is the first "<" that has not been looked at.
+    while at >= 0:
+        if page.startswith(b"<!--", at):
+            end = page.find(b"-->", at + 2)
+            if end < 0:
+                return None
+            at = end + 3
+        elif _META.match(page, at):
+            found, at = _of_meta(page, at + 5)
+            if found:
+                return found
+        elif tag := _TAG.match(page, at):
+            at = _ATTRIBUTES.match(page, tag.end()).end()
+            name = tag[0][1:].lower()
+            if name in _RAW and name not in unclosed:
+                close = _RAW[name].search(page, at)
+                if close:
+                    at = close.start()
+                else:
+                    unclosed.add(name)
+        elif page[at + 1 : at + 2] in (b"!", b"/", b"?"):
+            at = page.find(b">", at)
+            if at < 0:
+                return None
+        else:
+            at += 1
+        at = page.find(b"<", at)
+    return None
+
+
+def _of_meta(page: bytes, at: int) -> tuple[str | None, int]:
+    """What a meta says whose attributes begin here, and where they end; one that the page cuts off says nothing."""
+    values: dict[bytes, bytes] = {}
+    while attribute := _ATTRIBUTE.match(page, at):
+        name, *value = attribute.groups()
+        values.setdefault(name.lower(), next((part for part in value if part is not None), b""))
+        at = attribute.end()
+    closed = _ATTRIBUTES.match(page, at).end()
+    if page[closed : closed + 1] != b">":
+        return None, closed
+    found = None
+    if b"charset" in values:
+        found = _encoding(values[b"charset"])
+    elif values.get(b"http-equiv", b"").lower() == b"content-type" and b"content" in values:
+        found = _of_content(values[b"content"])
+    return found, closed
+
+
+def _of_content(value: bytes) -> str | None:
+    """WHATWG HTML, "extracting a character encoding from a meta element"."""
+    charset = _CHARSET.search(value)
+    label = charset and _LABEL.match(value, charset.end())
+    return _encoding(next(part for part in label.groups() if part is not None)) if label else None
+
+
+def _of_xml_declaration(page: bytes) -> str | None:
+    """WHATWG HTML, "get an XML encoding"."""
+    declaration = _XML.match(page, 0, page.find(b">") + 1)
+    return _encoding(declaration[1] if declaration[1] is not None else declaration[2]) if declaration else None
+
+
+def _encoding(label: bytes) -> str | None:
+    name = encoding_of(label.decode("latin-1"))
+    # The page is read as ASCII here, so it is not in UTF-16.
+    return {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(name, name)
