@@ -23,6 +23,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from benchmarks.jaccard import all_pairs, known_pairs
+from dclm_spark.kernels.binary import fixed_width
+from dclm_spark.kernels.firsts import Firsts
 from dclm_spark.kernels.minhash import sign
 from dclm_spark.kernels.similarity import estimate
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
@@ -43,6 +45,7 @@ class Signed:
     """Documents by what `sign` says of them; a pair of them is given as two arrays of their positions."""
 
     def __init__(self, text: pa.Array, minhash: MinHash):
+        self.minhash = minhash
         signed = sign(text, minhash)
         self.is_signed = pc.is_valid(signed["keys"]).to_numpy(zero_copy_only=False)
         self.signature = signed["signature"]
@@ -70,12 +73,23 @@ class Signed:
         left, right = np.unique(np.concatenate(edges, axis=1), axis=1)
         return left[left != right], right[left != right]
 
+    def alike(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """The pairs that meet in buckets and are alike: members and firsts, and members and delegates."""
+        firsts, members = self.stars()
+        own = np.unique(firsts)
+        firsts, members = np.concatenate([own, firsts]), np.concatenate([own, members])
+        in_order = np.lexsort((members, firsts))  # a bucket's first comes first of all
+        firsts, members = firsts[in_order], members[in_order]
+        signatures = fixed_width(self.signature.take(pa.array(members)), "<u2", self.minhash.n_permutations)
+        at_hand = Firsts(self.minhash.n_bands, self.minhash.n_rows, threshold=threshold)
+        similarity, met = at_hand.meet(members, firsts, np.ones(len(members), bool), signatures)
+        is_alike = (similarity >= threshold) & (members != firsts)
+        left = np.concatenate([firsts[is_alike], met.others])
+        return left, np.concatenate([members[is_alike], members[met.rows]])
+
     def clusters(self, threshold: float | None) -> np.ndarray:
-        """The cluster of each document: what verified edges of buckets' stars join; all edges without a threshold."""
-        left, right = self.stars()
-        if threshold is not None:
-            is_alike = self.estimates(left, right) >= threshold
-            left, right = left[is_alike], right[is_alike]
+        """The cluster of each document: what is found alike in buckets; all edges of stars without a threshold."""
+        left, right = self.stars() if threshold is None else self.alike(threshold)
         n = len(self.keys)
         return connected_components(coo_array((np.ones(len(left)), (left, right)), shape=(n, n)), directed=False)[1]
 
@@ -193,7 +207,7 @@ def report(
     for name, decision in decisions.items():
         print(f"- {name}: {precision(pairs.jaccard, decision, threshold)}")
     n_apart = (decisions["alike"] & ~decisions["in one cluster"]).sum()
-    print(f"- {n_apart:,} pairs are alike and in different clusters: the stars that joined them were cut")
+    print(f"- {n_apart:,} pairs are alike and in different clusters: they have not met")
     return decisions
 
 

@@ -10,12 +10,22 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.batches import code_for
-from dclm_spark.kernels.anchors import Anchors
+from dclm_spark.kernels.anchors import Anchors, exact_margin
 from dclm_spark.kernels.binary import fixed_width
-from dclm_spark.kernels.buckets import Edges, distinct_edges, join_block
+from dclm_spark.kernels.buckets import IS_FIRST, Edges, distinct_edges, join_block
 from dclm_spark.kernels.compiled import keep
+from dclm_spark.kernels.firsts import Firsts
 from dclm_spark.kernels.minhash import sign
-from dclm_spark.kernels.packets import Entries, Repeated, distinct_texts, entries_of, keys_of_shards, pack, unpack
+from dclm_spark.kernels.packets import (
+    PLACE_SHIFT,
+    Entries,
+    Repeated,
+    distinct_texts,
+    entries_of,
+    keys_of_shards,
+    pack,
+    unpack,
+)
 from dclm_spark.kernels.similarity import estimate, jaccard
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark_types import spark_schema
@@ -40,6 +50,7 @@ _EDGES = pa.schema(
         ("is_ignored", pa.bool_()),
     ]
 )
+_MET = _EDGES.append(pa.field("similarity", pa.float64()))
 _ANCHORED = pa.schema(
     [
         ("doc_id", pa.string()),
@@ -105,9 +116,10 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
 def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
     """Rows of text_hash, other_hash, place, bucket_size and is_ignored for packets, those of a block together.
 
-    A pair comes once for each run of blocks that a task holds together. Columns are those of `kernels.buckets.Edges`.
+    A pair comes once for each run of blocks that a task holds together. Columns are those of `kernels.buckets.Edges`,
+    `to_verify` unless nothing is verified.
     """
-    limit, ignores = near.giant_bucket, near.giant_rule == "ignore"
+    limit, ignores, to_verify = near.giant_bucket, near.giant_rule == "ignore", near.verify != "none"
     code = code_for(packets, "near-duplicates", _exercise)
 
     def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -116,7 +128,12 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
         n_held = 0
         for entries, repeated in _blocks(batches):
             edges = join_block(
-                entries, repeated, first_new_place=first_new_place, giant_bucket=limit, ignores_giants=ignores
+                entries,
+                repeated,
+                first_new_place=first_new_place,
+                giant_bucket=limit,
+                ignores_giants=ignores,
+                to_verify=to_verify,
             )
             held.append(edges)
             n_held += len(edges.texts)
@@ -148,6 +165,47 @@ def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
 
 
 _ROWS = 1 << 16
+
+
+def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
+    """Rows of text_hash, other_hash, place, bucket_size, is_ignored, similarity: the pairs of `with_edges`, and members
+    beside delegates that they may be alike to, see `kernels.firsts`. One of the latter may be there more than once.
+
+    Args:
+        pairs: Rows as `with_edges` gives them, each pair once, with the signature of the text: those of one first
+            together, itself before the others, these in their order.
+        first_new_place: Only texts in places from here on make edges.
+        minhash: How signatures were made.
+        near: Its `threshold` and `verify` are used.
+    """
+    margin = exact_margin(near.threshold, minhash.n_permutations) if near.verify == "exact" else 0.0
+    code = code_for(pairs, "near-duplicates", _exercise)
+
+    def meet(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        firsts = Firsts(minhash.n_bands, minhash.n_rows, threshold=near.threshold, margin=margin)
+        for batch in batches:
+            texts, others, orders = (batch.column(name).to_numpy() for name in _MET.names[:3])
+            is_ignored = batch.column("is_ignored").to_numpy(zero_copy_only=False)
+            signatures = fixed_width(batch.column("signature"), "<u2", minhash.n_permutations)
+            similarity, met = firsts.meet(texts, others, ~is_ignored, signatures)
+            places = orders >> PLACE_SHIFT
+            is_own = texts == others
+            is_edge = (orders != IS_FIRST) & (is_own | (places >= first_new_place))
+            more = places[met.rows] >= first_new_place
+            rows = met.rows[more]
+            none = np.zeros(len(rows), dtype=np.int64)
+            columns = [
+                (texts[is_edge], texts[rows]),
+                (others[is_edge], met.others[more]),
+                (places[is_edge], places[rows]),
+                (batch.column("bucket_size").to_numpy()[is_edge], none),
+                (is_ignored[is_edge], none.astype(bool)),
+                (similarity[is_edge], met.similarity[more]),
+            ]
+            yield pa.RecordBatch.from_arrays([pa.array(np.concatenate(column)) for column in columns], schema=_MET)
+
+    return pairs.select(*_EDGES.names, "signature").mapInArrow(meet, spark_schema(_MET))
 
 
 def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_exact: bool = False) -> "DataFrame":
@@ -213,6 +271,7 @@ def _exercise() -> None:
     nothing = np.empty(0, dtype=np.int64)
     entries = entries_of(np.zeros((2, 1), dtype=np.uint64), texts, orders)
     join_block(entries, Repeated(nothing, nothing), first_new_place=0, giant_bucket=10, ignores_giants=False)
+    Firsts(1, 4, threshold=0.5).meet(texts, texts, np.ones(2, dtype=bool), np.zeros((2, 4), dtype="<u2"))
     hashes = pa.array([bytes(8), bytes(8)])
     for measure in (estimate, jaccard):
         measure(hashes, hashes)

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,26 @@ def documents(texts: Sequence[str], *, dump: str = "D", first: int = 0) -> list[
     ]
 
 
+def meetings(
+    bucket: Sequence[int], is_alike: Callable[[int, int], bool], *, n_delegates: int = 8
+) -> list[tuple[int, int]]:
+    """The pairs of a bucket's members, in their order, that meet and are alike: a member, and one before it."""
+    first, *others = bucket
+    group_of = {first: first}  # of the first and the delegates: a name for those that hang together
+    found = []
+    for member in others:
+        group = None
+        for other in list(group_of):
+            if group != group_of[other] and is_alike(member, other):
+                found.append((member, other))
+                old, group = group, group_of[other]
+                group_of |= {name: group for name, its in group_of.items() if its == old}
+        n = len(group_of) - 1
+        if n < (n_delegates + 1) // 2 or (group is None and n < n_delegates):
+            group_of[member] = member if group is None else group
+    return found
+
+
 def clusters_of(rows: Iterable[dict[str, Any]], minhash: MinHash, near: NearDuplicates) -> dict[str, list[str]]:
     """cluster_id -> its members in survivor order, of all dumps at once; rows are those of `signatures`.
 
@@ -66,16 +86,17 @@ def clusters_of(rows: Iterable[dict[str, Any]], minhash: MinHash, near: NearDupl
             text = root[text]
         return text
 
+    def is_alike(text: int, other: int) -> bool:
+        return float(np.mean(signature[text] == signature[other])) >= near.threshold
+
     for band in range(minhash.n_bands):
         buckets = defaultdict(set)
         for text, copies in of_text.items():
             buckets[bytes(copies[0]["keys"][8 * band : 8 * band + 8])].add(text)
         for texts in buckets.values():
-            center = min(texts, key=lambda text: (first[text], text))
-            for text in texts:
-                share = float(np.mean(signature[text] == signature[center]))
-                if near.verify == "none" or share >= near.threshold:
-                    root[find(text)] = find(center)
+            in_order = sorted(texts, key=lambda text: (first[text], text))
+            for text, other in meetings(in_order, lambda *pair: near.verify == "none" or is_alike(*pair)):
+                root[find(text)] = find(other)
     members = defaultdict(list)
     for text, copies in of_text.items():
         members[find(text)] += copies

@@ -8,6 +8,8 @@ from dclm_spark.kernels.jit import kernel
 from dclm_spark.kernels.packets import IS_FIRST_BAND, PLACE_SHIFT, Entries, Repeated
 
 N_EXAMPLES = 5  # pairs of a giant bucket that stand for it
+IS_FIRST = -1
+"""In the place of an order: the pair says that the text is a bucket's first, and no more."""
 _SHIFT = np.uint64(PLACE_SHIFT)
 
 
@@ -17,7 +19,8 @@ class Edges(NamedTuple):
     Args:
         texts: int64.
         others: int64, the bucket's first; the text itself where several documents have it.
-        places: int64. The place of the text's first document; where it is its own pair, of the last one.
+        places: int64. The place of the text's first document; where it is its own pair, of the last one. Where pairs
+            are `to_verify`, the whole order of that document, or `IS_FIRST`.
         bucket_sizes: int64. Texts of a giant bucket that the pair is an example of; else 0.
         is_ignored: bool. The pair is an example only, and no candidate.
     """
@@ -30,7 +33,13 @@ class Edges(NamedTuple):
 
 
 def join_block(
-    entries: Entries, repeated: Repeated, *, first_new_place: int, giant_bucket: int, ignores_giants: bool
+    entries: Entries,
+    repeated: Repeated,
+    *,
+    first_new_place: int,
+    giant_bucket: int,
+    ignores_giants: bool,
+    to_verify: bool = False,
 ) -> Edges:
     """The edges of all buckets of a block, each once, in no order: linear in entries, however large a bucket.
 
@@ -40,14 +49,17 @@ def join_block(
         first_new_place: Only texts in places from here on make edges; those before have made theirs.
         giant_bucket: A bucket of more texts gives examples.
         ignores_giants: Such a bucket gives nothing else.
+        to_verify: With all that it takes to find whom else members meet, see `kernels.firsts`: the first of each bucket
+            is a pair of its own, and where one member of a bucket is new, those before are there as well.
     """
     by_key = np.lexsort((entries.orders, entries.texts, entries.keys))
     keys, texts, orders = (column[by_key] for column in entries)
-    found = Edges(*_join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants))
+    found = Edges(*_join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants, to_verify))
     is_new = repeated.places >= first_new_place
     own = repeated.texts[is_new]
     none = np.zeros(len(own), dtype=np.int64)
-    repeats = Edges(own, own, repeated.places[is_new], none, none.astype(bool))
+    places = repeated.places[is_new] << (PLACE_SHIFT if to_verify else 0)
+    repeats = Edges(own, own, places, none, none.astype(bool))
     return distinct_edges(Edges(*(np.concatenate(pair) for pair in zip(found, repeats, strict=True))))
 
 
@@ -70,7 +82,7 @@ def distinct_edges(edges: Edges) -> Edges:
 
 
 @kernel
-def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants):
+def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants, to_verify):
     """The edges of entries sorted by key, text and order."""
     n = len(keys)
     # No more edges than entries; memory that is not written to costs nothing.
@@ -83,13 +95,18 @@ def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_gia
         end = start + 1
         n_texts = 1
         center = start  # the bucket's first: the smallest order, then the smallest hash
+        has_new = np.int64(orders[start] >> _SHIFT) >= first_new_place
         while end < n and keys[end] == keys[start]:
-            n_texts += texts[end] != texts[end - 1]
+            if texts[end] != texts[end - 1]:
+                n_texts += 1
+                has_new |= np.int64(orders[end] >> _SHIFT) >= first_new_place
             if orders[end] < orders[center]:
                 center = end
             end += 1
         is_giant = n_texts > giant_bucket
+        is_whole = to_verify and has_new and not (is_giant and ignores_giants)
         n_examples = 0
+        n_before = n_edges
         at = start
         while at < end:
             # A text that came in several packets: its first document is in the first entry, its last in the last.
@@ -99,20 +116,28 @@ def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_gia
             place, last_place = np.int64(orders[at] >> _SHIFT), np.int64(orders[last] >> _SHIFT)
             if last > at and keys[at] & IS_FIRST_BAND and last_place >= first_new_place:
                 out_texts[n_edges] = out_others[n_edges] = texts[at]
-                out_places[n_edges] = last_place
+                out_places[n_edges] = np.int64(orders[last]) if to_verify else last_place
                 out_sizes[n_edges] = 0
                 out_ignored[n_edges] = False
                 n_edges += 1
-            if texts[at] != texts[center] and place >= first_new_place:
-                is_example = is_giant and n_examples < N_EXAMPLES
+            is_new = place >= first_new_place
+            if texts[at] != texts[center] and (is_new or is_whole):
+                is_example = is_giant and is_new and n_examples < N_EXAMPLES
                 if is_example or not (is_giant and ignores_giants):
                     out_texts[n_edges] = texts[at]
                     out_others[n_edges] = texts[center]
-                    out_places[n_edges] = place
+                    out_places[n_edges] = np.int64(orders[at]) if to_verify else place
                     out_sizes[n_edges] = n_texts if is_example else 0
                     out_ignored[n_edges] = is_giant and ignores_giants
                     n_edges += 1
                     n_examples += is_example
             at = last + 1
+        if to_verify and n_edges > n_before:
+            # The center's own entry makes no other edge, but where it is repeated, and then has two.
+            out_texts[n_edges] = out_others[n_edges] = texts[center]
+            out_places[n_edges] = IS_FIRST
+            out_sizes[n_edges] = 0
+            out_ignored[n_edges] = True
+            n_edges += 1
         start = end
     return out_texts[:n_edges], out_others[:n_edges], out_places[:n_edges], out_sizes[:n_edges], out_ignored[:n_edges]

@@ -10,7 +10,7 @@ from dclm_spark.columns import domain_rank, rank_bits
 from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.anchors import exact_margin
 from dclm_spark.kernels.packets import PLACE_SHIFT
-from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_packets, with_similarity
+from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_meetings, with_packets, with_similarity
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.stages.signatures import in_shards
 
@@ -30,10 +30,11 @@ def find_edges(
     n_documents: int,
     n_tasks: int,
 ) -> "DataFrame":
-    """Rows of `schemas.EDGES`: each text beside the first text of every bucket that it is in, each pair once.
+    """Rows of `schemas.EDGES`: each text beside the first text of every bucket that it is in, and beside what else of
+    a bucket it is found alike to (see `kernels.firsts`), each pair once.
 
-    A bucket's first is its smallest by dump, then by the survivor order as far as a row of `signatures` tells it. Which
-    edges there are depends on neither partitions nor batches.
+    A bucket's first is its smallest by dump, then by the survivor order as far as a row of `signatures` tells it; the
+    others follow in the same order. Which edges there are depends on neither partitions nor batches.
 
     Args:
         signatures: Rows of `signatures`, of all the dumps. They are read twice: for their keys, and, to verify, for
@@ -57,15 +58,18 @@ def find_edges(
     packets = with_packets(rows, n_bands=minhash.n_bands, n_blocks=_n_blocks(n_documents * minhash.n_bands, n_tasks))
     together = packets.repartition(n_tasks, "block").sortWithinPartitions("block")
     found = with_edges(together, first_new_place=n_earlier, near=near)
-    pairs = found.groupBy("text_hash", "other_hash").agg(
-        F.max("place").alias("place"),
-        F.max("bucket_size").alias("bucket_size"),
-        F.min("is_ignored").alias("is_ignored"),
-    )
     if near.verify == "none":
-        measured = pairs.withColumn("similarity", F.lit(None).cast("double"))
+        measured = _once(found).withColumn("similarity", F.lit(None).cast("double"))
     else:
-        measured = _estimated(pairs, signed)
+        # Spread by text once, for each pair to come once and for the text's signature.
+        pairs = _once(found.repartition(n_tasks, "text_hash"))
+        # One row a text: a text that 20,000 pages have must not meet each of its edges 20,000 times.
+        of_texts = signed.groupBy("text_hash").agg(F.min("signature").alias("signature"))
+        beside_first = pairs.join(of_texts, "text_hash").repartition(n_tasks, "other_hash")
+        is_other = F.col("text_hash") != F.col("other_hash")
+        in_order = beside_first.sortWithinPartitions("other_hash", is_other, "place", "text_hash")
+        met = with_meetings(in_order, first_new_place=n_earlier, minhash=minhash, near=near)
+        measured = _once(met, F.max("similarity").alias("similarity"))
     by_place = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (place, dump)))
     return measured.select(
         F.element_at(by_place, F.col("place").cast("int")).alias("dump"),
@@ -77,13 +81,14 @@ def find_edges(
     )
 
 
-def _estimated(pairs: "DataFrame", signed: "DataFrame") -> "DataFrame":
-    """Pairs with the similarity of their signatures."""
-    # One row a text: a text that 20,000 pages have must not meet each of its edges 20,000 times.
-    of_texts = signed.groupBy("text_hash").agg(F.min("signature").alias("signature"))
-    others = of_texts.select(F.col("text_hash").alias("other_hash"), F.col("signature").alias("other_signature"))
-    both = pairs.join(of_texts, "text_hash").join(others, "other_hash")
-    return with_similarity(both, one="signature", other="other_signature", name="similarity")
+def _once(pairs: "DataFrame", *more: "Column") -> "DataFrame":
+    """Each pair once."""
+    return pairs.groupBy("text_hash", "other_hash").agg(
+        F.max("place").alias("place"),
+        F.max("bucket_size").alias("bucket_size"),
+        F.min("is_ignored").alias("is_ignored"),
+        *more,
+    )
 
 
 def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
