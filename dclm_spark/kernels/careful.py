@@ -34,7 +34,9 @@ class CarefulReader:
     def __init__(self, stream: BinaryIO, wanted: Wanted) -> None:
         self._members = Members(stream, is_record)
         self._wanted = wanted
+        self._start = 0
         self.is_archive = False  # whether one record header was seen
+        self._endless: dict[bytes, int] = {}  # ends of headers, and the position up to which none was found
 
     @property
     def n_bytes(self) -> int:
@@ -45,11 +47,17 @@ class CarefulReader:
         """Go on at a file offset where a member, or a plain record, begins; the stream may stand anywhere."""
         self._members.raw.forget()
         self._members.jump(offset)
+        self._start = self._members.position()
+
+    def has_earned_change(self) -> bool:
+        """Whether more was passed over since the last jump than lies ahead: another reader would decode that anew."""
+        members = self._members
+        return members.position() - self._start >= members.ahead()
 
     def begun_member(self) -> int | None:
         """The file offset of the compressed member that begins just here, with a WARC record; None where none does."""
         members = self._members
-        is_begun = bool(members.edges(0, 1)) and members.window.startswith(b"WARC/", members.at)
+        is_begun = members.has_edge(0, 1) and members.window.startswith(b"WARC/", members.at)
         return members.offset() if is_begun and not members.is_plain() else None
 
     def is_more(self) -> bool:
@@ -77,7 +85,8 @@ class CarefulReader:
             problem = self._problem(header, offset, n_bytes)
         else:
             members.fill(header.n_bytes + MAX_HEAD_BYTES)
-            record = self._judge(header, offset)
+            begin = members.at + header.n_bytes
+            beginning = members.window[begin : begin + min(header.n_body_bytes, MAX_HEAD_BYTES)]
             restart = offset + header.n_bytes if members.is_plain() else None
             members.at += header.n_bytes
             problem = self._skip_problem(header)
@@ -85,10 +94,11 @@ class CarefulReader:
                 members.jump(restart, is_plain=True)
         if problem:
             return self._recover(Fault(offset, header.record_id, header.url, *problem))
-        if is_held:
-            record = self._judge(header, offset)
-            members.at += n_bytes
-        return record
+        if not is_held:
+            return self._wanted.judge(header, offset, beginning, 0, len(beginning))
+        start = members.at + header.n_bytes
+        members.at += n_bytes
+        return self._wanted.judge(header, offset, members.window, start, members.at)
 
     def _header(self, offset: int) -> Header | Fault:
         """The record header at the cursor, which stays; after a fault it stands where the search begins."""
@@ -104,11 +114,14 @@ class CarefulReader:
         if line["length"] is not None:
             return read_arc_header(line)
         end = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
-        searched = line.end() - line.start() - len(end) // 2
+        here = members.position()
+        searched = max(line.end() - line.start() - len(end) // 2, self._endless.get(end, 0) - here)
         while (stop := members.window.find(end, members.at + searched, members.at + MAX_HEAD_BYTES)) < 0:
             searched = max(searched, members.ahead() - len(end))
             if searched > MAX_HEAD_BYTES or not members.fill(members.ahead() + 1):
                 break
+        if stop < 0:
+            self._endless[end] = here + min(members.ahead(), MAX_HEAD_BYTES) - len(end)
         n_bytes = (members.ahead() if stop < 0 else stop - members.at) + len(end)
         edge = members.record_edge(1, n_bytes)
         if edge is None and (found := members.window.find(b"\nWARC/", members.at, members.at + n_bytes)) >= 0:
@@ -143,7 +156,11 @@ class CarefulReader:
             members.at += header.n_bytes
             return BAD_HEADER, f"the length of {header.n_body_bytes} bytes does not lead to the next record"
         damage = members.damage
-        if damage and damage.offset == offset and not members.window[members.at + n_bytes :].strip(b"\r\n"):
+        if (
+            damage
+            and damage.offset == offset
+            and _EMPTY_LINES.match(members.window, members.at + n_bytes).end() == len(members.window)
+        ):
             members.at += n_bytes
             return damage.kind, str(damage)
         return None
@@ -171,7 +188,7 @@ class CarefulReader:
         members.fill(start + HEAD_BYTES)
         return (
             start == members.ahead()
-            or (not members.is_plain() and bool(members.edges(distance, start + 1)))
+            or (not members.is_plain() and members.has_edge(distance, start + 1))
             or members.window.startswith(b"WARC/", members.at + start)
             or (is_marked and RECORD.match(members.window, members.at + start) is not None)
             # What follows is damaged then, unless the length is wrong and has led over other records to just here.
@@ -214,10 +231,3 @@ class CarefulReader:
             if members.ahead() == n_ahead - n_passed and not members.fill(members.ahead() + 1):
                 members.at = len(members.window)
                 return False
-
-    def _judge(self, header: Header, offset: int) -> Page | Fault | Skip:
-        """What the record at the cursor is; of one that is too large to hold, only the beginning lies ahead."""
-        members = self._members
-        start = members.at + header.n_bytes
-        end = min(start + header.n_body_bytes, len(members.window))
-        return self._wanted.judge(header, offset, members.window, start, end)

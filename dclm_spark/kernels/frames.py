@@ -14,11 +14,15 @@ from fastwarc.stream_io import Lz4Reader, ZstdReader
 
 GZIP, ZSTD, LZ4 = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
 READ_BYTES = 1 << 18  # what is asked of the file at once
+_FIRST_BYTES = 1 << 13  # the same after a leap: whoever leaps to and fro looks at little each time
 _INPUT_BYTES = 1 << 15  # what is handed to inflate at once: most members whole, and little to hand back
+_FIRST_INPUT_BYTES = 1 << 12  # the same at a member's beginning: it may be tiny, and what follows it is copied
 _OUTPUT_BYTES = 1 << 20  # the most that one step of a decompressor may give: a bomb comes in steps
 _STEP_BYTES = 1 << 12  # what fastwarc's decoders are asked for at once: that much they lose where their bytes end early
 HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged one to read its header
+_ZSTD_BLOCK_BYTES = 1 << 17  # RFC 8878, section 3.1.1.2.4
 _LONGEST_MAGIC = 7
+_ZEROS = re.compile(rb"\0*")
 
 TRUNCATED = "truncated"
 """Kind of damage: the bytes end before the record or the member does."""
@@ -32,12 +36,14 @@ class Damaged(ValueError):
     Attributes:
         kind: `TRUNCATED` or `UNREADABLE`, or what a caller adds to them.
         offset: Where the damaged member begins in the file; set by the reader of members.
+        reached: How far in the file the decoder had been handed bytes; set by the reader of members.
     """
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
         self.offset = 0
+        self.reached = 0
 
 
 class RawBytes:
@@ -49,19 +55,25 @@ class RawBytes:
         self.size = stream.tell()
         self._buffer = b""
         self._at = 0
+        self._n_asked = _FIRST_BYTES
         self.position = self.size
         self.seek(0)
 
     def peek(self, n: int) -> bytes:
         """The next `n` bytes, fewer only where the file ends."""
+        self._hold(n)
+        return self._buffer[self._at : self._at + n]
+
+    def _hold(self, n: int) -> None:
+        """Makes the buffer reach `n` bytes further than the position, or to the file's end."""
         missing = min(n, self.size - self.position) - (len(self._buffer) - self._at)
         if missing > 0:
             pieces = [self._buffer[self._at :]]
-            while missing > 0 and (piece := self._stream.read(max(missing, READ_BYTES))):
+            while missing > 0 and (piece := self._stream.read(max(missing, self._n_asked))):
                 pieces.append(piece)
                 missing -= len(piece)
+                self._n_asked = min(2 * self._n_asked, READ_BYTES)
             self._buffer, self._at = b"".join(pieces), 0
-        return self._buffer[self._at : self._at + n]
 
     def advance(self, n: int) -> None:
         """Pass over `n` bytes that were peeked at."""
@@ -70,8 +82,7 @@ class RawBytes:
 
     def take(self, n: int) -> bytes:
         """The next `n` bytes, passed over."""
-        taken = self.peek(n)
-        if len(taken) < n:
+        if n > self.size - self.position or len(taken := self.peek(n)) < n:
             raise Damaged(TRUNCATED, "the file ends inside a compressed member")
         self.advance(n)
         return taken
@@ -84,24 +95,30 @@ class RawBytes:
         if 0 <= at < len(self._buffer):
             self._at = at
             return
-        self._buffer, self._at = b"", 0
+        self._buffer, self._at, self._n_asked = b"", 0, _FIRST_BYTES
         self._stream.seek(position)
 
     def forget(self) -> None:
         """Read anew what comes next: somebody else has moved the stream."""
-        self._buffer, self._at = b"", 0
+        self._buffer, self._at, self._n_asked = b"", 0, _FIRST_BYTES
         self._stream.seek(self.position)
 
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
         """Where the pattern first matches at or after `start` (> 0), None where it does not."""
         self.seek(start - 1)  # one byte early, for a pattern that looks behind
         while True:
-            window = self.peek(READ_BYTES)
-            if match := pattern.search(window, 1):
-                return self.position + match.start()
-            if len(window) < READ_BYTES:
+            self._hold(_FIRST_BYTES)
+            if match := pattern.search(self._buffer, self._at + 1):
+                return self.position + match.start() - self._at
+            n_searched = len(self._buffer) - self._at
+            if self.position + n_searched >= self.size:
                 return None
-            self.advance(len(window) - _LONGEST_MAGIC)
+            self.advance(n_searched - _LONGEST_MAGIC)
+
+    def pass_zeros(self) -> None:
+        """Pass over bytes that are zero."""
+        while zeros := _ZEROS.match(self.peek(_FIRST_INPUT_BYTES))[0]:
+            self.advance(len(zeros))
 
 
 def read_plain(raw: RawBytes) -> Iterator[bytes]:
@@ -115,8 +132,9 @@ def read_gzip(raw: RawBytes) -> Iterator[bytes]:
     """A gzip member (RFC 1952), its checksum verified."""
     member = zlib.decompressobj(wbits=31)
     is_first = True
+    n_handed = _FIRST_INPUT_BYTES
     while not member.eof:
-        given = raw.peek(_INPUT_BYTES)
+        given = raw.peek(n_handed)
         if not given:
             raise Damaged(TRUNCATED, "the file ends inside a compressed member")
         try:
@@ -128,6 +146,7 @@ def read_gzip(raw: RawBytes) -> Iterator[bytes]:
             raise Damaged(UNREADABLE, f"gzip: {error}") from None
         raw.advance(len(given) - len(member.unused_data if member.eof else member.unconsumed_tail))
         is_first = False
+        n_handed = _INPUT_BYTES
         if piece:
             yield piece
 
@@ -144,17 +163,19 @@ class _Frame:
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
-        self._rest = b""
+        self._piece = b""
+        self._at = 0
         self.error: BaseException | None = None
 
     def read(self, n: int) -> bytes:
         try:
-            if not self._rest:
-                self._rest = next(self._pieces, b"")
+            if self._at == len(self._piece):
+                self._piece, self._at = next(self._pieces, b""), 0
         except BaseException as error:
             self.error = error
             raise
-        given, self._rest = self._rest[:n], self._rest[n:]
+        given = self._piece[self._at : self._at + n]
+        self._at += len(given)
         return given
 
     def tell(self) -> int:
@@ -207,6 +228,8 @@ def _zstd_pieces(raw: RawBytes) -> Iterator[bytes]:
         header = raw.take(3)
         word = int.from_bytes(header, "little")
         is_last, kind, size = bool(word & 1), word >> 1 & 3, word >> 3
+        if kind == 3 or size > _ZSTD_BLOCK_BYTES:
+            raise Damaged(UNREADABLE, "zstd: a block is larger, or of another kind, than the format allows")
         yield header + raw.take(1 if kind == 1 else size)
     if descriptor >> 2 & 1:
         yield raw.take(4)

@@ -19,6 +19,8 @@ from dclm_spark.kernels.records import header_of, is_record
 
 Outcome = Page | Fault | Skip
 
+_MAX_CAREFUL = 1 << 10
+
 
 def read_archive(
     stream: BinaryIO, *, max_page_bytes: int, content_types: tuple[str, ...], http_statuses: tuple[int, ...]
@@ -45,22 +47,27 @@ def read_archive(
         yield Fault(0, None, None, NOT_AN_ARCHIVE, "the file is empty")
         return
     offset: int | None = 0
+    n_careful = 1
     while offset is not None:
         # Invariant: every record before `offset` has been given, none at or after it.
         begin = offset
         offset = yield from _read_sound(stream, begin, wanted)
         careful.is_archive |= offset > begin
         careful.jump(offset)
-        offset = yield from _read_careful(careful)
+        # A change of readers costs as much as many records: where nothing is by the book they change seldom.
+        n_careful = 1 if offset > begin else min(2 * n_careful, _MAX_CAREFUL)
+        offset = yield from _read_careful(careful, n_careful)
     if not careful.is_archive:
         yield Fault(0, None, None, NOT_AN_ARCHIVE, "the file holds no records")
 
 
-def _read_careful(careful: CarefulReader) -> Generator[Outcome, None, int | None]:
-    """The next record, and those after it up to a compressed member; returns its offset, None at the file's end."""
+def _read_careful(careful: CarefulReader, n: int) -> Generator[Outcome, None, int | None]:
+    """The next `n` records, and those after up to a compressed member; returns its offset, None at the file's end."""
     while careful.is_more():
         yield careful.next()
-        if careful.is_more() and (offset := careful.begun_member()) is not None:
+        n -= 1
+        is_due = n <= 0 and careful.is_more() and careful.has_earned_change()
+        if is_due and (offset := careful.begun_member()) is not None:
             return offset
     return None
 
