@@ -27,6 +27,8 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason; `cuts`, where paragraphs
     were cut from what stays, has how many `paragraphs`, and of how many `documents`.
 
+    `bad_digests`, where there are some, has how many records read have other digests than their headers say.
+
     `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
 
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
@@ -83,6 +85,7 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
         _count(files, "files"),
         _count(files, "records", n=F.sum("n_records")),
         _count(skips, "skipped", reason="reason", n=F.sum("records")),
+        _count(files, "bad_digests", n=F.coalesce(F.sum("n_bad_digests"), F.lit(0))),
         # Files of the input's folders whose names are no archive's.
         _count(_rows(place, "plans", dumps), "skipped_files", n=F.max("n_skipped_files")),
         _count(_rows(place, "quarantine", dumps), "quarantined", reason="kind"),
@@ -134,6 +137,8 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
         entry |= {what: number(what) for what in ("files", "skipped_files", "records")}
         entry |= {what: by_reason(what) for what in ("skipped", "quarantined")}
         entry["documents"] = number("documents")
+        if n_bad_digests := number("bad_digests"):
+            entry["bad_digests"] = n_bad_digests
         accounted = sum(entry["skipped"].values()) + sum(entry["quarantined"].values()) + entry["documents"]
         entry["is_balanced"] = entry["records"] == accounted
     if (dump, "filtered") in runs:
@@ -231,6 +236,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
         for kind, n in entry["quarantined"].items():
             line(kind, n, records, indent=4)
         line("documents", entry["documents"], records)
+        if "bad_digests" in entry:
+            line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
     if "filtered" in entry:
         documents = entry["filtered"] + sum(entry["removed"].values())
         line("removed", sum(entry["removed"].values()), documents)

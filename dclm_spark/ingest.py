@@ -186,6 +186,7 @@ def read_batches(
 
 
 _COUNTS = ("n_records", "n_documents", "n_quarantined")
+_TALLY = schemas.FILES.names[schemas.FILES.get_field_index("path") + 1 :]
 
 
 def _read_batch(
@@ -200,7 +201,7 @@ def _read_batch(
         recipe=run.recipe,
     ).persist()  # written to up to three tables, read once
     try:
-        tallies = pages.where("n_records IS NOT NULL").select("warc_path", *_COUNTS, "skips").collect()
+        tallies = pages.where("n_records IS NOT NULL").select("warc_path", *_TALLY).collect()
         counts = Counter({name: sum(row[name] for row in tallies) for name in _COUNTS})
         if counts["n_quarantined"]:
             warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)

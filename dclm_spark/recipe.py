@@ -32,6 +32,8 @@ class Extraction:
         content_types: Media types that are pages; others are counted skips. Empty means every type.
         http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
         max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
+        digests: Of a record whose bytes have other digests than WARC-Block-Digest and WARC-Payload-Digest say: `count`
+            counts it and takes it as it is, `quarantine` refuses it, `ignore` does not look.
         max_page_seconds: CPU time that the extractor may take for a page; one that takes more goes to quarantine. Most
             take thousandths. Only a page that takes about as long as this may fare differently on another machine.
         max_memory_bytes: Memory that the extractor may take for a page; one that takes more goes to quarantine.
@@ -44,6 +46,7 @@ class Extraction:
     content_types: tuple[str, ...] = ("text/html", "application/xhtml+xml")
     http_statuses: tuple[int, ...] = (200,)
     max_page_bytes: int = 8 * MIB
+    digests: str = field(default="count", metadata={"added": "0.2.0"})
     max_page_seconds: float = field(default=10.0, metadata={"added": "0.2.0"})
     max_memory_bytes: int = field(default=1024 * MIB, metadata={"added": "0.2.0"})
     max_text_bytes: int = field(default=8 * MIB, metadata={"added": "0.2.0"})
@@ -264,6 +267,8 @@ class Recipe:
         extraction, annotation = self.extraction, self.annotation
         if extraction.charset not in ("detect", "utf-8"):
             found.append(f"extraction.charset is {extraction.charset!r}; expected 'detect' or 'utf-8'")
+        if extraction.digests not in ("count", "quarantine", "ignore"):
+            found.append(f"extraction.digests is {extraction.digests!r}; expected 'count', 'quarantine' or 'ignore'")
         if extraction.max_page_bytes < 1:
             found.append(f"extraction.max_page_bytes is {extraction.max_page_bytes}; expected 1 or more")
         if not 0.01 <= extraction.max_page_seconds <= 86_400:

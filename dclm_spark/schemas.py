@@ -374,6 +374,8 @@ FILES = pa.schema(
         _required("n_documents", pa.int64()),
         _required("n_quarantined", pa.int64()),
         _required("skips", pa.map_(pa.string(), pa.int64())),  # reason -> records
+        # Records whose bytes have other digests than their headers say, kept or not; null before 0.2.
+        pa.field("n_bad_digests", pa.int64()),
     ]
 )
 

@@ -193,7 +193,7 @@ def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
         TooLarge: It is longer than `limit` bytes; no more than that is ever held.
     """
     if head.is_chunked:
-        payload = _without_chunks(payload)
+        payload = without_chunks(payload)
     if len(head.codings) > _MAX_CODINGS:
         raise BadCoding(f"{len(head.codings)} content codings, one upon the other")
     for coding in reversed(head.codings):
@@ -204,7 +204,12 @@ def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
     return payload
 
 
-def _without_chunks(payload: bytes) -> bytes:
+def without_chunks(payload: bytes) -> bytes:
+    """A payload without the transfer coding `chunked`; one that was stored so as it is.
+
+    Raises:
+        BadCoding: It begins in chunks, and does not go on so.
+    """
     line = _CHUNK_SIZE.match(payload)
     if line is None or not _ends_chunk(payload, line):
         return payload  # stored decoded

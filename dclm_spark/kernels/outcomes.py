@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from dclm_spark.kernels.digests import digests_problem
 from dclm_spark.kernels.frames import TRUNCATED, UNREADABLE
 from dclm_spark.kernels.http import (
     MAX_HEAD_BYTES,
     BadCoding,
+    Head,
     TooLarge,
     decode_payload,
     looks_like_html,
@@ -29,6 +31,9 @@ TOO_LARGE = "too_large"
 CHARSET = "charset"
 """Fault kind: the page's bytes are no text in the charset that the recipe decodes, or a pool's line none in UTF-8."""
 
+BAD_DIGEST = "bad_digest"
+"""Fault kind: the record's bytes are not those that its header gives a digest of. Only where the recipe says so."""
+
 KINDS = (NOT_AN_ARCHIVE, TRUNCATED, UNREADABLE, BAD_HEADER, BAD_HTTP, BAD_ENCODING, TOO_LARGE)
 
 
@@ -48,6 +53,7 @@ class Page(NamedTuple):
         payload: The body's bytes with content and transfer codings taken off, or the text as UTF-8.
         is_text: Whether the payload is extracted text (a WET record), not html.
         identified_type: What the crawler took the payload for; None where it does not say.
+        digest_problem: What is wrong with its digests; None where nothing is, or they are not checked.
     """
 
     offset: int
@@ -60,6 +66,7 @@ class Page(NamedTuple):
     payload: bytes
     is_text: bool
     identified_type: str | None = None
+    digest_problem: str | None = None
 
 
 class Fault(NamedTuple):
@@ -86,9 +93,11 @@ class Skip(NamedTuple):
     Attributes:
         reason: `type:` and the record type, `not_http`, `http_status` or `content_type`: the first that held. Of a
             page whose bytes are no text, `binary:` and their media type.
+        digest_problem: As in `Page`.
     """
 
     reason: str
+    digest_problem: str | None = None
 
 
 _SKIPS = {kind: Skip(f"type:{kind}") for kind in TYPES}
@@ -103,11 +112,14 @@ class Wanted(NamedTuple):
         content_types: Media types that are pages. Empty means every type. A response that names none is a page if it
             begins as html does.
         http_statuses: HTTP status codes that are pages. Empty means every status.
+        digests: What a record is whose bytes have other digests than its header says: `count` leaves it what it is, and
+            says so in it; `quarantine` makes it a fault; `ignore` does not look.
     """
 
     max_page_bytes: int
     content_types: frozenset[str]
     http_statuses: frozenset[int]
+    digests: str = "ignore"
 
     def may_hold(self, header: Header) -> bool:
         """Whether the record's body is small enough to be read whole."""
@@ -117,6 +129,22 @@ class Wanted(NamedTuple):
         """What the record with this header is, whose body is `body[start:end]`, or begins so if it is too large."""
         if header.kind not in ("response", "conversion"):
             return _SKIPS[header.kind]
+
+        head = read_head(body, start, min(end, start + MAX_HEAD_BYTES)) if header.kind == "response" else None
+        outcome = self._judge(header, offset, head, body, start, end)
+        is_whole = end - start == header.n_body_bytes
+        if self.digests == "ignore" or isinstance(outcome, Fault) or not is_whole:
+            return outcome
+        if (problem := digests_problem(header, head, body, start, end)) is None:
+            return outcome
+        if self.digests == "quarantine":
+            return Fault(offset, header.record_id, header.url, BAD_DIGEST, problem)
+        return outcome._replace(digest_problem=problem)
+
+    def _judge(
+        self, header: Header, offset: int, head: Head | None, body: bytes, start: int, end: int
+    ) -> Page | Fault | Skip:
+        """The same by all but its digests, of a response or a conversion; `head` is that of its HTTP, if it has one."""
 
         def fault(kind: str, message: str) -> Fault:
             return Fault(offset, header.record_id, header.url, kind, message)
@@ -131,7 +159,6 @@ class Wanted(NamedTuple):
                 return fault(TOO_LARGE, f"a text of {header.n_body_bytes} bytes; the limit is {self.max_page_bytes}")
             return _page(header, offset, None, content_type, charset, body[start:end])
         is_http = header.content_type.lower().startswith(b"application/http")
-        head = read_head(body, start, min(end, start + MAX_HEAD_BYTES))
         if head is None:
             return fault(BAD_HTTP, "the body does not begin with an HTTP status line") if is_http else _NOT_HTTP
         if head.n_bytes == MAX_HEAD_BYTES < header.n_body_bytes:

@@ -10,7 +10,7 @@ from xxhash import xxh3_128_hexdigest
 from dclm_spark import schemas
 from dclm_spark.kernels.charsets import decode, without_nuls
 from dclm_spark.kernels.html import extract, limits_of
-from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Page, Skip
+from dclm_spark.kernels.outcomes import BAD_DIGEST, CHARSET, TOO_LARGE, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.kernels.warc import read_archive
@@ -63,6 +63,7 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     counts = Counter()
     skips = Counter()
     for record in _records(stream, path, extraction):
+        counts["n_bad_digests"] += _has_bad_digest(record)
         if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
             record = Skip(f"{BINARY}:{kind}")
         if isinstance(record, Skip):
@@ -77,10 +78,11 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
         {
             "dump": dump,
             "warc_path": path,
-            "n_records": counts.total() + skips.total(),
+            "n_records": counts["n_documents"] + counts["n_quarantined"] + skips.total(),
             "n_documents": counts["n_documents"],
             "n_quarantined": counts["n_quarantined"],
             "skips": sorted(skips.items()),
+            "n_bad_digests": counts["n_bad_digests"],
         }
     )
     yield rows.take()
@@ -96,9 +98,16 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
             max_page_bytes=extraction.max_page_bytes,
             content_types=tuple(extraction.content_types),
             http_statuses=tuple(extraction.http_statuses),
+            digests=extraction.digests,
         )
     except OSError as error:
         yield Fault(_position(stream), None, None, UNREADABLE, f"{type(error).__name__}: {error}")
+
+
+def _has_bad_digest(record: Page | Line | Fault | Skip) -> bool:
+    if isinstance(record, Fault):
+        return record.kind == BAD_DIGEST
+    return not isinstance(record, Line) and record.digest_problem is not None
 
 
 def _position(stream: BinaryIO) -> int | None:

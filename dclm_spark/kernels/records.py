@@ -46,6 +46,9 @@ class Header(NamedTuple):
         end: What follows the body.
         problem: What is wrong with the header; None of a sound one. With a problem the length is 0.
         identified_type: What the crawler took the payload for (WARC-Identified-Payload-Type); None where it says none.
+        block_digest: WARC-Block-Digest as written; empty where there is none.
+        payload_digest: WARC-Payload-Digest as written; empty where there is none, or where the payload was cut and the
+            digest may be that of the whole.
     """
 
     n_bytes: int
@@ -59,6 +62,8 @@ class Header(NamedTuple):
     end: bytes
     problem: str | None = None
     identified_type: str | None = None
+    block_digest: bytes = b""
+    payload_digest: bytes = b""
 
 
 def is_record(begin: bytes) -> bool:
@@ -98,6 +103,8 @@ def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
         end=_WARC_END,
         problem=problem,
         identified_type=_text(fields.get(b"warc-identified-payload-type")),
+        block_digest=fields.get(b"warc-block-digest", b""),
+        payload_digest=b"" if b"warc-truncated" in fields else fields.get(b"warc-payload-digest", b""),
     )
 
 

@@ -23,7 +23,12 @@ _MAX_CAREFUL = 1 << 10
 
 
 def read_archive(
-    stream: BinaryIO, *, max_page_bytes: int, content_types: tuple[str, ...], http_statuses: tuple[int, ...]
+    stream: BinaryIO,
+    *,
+    max_page_bytes: int,
+    content_types: tuple[str, ...],
+    http_statuses: tuple[int, ...],
+    digests: str = "ignore",
 ) -> Iterator[Outcome]:
     """The records of a file in order. Pages, faults and skips together are the records read: none is lost or twice.
 
@@ -37,11 +42,12 @@ def read_archive(
         content_types: Media types that are pages. Empty means every type. A response that names none is a page if it
             begins as html does.
         http_statuses: HTTP status codes that are pages. Empty means every status.
+        digests: `ignore`, `count` or `quarantine`; see `Wanted`.
 
     Raises:
         OSError: The stream failed. Whatever it raises passes through; what is wrong with its bytes is a `Fault`.
     """
-    wanted = Wanted(max_page_bytes, frozenset(content_types), frozenset(http_statuses))
+    wanted = Wanted(max_page_bytes, frozenset(content_types), frozenset(http_statuses), digests=digests)
     careful = CarefulReader(stream, wanted)
     if not careful.n_bytes:
         yield Fault(0, None, None, NOT_AN_ARCHIVE, "the file is empty")
