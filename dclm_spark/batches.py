@@ -15,6 +15,7 @@ from dclm_spark.kernels import pages, pools
 from dclm_spark.kernels.compiled import MachineCode, keep, machine_code
 from dclm_spark.kernels.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.kernels.signals import annotate_batch
+from dclm_spark.kernels.sized import sized
 from dclm_spark.kernels.words import words_uax29
 from dclm_spark.recipe import Annotation, Extraction
 from dclm_spark.spark_types import spark_schema
@@ -63,7 +64,7 @@ def with_signals(
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
-        for batch in batches:
+        for batch in sized(batches):
             columns = annotate_batch(batch, annotation, groups).columns
             if has_domain_key:
                 columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
@@ -99,7 +100,7 @@ def with_word_counts(texts: "DataFrame") -> "DataFrame":
     """
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in sized(batches):
             counted: Counter[tuple[str, str]] = Counter()
             for language, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
                 counted.update((language, word) for word in words_uax29(text.lower()))
@@ -120,7 +121,7 @@ def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
     """Rows of `kernels.domains.BANNING` for rows that have a url; a key may come more than once."""
 
     def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
+        for batch in sized(batches):
             yield banning_domains(batch.column("url"), match=match)
 
     return documents.select("url").mapInArrow(look_up, spark_schema(BANNING))
@@ -149,7 +150,7 @@ def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: Create
     """
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for number, lines in groupby(pools.numbered_lines(batches), key=itemgetter(0)):
+        for number, lines in groupby(pools.numbered_lines(sized(batches)), key=itemgetter(0)):
             address = f"{prefix}-{number:05d}.{form}"
             n_rows = 0
             with create_file(address) as stream:

@@ -17,6 +17,7 @@ from dclm_spark.kernels.compiled import keep
 from dclm_spark.kernels.exact_keys import text_keys, url_keys
 from dclm_spark.kernels.ngram_decisions import DECISIONS, count_seen, decide, is_cut
 from dclm_spark.kernels.ngrams import Units, ngrams
+from dclm_spark.kernels.sized import sized
 from dclm_spark.spark_types import spark_schema
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
-        for batch in batches:
+        for batch in sized(batches):
             keys = url_keys(batch.column("url")) if is_url else text_keys(batch.column("text"), exact.normalization)
             columns = {name: batch.column(name) for name in ("dump", "doc_id", "host", "n_chars")} | {"key": keys}
             rows = pa.RecordBatch.from_arrays([columns[field.name].cast(field.type) for field in KEYS], schema=KEYS)
@@ -76,7 +77,7 @@ def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
-        for batch in batches:
+        for batch in sized(batches):
             units = ngrams(batch.column("text"), bloom, by_paragraph=bloom.mode != "document")
             first = np.concatenate([[0], np.cumsum(units.n_units)])
             n_ngrams = np.diff(np.concatenate([[0], np.cumsum(units.n_ngrams)])[first]).astype(np.float64)
@@ -127,7 +128,7 @@ def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "Data
         sent = ngram_packets.Sent() if bloom.inserts == "always" and not is_exact else None
         held: list[tuple[Any, ...]] = []
         n_held = 0
-        for batch in batches:
+        for batch in sized(batches):
             if len(batch):
                 units = ngrams(batch.column("text"), bloom, by_paragraph=by_paragraph)
                 orders = batch.column("bloom_order").to_numpy().astype(np.uint64)

@@ -27,10 +27,24 @@ DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# What a Python worker holds at a time: Spark's default of 10,000 web pages is a gigabyte. 3.5 ignores the bytes.
+# What the JVM hands to a Python worker at a time: Spark's default of 10,000 web pages is a gigabyte. A batch may end
+# with a text of `Extraction.max_text_bytes`, 8 MiB, so that it has 16 MiB at most.
 BATCH_SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(8 << 20),
+}
+# Spark 3.5 does not count bytes: 16 texts of 8 MiB are 128 MiB. Workers join them to batches of the usual size.
+ROWS_WITHOUT_BYTES = 16
+# What the JVM reads and writes at a time, which Spark and Parquet count in rows too: 4,096 texts of 8 MiB are 32 GiB,
+# and a writer first looks at the size of a page or of a row group after 100 rows. So 64 MiB are read (thrice that while
+# their array grows), a page has 32 MiB at most, a row group 64 MiB more than its 128 MiB: some 450 MiB a task that
+# reads and writes.
+TEXT_SETTINGS = {
+    "spark.sql.parquet.columnarReaderBatchSize": "8",
+    "spark.hadoop.parquet.page.size.row.check.min": "2",
+    "spark.hadoop.parquet.page.size.row.check.max": "4",
+    "spark.hadoop.parquet.block.size.row.check.min": "4",
+    "spark.hadoop.parquet.block.size.row.check.max": "8",
 }
 # The heavy work is Python's; the JVM plans many small queries, and its second compiler costs more than it gives back:
 # with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
@@ -57,6 +71,7 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
         # The default options: those a user adds as spark.driver.extraJavaOptions do not undo them.
         "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_quiet_logging().as_uri()}",
         **BATCH_SETTINGS,
+        **TEXT_SETTINGS,
         **DELTA_SETTINGS,
     }
     if master.startswith("local"):

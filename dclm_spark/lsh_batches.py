@@ -27,6 +27,7 @@ from dclm_spark.kernels.packets import (
     unpack,
 )
 from dclm_spark.kernels.similarity import estimate, jaccard
+from dclm_spark.kernels.sized import sized
 from dclm_spark.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark_types import spark_schema
 
@@ -69,7 +70,7 @@ def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
-        for batch in batches:
+        for batch in sized(batches):
             signed = sign(batch.column("text"), minhash)
             columns = {name: signed.column(name) for name in signed.schema.names}
             columns |= {name: batch.column(name) for name in ("doc_id", "dump", "host")}
@@ -226,7 +227,7 @@ def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_e
 
     def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         keep(code)
-        for batch in batches:
+        for batch in sized(batches):
             columns = [batch.column(column) for column in kept]
             columns.append(measure(batch.column(one), batch.column(other)))
             yield pa.RecordBatch.from_arrays(columns, names=[*kept, name])

@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 from dclm_spark import launch
 from dclm_spark.errors import SessionError
 from dclm_spark.jvm import DELTA_PACKAGES, minor_version
-from dclm_spark.launch import BATCH_SETTINGS, DELTA_SETTINGS
+from dclm_spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 TASK_ATTEMPTS = 4
+MAX_ROWS, MAX_BYTES = BATCH_SETTINGS
 CONNECT_PORT = 15002  # where a Connect server listens unless told otherwise
 
 
@@ -75,7 +76,10 @@ def get_session(
     asked = _with_retries(master or remote or "local[*]")
     settings = launch.settings(asked, app_name, with_connect=bool(remote)) | config
     if not remote:
-        return launch.start(settings)
+        spark = launch.start(settings)
+        if not config.keys() & BATCH_SETTINGS.keys():
+            _bound_batches(spark)
+        return spark
     return _start_connected(settings, config)
 
 
@@ -205,10 +209,7 @@ def _adopt(spark: "SparkSession", *, master: str | None, config: Mapping[str, st
         problems.append(f"The Spark session has no Delta Lake. Start it with: --packages {package} {conf}")
     if problems:
         raise SessionError(problems)
-    # Another notebook's smaller batch is left alone.
-    for key, value in BATCH_SETTINGS.items():
-        if int(spark.conf.get(key, None) or sys.maxsize) > int(value):
-            spark.conf.set(key, value)
+    _bound_batches(spark)
     for key, value in config.items():
         if not spark.conf.isModifiable(key):
             problems.append(f"{key} is fixed when a session starts, and one runs already: set it where it starts.")
@@ -217,6 +218,16 @@ def _adopt(spark: "SparkSession", *, master: str | None, config: Mapping[str, st
     if problems:
         raise SessionError(problems)
     return spark
+
+
+def _bound_batches(spark: "SparkSession") -> None:
+    """Batches for Python of no more rows and bytes than chosen here; another notebook's smaller ones are left alone."""
+    settings = dict(BATCH_SETTINGS)
+    if not spark.conf.isModifiable(MAX_BYTES):
+        settings[MAX_ROWS] = str(ROWS_WITHOUT_BYTES)
+    for key, value in settings.items():
+        if int(spark.conf.get(key, None) or sys.maxsize) > int(value):
+            spark.conf.set(key, value)
 
 
 def _connect(remote: str, *, config: Mapping[str, str]) -> "SparkSession":

@@ -13,6 +13,7 @@ from dclm_spark.kernels.bloom import Geometry, geometry_for
 from dclm_spark.kernels.compiled import keep
 from dclm_spark.kernels.ngram_decisions import DECISIONS, first_seen, rows_of_shard
 from dclm_spark.kernels.shards import Shard
+from dclm_spark.kernels.sized import sized
 from dclm_spark.spark_types import spark_schema
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
         keep(code)
         number, shard, seen = None, None, []
         decided: list[pa.RecordBatch] = []
-        for part in _of_one_shard(_without_repeats(batches)):
+        for part in _of_one_shard(_without_repeats(sized(batches))):
             this = part.column("shard")[0].as_py()
             if this != number:
                 if shard is not None:

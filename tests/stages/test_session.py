@@ -72,7 +72,8 @@ def test_a_fresh_start_gives_delta_and_prints_nothing(way, tmp_path):
             assert (".connect." in type(spark).__module__) == ("remote" == sys.argv[2])
             assert spark.conf.get("spark.master") == "local[2,4]"
             assert spark.conf.get("spark.sql.session.timeZone") == "UTC"
-            assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == "1000"
+            has_bytes = spark.conf.isModifiable("spark.sql.execution.arrow.maxBytesPerBatch")
+            assert spark.conf.get("spark.sql.execution.arrow.maxRecordsPerBatch") == ("1000" if has_bytes else "16")
             assert get_session() is spark
             get_session(config={"spark.sql.shuffle.partitions": "3"})
             assert spark.conf.get("spark.sql.shuffle.partitions") == "3"
