@@ -15,6 +15,10 @@ _VOID = frozenset(
         *("keygen", "link", "meta", "param", "source", "track", "wbr"),
     }
 )
+# Those that close themselves for it too: of SVG, what is drawn.
+_CLOSED = _VOID | {
+    *("animate", "circle", "ellipse", "image", "line", "path", "polygon", "polyline", "rect", "stop", "use"),
+}
 _NAME = re.compile(r"[A-Za-z_:][^\s/>]*+")
 # A tag: name, attributes, and whether it closes itself. A quote that nothing closes is no tag's.
 _TAG = re.compile(r"<([A-Za-z_:][^\s/<>\"']*+)((?:[^<>\"'/]++|\"[^\"]*+\"|'[^']*+'|/(?!>))*+)(/?)>")
@@ -24,6 +28,7 @@ _SUBSET_END = re.compile(r"\][\t\n\r ]*+>")
 _LINE_BREAK_END = re.compile(r"[\t\n\r ]*+</br[\t\n\r ]*+>")
 _RAW_END = {name: re.compile(f"</{name}[\\s/>]|<!\\[CDATA\\[", re.IGNORECASE) for name in ("script", "style")}
 
+_RAW_CLOSE = re.compile(r"</(?:script|style)", re.IGNORECASE)
 _HEAD_CHARS = 4096  # a DOCTYPE begins there
 # A page with more tags that are none is no XML; from there on it is left as it is.
 _MAX_BROKEN_TAGS = 64
@@ -53,14 +58,22 @@ def as_html(page: str) -> str:
 
 
 def _needs_rewriting(page: str) -> bool:
-    """Whether anything in a page may be other html than XML. Most pages are spared the rest."""
-    if "<![CDATA[" in page or "</br" in page or page.find("<?", 1) >= 0 or _SUBSET.search(page, 0, _HEAD_CHARS):
+    """Whether an html parser would miss anything in a page. Most pages are spared the rest, which takes a while."""
+    if _SUBSET.search(page, 0, _HEAD_CHARS):
         return True
+    at = page.find("<![CDATA[")
+    while at >= 0:
+        # In a comment of a script or a style it is in nobody's way, if nothing in it looks like the end of either.
+        end = page.find("]]>", at)
+        is_comment = page.startswith(("//", "/*"), at - 2) or page.startswith("<!--//-->", at - 9)
+        if end < 0 or at < 9 or not is_comment or _RAW_CLOSE.search(page, at, end):
+            return True
+        at = page.find("<![CDATA[", end)
     before, at = 0, page.find("/>")
     while at >= 0:
         begin = page.rfind("<", before, at)
         name = _NAME.match(page, begin + 1) if begin >= 0 else None
-        if name and name[0].lower() not in _VOID:
+        if name and name[0].lower() not in _CLOSED:
             return True
         before, at = at, page.find("/>", at + 2)
     return False
