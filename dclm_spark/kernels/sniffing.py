@@ -20,6 +20,7 @@ COMPRESSED = frozenset(
 _BINARY = re.compile(b"[%b]" % re.escape(BINARY))
 _MARKUP = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+<[A-Za-z!?/]")
 _TAGS = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|meta)[\s>]", re.IGNORECASE)
+_WIDE_TAG = re.compile(rb"<\0[!?]\0|<\0(?:[A-Za-z]\0){2}|\0<\0[!?]|\0<(?:\0[A-Za-z]){2}")  # of UTF-16 in any script
 
 # Kinds that begin with letters: a page may show such a beginning, but not begin with it.
 _LETTERS = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+(?:(%PDF-\d)|(\{\\rtf\d)|(%!PS-))")
@@ -82,7 +83,7 @@ def binary_type(payload: bytes, identified: str | None = None) -> str | None:
                 return name
         if (kind := filetype.guess(begin)) is not None:
             return kind.mime
-    if is_strange and not _is_wide(begin) and not _TAGS.search(begin):
+    if is_strange and not (_is_wide(begin) or _TAGS.search(begin) or _WIDE_TAG.search(begin)):
         return _named(identified)
     return None
 

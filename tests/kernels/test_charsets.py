@@ -3,6 +3,7 @@
 import pytest
 
 from dclm_spark.kernels.charsets import decode
+from dclm_spark.kernels.sniffing import binary_type
 
 RUSSIAN = "Привет, это обычный русский текст о погоде и природе. " * 9
 JAPANESE = "これは日本語のテストページです。" * 9
@@ -222,7 +223,8 @@ def test_white_space_before_a_mark(space, codec, charset, marks):
 @pytest.mark.parametrize("codec", ["utf-16-le", "utf-16-be"])
 @pytest.mark.parametrize("text", [PROSE, RUSSIAN, "don’t “say” " * 9, JAPANESE])
 def test_utf16_without_a_mark(space, codec, text):
-    page = f"<html><title>x</title><p>{text}</p>"
+    page = f"<html><title>x</title><p>{text * 20}</p>"
+    assert binary_type(space + page.encode(codec)) is None
     for declared in (None, "utf-8", "utf-16"):
         got, charset = _read(space + page.encode(codec), declared)
         assert got.strip() == page, charset
