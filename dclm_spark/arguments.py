@@ -208,6 +208,11 @@ def _input_options(parser: argparse.ArgumentParser) -> None:
         "--batch-files", type=_whole(1), help="files to a commit (16 a core on a laptop, 1000 on a cluster)"
     )
     group.add_argument("--restart", action="store_true", help="replace what the dump holds, begin anew")
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="finish the dump without files that cannot be read; without this option a later run reads them",
+    )
 
 
 def _storage_options(group: argparse._ActionsContainer) -> None:

@@ -48,8 +48,7 @@ def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile
     try:
         stream = open_file(path)
     except OSError as error:
-        kind = pages.MISSING if isinstance(error, FileNotFoundError) else pages.UNREADABLE
-        yield pages.unreadable_file(path, dump, kind, f"{type(error).__name__}: {error}")
+        yield pages.unread_file(path, dump, error)
         return
     with stream:
         yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dclm_spark import ingest
+from dclm_spark import ingest, reading
 from dclm_spark.domain_lists import read_domain_list
-from dclm_spark.errors import FaultLimitError, InputError
+from dclm_spark.errors import FaultLimitError, InputError, UnreadFilesError
 from dclm_spark.ingest import Source
 from dclm_spark.job import Job
 from dclm_spark.recipe import Recipe
@@ -34,7 +34,14 @@ def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
     return others or set(stages)
 
 
-def make_documents(job: Job, source: Source, *, batch_files: int | None = None, restart: bool = False) -> Outcome:
+def make_documents(
+    job: Job,
+    source: Source,
+    *,
+    batch_files: int | None = None,
+    restart: bool = False,
+    skip_unreadable: bool = False,
+) -> Outcome:
     """`documents` (with `quarantine` and `files`) of one dump from its archive files.
 
     Args:
@@ -42,28 +49,35 @@ def make_documents(job: Job, source: Source, *, batch_files: int | None = None, 
         source: The files.
         batch_files: Files to a commit; null chooses by the session's size.
         restart: Begin anew, whatever the dump holds.
+        skip_unreadable: Finish the dump without the files that cannot be read; a later call without it reads them.
 
     Raises:
         InputError: The input names no files, or others than the dump was begun with.
         WarehouseError: Another recipe's rows are in the way.
         FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
+        UnreadFilesError: Files could not be read. The dump is not finished; the same call reads just these.
     """
     if batch_files is not None and batch_files < 1:
         raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
     listing = job.check(source)
     with planned_for_python(job.warehouse.spark):
-        return _make_documents(job, source, listing, batch_files=batch_files, restart=restart)
+        return _make_documents(
+            job, source, listing, batch_files=batch_files, restart=restart, skip_unreadable=skip_unreadable
+        )
 
 
-def _make_documents(job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool) -> Outcome:
+def _make_documents(
+    job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool, skip_unreadable: bool
+) -> Outcome:
     warehouse, recipe = job.warehouse, job.recipe
     stored = ingest.stored_plan(warehouse, job.dump)
     is_begun = stored is not None and stored.attempt_id != ingest.CLEARING
     is_new = restart or job.is_forced or not is_begun
+    standing = None
     if not is_new:
         standing = job.ledger().standing("documents", {})
         ingest.check_plan(stored, listing, recipe, job.dump)
-        if standing is not None:
+        if standing is not None and (skip_unreadable or not standing["n_unread_files"]):
             _check_faults(standing, recipe)
             return Outcome(standing, is_new=False)
 
@@ -77,12 +91,17 @@ def _make_documents(job: Job, source: Source, listing: Listing, *, batch_files: 
         is_first = stored is None and ("plans" not in created or "documents" in created)
         ingest.store_plan(warehouse, plan, run, is_first=is_first)
     with job.progress("documents") as progress:
-        counts = ingest.read_batches(warehouse, plan, run, source, progress, is_new=is_new)
+        counts, unread = reading.read_batches(
+            warehouse, plan, run, source, progress, is_new=is_new, is_finished=standing is not None
+        )
+    if unread and not skip_unreadable:
+        raise UnreadFilesError(job.dump, unread, len(plan.files))
     row = run.record(
         n_rows_in=counts["n_records"],
         n_rows_out=counts["n_documents"],
         n_faults=counts["n_quarantined"],
         n_skipped=counts["n_skipped"],
+        n_unread_files=len(unread),
         output_versions={table: warehouse.version(table) for table in ("documents", "quarantine")},
         attempt_id=plan.attempt_id,
     )
@@ -105,7 +124,7 @@ def default_batch_files(warehouse: Warehouse) -> int:
 
 def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
     n_faults, n_records = run["n_faults"], run["n_rows_in"]
-    if n_faults > recipe.max_fault_share * n_records:
+    if n_faults > recipe.max_fault_share * n_records:  # of files that could not be read see `UnreadFilesError`
         raise FaultLimitError(
             f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
             f"more than the recipe's limit of {recipe.max_fault_share:.1%}; all is written: `dclm-spark funnel` "

@@ -19,6 +19,7 @@ from dclm_spark import (
     recipe_json,
     stage_commands,
 )
+from dclm_spark.addresses import without_secrets
 from dclm_spark.arguments import make_parser
 from dclm_spark.asked import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, refuse_recipe
@@ -60,7 +61,7 @@ def _run(argv: Sequence[str]) -> int:
 
     def tell(*lines: str) -> None:
         for line in lines:
-            print(f"dclm-spark: {shown(line)}", file=err, flush=True)
+            print(f"dclm-spark: {shown(without_secrets(line))}", file=err, flush=True)
 
     try:
         if arguments.json_file is not None:

@@ -5,6 +5,7 @@ import hashlib
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dclm_spark.addresses import identity_of, without_secrets
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.domains import listed_domains
 from dclm_spark.recipe import DomainList
@@ -30,13 +31,13 @@ def describe_domain_list(path: str) -> DomainList:
     probed = pa.array(named[:_N_PROBED], pa.string())
     entries = listed_domains(probed, match="fixed")
     if not named:
-        raise InputError([f"the list of domains {path} is empty; expected a text file, one domain a line"])
+        raise InputError([f"the list of domains {identity_of(path)} is empty; expected a text file, one domain a line"])
     if 2 * entries.null_count > len(entries):
         example = pc.filter(probed, pc.is_null(entries))[0].as_py()[:80]
         raise InputError(
             [
-                f"of the first {len(entries):,} entries in the list {path}, {entries.null_count:,} are no domains, "
-                f"such as {example!r}; expected a text file, one domain a line"
+                f"of the first {len(entries):,} entries in the list {identity_of(path)}, {entries.null_count:,} are no "
+                f"domains, such as {example!r}; expected a text file, one domain a line"
             ]
         )
     return DomainList(path, hashlib.sha256(content).hexdigest(), len(named))
@@ -67,8 +68,9 @@ def _checked(listed: DomainList) -> bytes:
     if found != listed.sha256:
         raise InputError(
             [
-                f"the list of domains {listed.path} is not the one that the recipe was made with: its content has the "
-                f"SHA-256 {found[:8]}…, expected {listed.sha256[:8]}…; bring that list back, or give this one as "
+                f"the list of domains {identity_of(listed.path)} is not the one that the recipe was made with: its "
+                f"content has the SHA-256 {found[:8]}…, expected {listed.sha256[:8]}…; bring that list back, or give "
+                "this one as "
                 "--banned-domains, which makes another recipe"
             ]
         )
@@ -88,11 +90,12 @@ def _content(path: str) -> bytes:
     except Exception as error:
         is_missing = isinstance(error, FileNotFoundError)
         said = "does not exist" if is_missing else f"cannot be read ({type(error).__name__}: {error})"
-        raise InputError([f"the list of domains {path} {said}; expected a text file, one domain a line"]) from None
+        said = without_secrets(f"the list of domains {path} {said}; expected a text file, one domain a line", [path])
+        raise InputError([said]) from None
 
 
 def _split(path: str, content: bytes) -> list[str]:
     try:
         return content.decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
-        raise InputError([f"the list of domains {path} cannot be read as UTF-8 text: {error}"]) from None
+        raise InputError([f"the list of domains {identity_of(path)} cannot be read as UTF-8 text: {error}"]) from None

@@ -2,10 +2,11 @@
 
 import re
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 _MAX_REASON_CHARS = 500
+_MAX_NAMED = 50  # files, in an error
 
 
 class DclmError(ValueError):
@@ -64,6 +65,34 @@ class JavaEndedError(DclmError):
 
 class FaultLimitError(DclmError):
     """A stage finished, its work safe, but more of its records failed than the recipe allows."""
+
+
+class UnreadFilesError(FaultLimitError):
+    """Files of a dump could not be read. All others were, and are safe; the dump is not finished.
+
+    Args:
+        dump: The dump.
+        unread: Each file that was not read, and why.
+        n_files: Files of the dump.
+    """
+
+    def __init__(self, dump: str, unread: Mapping[str, str], n_files: int):
+        self.dump, self.unread, self.n_files = dump, dict(unread), n_files
+        named = [f"  {path}: {why}" for path, why in list(self.unread.items())[:_MAX_NAMED]]
+        more = len(self.unread) - len(named)
+        super().__init__(
+            "\n".join(
+                [
+                    f"{len(self.unread):,} of {n_files:,} files of {dump} could not be read:",
+                    *named,
+                    *([f"  and {more:,} more"] if more else []),
+                    "all others are read and safe; the same command reads just these, --skip-unreadable ends without",
+                ]
+            )
+        )
+
+    def __reduce__(self):
+        return type(self), (self.dump, self.unread, self.n_files)
 
 
 class RoundLimitError(DclmError):

@@ -13,6 +13,7 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.rules import Bound
 from dclm_spark.runs import last_runs
 from dclm_spark.tables import Warehouse
+from dclm_spark.unread_files import planned_dumps, unread_files
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -33,6 +34,9 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
 
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
 
+    `unread` is there where files of the dump were not read: how many, by reason, and the first of them. A dump that is
+    not finished for that has no balance.
+
     Args:
         warehouse: The warehouse.
         dump: Only this dump.
@@ -45,14 +49,18 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
     # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
     runs = {key: run for key, run in runs.items() if key in held or not _is_of_another_filtered(runs, key)}
-    dumps = sorted({name for name, _ in runs} if dump is None else {name for name, _ in runs} & {dump})
+    begun = {name for name in planned_dumps(warehouse) if (name, "documents") not in runs}
+    known = begun | {name for name, _ in runs}
+    dumps = sorted(known if dump is None else known & {dump})
     if not dumps:
         what = f"dump {dump}" if dump else "finished stage"
         raise WarehouseError([f"no {what} in {warehouse}; `dclm-spark run` makes one"])
 
     def dumps_of(stage: str, place: Warehouse | None) -> list[str]:
         """The dumps whose rows of a stage this warehouse holds; those that it lends, if it is the upstream."""
-        return [name for name in dumps if (name, stage) in runs and (place is warehouse) == ((name, stage) in held)]
+        of_runs = {name for name in dumps if (name, stage) in runs and (place is warehouse) == ((name, stage) in held)}
+        unfinished = begun.intersection(dumps) if stage == "documents" and place is warehouse else set()
+        return sorted(of_runs | unfinished)
 
     parts = [
         part
@@ -65,7 +73,14 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     numbers: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in reduce(lambda one, other: one.unionAll(other), parts).collect() if parts else []:
         numbers[row["dump"], row["what"]][row["reason"]] = row["n"]
-    return [_entry(name, runs, numbers) for name in dumps]
+    entries = [_entry(name, runs, numbers, is_begun=name in begun) for name in dumps]
+    for place in (warehouse, upstream):
+        names = dumps_of("documents", place) if place is not None else []
+        short = [name for name in names if len({numbers[name, what].get("", 0) for what in ("files", "planned")}) > 1]
+        found = unread_files(place, short) if short else {}
+        for entry in entries:
+            entry |= {"unread": found[entry["dump"]]} if entry["dump"] in found else {}
+    return entries
 
 
 def _is_of_another_filtered(runs: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str]) -> bool:
@@ -81,13 +96,15 @@ def _is_of_another_filtered(runs: Mapping[tuple[str, str], Mapping[str, Any]], k
 def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     files = _rows(place, "files", dumps)
     skips = files.select("dump", F.explode("skips").alias("reason", "records"))
+    plans = _rows(place, "plans", dumps)
     return [
         _count(files, "files"),
         _count(files, "records", n=F.sum("n_records")),
         _count(skips, "skipped", reason="reason", n=F.sum("records")),
         _count(files, "bad_digests", n=F.coalesce(F.sum("n_bad_digests"), F.lit(0))),
         # Files of the input's folders whose names are no archive's.
-        _count(_rows(place, "plans", dumps), "skipped_files", n=F.max("n_skipped_files")),
+        _count(plans, "skipped_files", n=F.max("n_skipped_files")),
+        _count(plans, "planned"),
         _count(_rows(place, "quarantine", dumps), "quarantined", reason="kind"),
         _count(_rows(place, "documents", dumps), "documents"),
     ]
@@ -110,6 +127,8 @@ def _deduplicated(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     return counted
 
 
+_N_NAMED = 5  # files that were not read, in words
+
 _COUNTED = {"documents": _documents, "filtered": _filtered, "deduplicated": _deduplicated}
 """Stage -> what counts the tables that it makes."""
 
@@ -124,7 +143,9 @@ def _count(rows: "DataFrame", what: str, *, reason: str | None = None, n: "Colum
     return counted.select("dump", F.lit(what).alias("what"), "reason", "n")
 
 
-def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numbers) -> dict[str, Any]:
+def _entry(
+    dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numbers, *, is_begun: bool
+) -> dict[str, Any]:
     def number(what: str) -> int:
         return numbers.get((dump, what), {}).get("", 0)
 
@@ -133,7 +154,7 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
         return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
 
     entry: dict[str, Any] = {"dump": dump}
-    if (dump, "documents") in runs:
+    if (dump, "documents") in runs or is_begun:
         entry |= {what: number(what) for what in ("files", "skipped_files", "records")}
         entry |= {what: by_reason(what) for what in ("skipped", "quarantined")}
         entry["documents"] = number("documents")
@@ -176,6 +197,8 @@ def _entry(dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numb
             entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
         is_stale = any(_is_older(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
         entry["is_stale"] = entry.get("is_stale", False) or is_stale
+    if is_begun:  # an interrupted batch may lie half written
+        del entry["is_balanced"]
     return entry
 
 
@@ -228,6 +251,10 @@ def _format_dump(entry: dict[str, Any]) -> str:
         line("files", entry["files"])
         if entry["skipped_files"]:
             line("other files, passed over", entry["skipped_files"])
+        if "unread" in entry:
+            line("files not read", entry["unread"]["n"])
+            for reason, n in entry["unread"]["reasons"].items():
+                line(reason, n, indent=4)
         line("records read", records)
         line("skipped", sum(entry["skipped"].values()), records)
         for reason, n in entry["skipped"].items():
@@ -260,6 +287,10 @@ def _format_dump(entry: dict[str, Any]) -> str:
     if entry.get("not_measured"):
         options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
         lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
+    if "unread" in entry:
+        lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
+    if "documents" in entry and "is_balanced" not in entry:
+        lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
     if entry.get("is_stale"):
         lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:

@@ -41,7 +41,8 @@ allowed, 130 if interrupted.
 Example:
   dclm-spark documents --input warc/ more/file.warc.gz --dump CC-MAIN-2022-05 --warehouse lake
 
-Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records).
+Makes `documents`, `quarantine` (records that failed) and `files` (what became of each file's records). Files that
+cannot be read are named, and read by the same command later; --skip-unreadable finishes the dump without them.
 """,
     "annotated": """\
 Example:

@@ -1,25 +1,23 @@
 """Archive files -> `documents`, batch by batch, so that a run that was killed goes on where it stopped.
 
 The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once,
-kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes it. A rerun
-takes the batches that are not closed; a restart is a new attempt.
+kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes the files it
+names. A rerun takes the batches that are not closed; a restart is a new attempt.
+`reading` reads them.
 """
 
 import uuid
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from dclm_spark import schemas
-from dclm_spark.columns import one_a_task
+from dclm_spark.addresses import identity_of
 from dclm_spark.errors import InputError
-from dclm_spark.progress import Progress
 from dclm_spark.recipe import Recipe
 from dclm_spark.runs import Run, part_hash
-from dclm_spark.sources import Listing, list_files, open_source
-from dclm_spark.stages.documents import extract_documents
+from dclm_spark.sources import Listing, list_files
 from dclm_spark.tables import Warehouse, frame_of
 
 STAGE = "documents"
@@ -37,9 +35,10 @@ class Source:
         storage_options: Passed to fsspec, in the driver and in the workers; never recorded.
     """
 
-    inputs: Sequence[str]
-    base_url: str | None = None
-    storage_options: Mapping[str, Any] = field(default_factory=dict)
+    # Not shown: all three may hold what gives access.
+    inputs: Sequence[str] = field(repr=False)
+    base_url: str | None = field(default=None, repr=False)
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def listing(self) -> Listing:
@@ -49,12 +48,21 @@ class Source:
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of a dump's current attempt, as they were stored: (batch, position, path, bytes) each."""
+    """The files of a dump's current attempt, as they were stored.
+
+    Args:
+        attempt_id: Of the attempt.
+        part_hash: Of the recipe's extraction.
+        files: (batch, position, path, bytes) each.
+        n_skipped_files: See `schemas.PLANS`.
+        unread: The files that could not be read when they were last tried, and why; some may have been read since.
+    """
 
     attempt_id: str
     part_hash: str
     files: tuple[tuple[int, int, str, int | None], ...]
     n_skipped_files: int
+    unread: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_batches(self) -> int:
@@ -62,6 +70,20 @@ class Plan:
 
     def sizes(self) -> dict[str, int | None]:
         return {path: n_bytes for *_, path, n_bytes in self.files}
+
+    def batches(self, left: Collection[str]) -> dict[int, list[str]]:
+        """Batch -> its files that are left, in order; rising batches."""
+        found: dict[int, list[str]] = {}
+        for batch, _, path, _ in sorted(self.files, key=lambda file: file[:2]):
+            if path in left:
+                found.setdefault(batch, []).append(path)
+        return found
+
+    def put_off(self, unread: Mapping[str, str]) -> "Plan":
+        """The plan with these files in a batch behind all others."""
+        last = self.n_batches
+        files = tuple((last if path in unread else batch, place, path, n) for batch, place, path, n in self.files)
+        return replace(self, files=files, unread={**self.unread, **unread})
 
 
 def make_plan(listing: Listing, *, batch_files: int, part: str) -> Plan:
@@ -83,8 +105,10 @@ def stored_plan(warehouse: Warehouse, dump: str) -> Plan | None:
     rows = warehouse.read("plans", dump=dump).orderBy("batch", "position").collect()
     if not rows:
         return None
-    files = tuple((row["batch"], row["position"], row["path"], row["file_bytes"]) for row in rows)
-    return Plan(rows[0]["attempt_id"], rows[0]["part_hash"], files, rows[0]["n_skipped_files"])
+    # Version 0.1 stored addresses with all that gives access.
+    files = tuple((row["batch"], row["position"], identity_of(row["path"]), row["file_bytes"]) for row in rows)
+    unread = {row["path"]: row["unread"] for row in rows if row["unread"] is not None}
+    return Plan(rows[0]["attempt_id"], rows[0]["part_hash"], files, rows[0]["n_skipped_files"], unread)
 
 
 def list_changes(plan: Plan, listing: Listing) -> str | None:
@@ -140,75 +164,18 @@ def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool) ->
         # The run's row goes first, so that no reader takes a half-cleared dump for a finished one; then the plan that
         # the other tables' rows belong to, so that no rerun goes on with it.
         warehouse.delete("runs", dump=run.dump, stage=STAGE)
-        _store(warehouse, replace(plan, attempt_id=CLEARING), run)
+        rewrite_plan(warehouse, replace(plan, attempt_id=CLEARING), run)
         warehouse.delete("documents", dump=run.dump)
         warehouse.delete("files", dump=run.dump)
         warehouse.delete("quarantine", dump=run.dump, stage=STAGE)
-    _store(warehouse, plan, run)
+    rewrite_plan(warehouse, plan, run)
 
 
-def _store(warehouse: Warehouse, plan: Plan, run: Run) -> None:
-    rows = [(run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files) for file in plan.files]
+def rewrite_plan(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+    """Stores a plan in the place of the dump's, in one commit."""
+    rows = [
+        (run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files, plan.unread.get(file[2]))
+        for file in plan.files
+    ]
     frame = frame_of(warehouse.spark, rows, schemas.PLANS)
     warehouse.overwrite(frame, "plans", lineage=run.lineage, dump=run.dump)
-
-
-def read_batches(
-    warehouse: Warehouse, plan: Plan, run: Run, source: Source, progress: Progress, *, is_new: bool
-) -> dict[str, int]:
-    """Reads and writes the batches that are not closed yet.
-
-    Args:
-        warehouse: The warehouse.
-        plan: The attempt.
-        run: The run that makes it or goes on with it.
-        source: How its files are opened.
-        progress: Told of each batch.
-        is_new: True if no batch of the attempt can be closed.
-
-    Returns:
-        What became of the dump's records, closed batches included: n_records, n_documents, n_quarantined, n_skipped.
-    """
-    counts, closed = Counter(), set()
-    if not is_new:
-        for row in warehouse.read("files", dump=run.dump).select("batch", *_COUNTS).collect():
-            closed.add(row["batch"])
-            counts.update({name: row[name] for name in _COUNTS})
-    progress.start(len(plan.files), "files", done=sum(batch in closed for batch, *_ in plan.files))
-    for batch in range(plan.n_batches):
-        if batch not in closed:
-            paths = [path for number, _, path, _ in plan.files if number == batch]
-            read = _read_batch(warehouse, paths, batch, plan, run, source)
-            counts.update(read)
-            progress.advance(len(paths), n_rows=read["n_documents"])
-    n_skipped = counts["n_records"] - counts["n_documents"] - counts["n_quarantined"]
-    return {**{name: counts[name] for name in _COUNTS}, "n_skipped": n_skipped}
-
-
-_COUNTS = ("n_records", "n_documents", "n_quarantined")
-_TALLY = schemas.FILES.names[schemas.FILES.get_field_index("path") + 1 :]
-
-
-def _read_batch(
-    warehouse: Warehouse, paths: Sequence[str], batch: int, plan: Plan, run: Run, source: Source
-) -> Counter[str]:
-    """Writes the rows of one batch; returns the sums of its files' tallies."""
-    spark, once = warehouse.spark, (plan.attempt_id, batch)
-    pages = extract_documents(
-        one_a_task(spark, paths),
-        dump=run.dump,
-        open_file=partial(open_source, storage_options=dict(source.storage_options)),
-        recipe=run.recipe,
-    ).persist()  # written to up to three tables, read once
-    try:
-        tallies = pages.where("n_records IS NOT NULL").select("warc_path", *_TALLY).collect()
-        counts = Counter({name: sum(row[name] for row in tallies) for name in _COUNTS})
-        if counts["n_quarantined"]:
-            warehouse.append(pages.where("kind IS NOT NULL"), "quarantine", lineage=run.lineage, batch=once)
-        if counts["n_documents"]:
-            warehouse.append(pages.where("text IS NOT NULL"), "documents", lineage=run.lineage, batch=once)
-        closing = [(run.dump, plan.attempt_id, batch, *row) for row in sorted(tallies)]
-        warehouse.append(frame_of(spark, closing, schemas.FILES), "files", lineage=run.lineage, batch=once)
-    finally:
-        pages.unpersist()
-    return counts

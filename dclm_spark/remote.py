@@ -1,40 +1,45 @@
-"""A file that lies elsewhere, as one that can be read and sought in: by blocks, one ahead, each tried three times."""
+"""A file that lies elsewhere, as one that can be read and sought in: by blocks, one ahead, each tried four times."""
 
 import io
 import os
+import re
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 
+from dclm_spark.addresses import identity_of, is_web, scheme_of, without_secrets
+from dclm_spark.reach import RefusedError, guarded_client, host_of
+
 T = TypeVar("T")
+
+_SENDABLE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")  # RFC 3986
 
 BLOCK_BYTES = 8 << 20
 """Of one request. An open file holds two blocks."""
 
-PAUSES_SECONDS = (1.0, 5.0)
-"""Before the second and the third try; there is no fourth."""
+PAUSES_SECONDS = (1.0, 5.0, 15.0)
+"""Before the second try and those after it. Each is longer by up to a half, as the address decides: many tasks that
+fail at once do not come back at once."""
+
+LONGEST_PAUSE_SECONDS = 60.0
+"""Of a server that says itself when to come back (Retry-After)."""
 
 
-def scheme_of(address: str) -> str | None:
-    """The scheme of a URL; null for a local path.
-
-    >>> scheme_of("s3://bucket/a.warc.gz"), scheme_of("/data/a.warc.gz")
-    ('s3', None)
-    """
-    scheme, separator, _ = address.partition("://")
-    return scheme if separator else None
-
-
-def is_web(address: str) -> bool:
-    """True for http and https, where nothing but the address itself can be asked for."""
-    return scheme_of(address) in ("http", "https")
-
-
-def store_of(address: str, storage_options: Mapping[str, Any]) -> tuple[Any, str]:
+def store_of(
+    address: str, storage_options: Mapping[str, Any], *, asked: tuple[str, ...] | None = None
+) -> tuple[Any, str]:
     """The fsspec file system of an address, and the file's path there.
+
+    Args:
+        address: The file, or a folder.
+        storage_options: In fsspec's words.
+        asked: The hosts that the user has written, see `reach`; null takes the address for the user's own.
 
     Raises:
         ImportError: The package for the scheme is not installed.
@@ -56,7 +61,11 @@ def store_of(address: str, storage_options: Mapping[str, Any]) -> tuple[Any, str
         "timeout": ClientTimeout(total=None, sock_connect=30, sock_read=60),
         "trust_env": True,
     }
-    return url_to_fs(address, client_kwargs=client)
+    asked = (host_of(address),) if asked is None else asked
+    # What is signed is sent as it is written, where it is written as it may be sent.
+    is_sent_as_it_is = identity_of(address) != address and _SENDABLE.fullmatch(address) is not None
+    get_client = partial(guarded_client, asked=asked)
+    return url_to_fs(address, client_kwargs=client, get_client=get_client, encoded=is_sent_as_it_is)
 
 
 def is_missing(error: FileNotFoundError, address: str) -> bool:
@@ -68,15 +77,24 @@ class RemoteFile(io.RawIOBase):
     """A remote file, open for reading.
 
     While one block is being consumed the next one is fetched by a thread, which alone touches the connection.
+    What is raised says nothing of passwords and signatures.
+
+    Args:
+        address: The file, with all that gives access.
+        storage_options: In fsspec's words.
+        asked: See `store_of`.
 
     Raises:
         FileNotFoundError, PermissionError: At once.
-        OSError: After three tries; also by later reads.
+        OSError: After all tries; also by later reads.
     """
 
-    def __init__(self, address: str, storage_options: Mapping[str, Any]):
+    def __init__(
+        self, address: str, storage_options: Mapping[str, Any], *, asked: tuple[str, ...] | None = None
+    ) -> None:
         super().__init__()
         self._address = address
+        self._asked = asked
         self._storage_options = dict(storage_options)
         self._source: Any = None
         self._has_ranges = True
@@ -150,7 +168,7 @@ class RemoteFile(io.RawIOBase):
         return self._thread.submit(self._tried, read)
 
     def _tried(self, work: Callable[[Any], T]) -> T:
-        """What a piece of work makes of the open file; a passing fault opens it anew, at most twice."""
+        """What a piece of work makes of the open file; a passing fault opens it anew."""
         pauses = list(PAUSES_SECONDS)
         while True:
             try:
@@ -159,23 +177,32 @@ class RemoteFile(io.RawIOBase):
             # The libraries below have errors of their own, few of which are OSErrors.
             except Exception as error:
                 self._disconnect()
+                refused = refusal(error)
+                if refused is not None:
+                    raise PermissionError(self._shown(refused)) from None
                 if isinstance(error, FileNotFoundError):
                     if is_missing(error, self._address):
-                        raise
+                        raise FileNotFoundError(self._shown(error)) from None
                     error = error.__cause__ or error
-                if isinstance(error, PermissionError | ImportError):
+                if isinstance(error, PermissionError):
+                    raise PermissionError(self._shown(error)) from None
+                if isinstance(error, ImportError):
                     raise
                 if isinstance(error, ValueError) and is_web(self._address):  # what fsspec says of such a server
                     self._has_ranges = False
                 if not pauses:
                     tries = len(PAUSES_SECONDS) + 1
-                    what = f"{type(error).__name__}: {error}"
-                    raise OSError(f"{self._address} could not be read in {tries} tries ({what})") from error
-                time.sleep(pauses.pop(0))
+                    what = self._shown(f"{type(error).__name__}: {error}")
+                    # Its cause would be told as well, with the whole address in it.
+                    raise OSError(f"{self._shown(self._address)} could not be read in {tries} tries ({what})") from None
+                time.sleep(_pause(pauses.pop(0), error, self._address))
+
+    def _shown(self, said: object) -> str:
+        return without_secrets(str(said), [self._address], self._storage_options)
 
     def _connect(self) -> Any:
         """The remote file, or a copy of it where the server gives no ranges, as a file that can be sought in."""
-        store, path = store_of(self._address, self._storage_options)
+        store, path = store_of(self._address, self._storage_options, asked=self._asked)
         if self._has_ranges:
             source = store.open(path, "rb", block_size=BLOCK_BYTES, cache_type="none")
             if source.size is not None:
@@ -195,3 +222,45 @@ class RemoteFile(io.RawIOBase):
         if source is not None:
             with suppress(Exception):  # it is of no use any more, whatever it says
                 source.close()
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and those that it was raised from or beside, each once: they may form a ring."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def refusal(error: BaseException) -> RefusedError | None:
+    """The refusal that lies behind what a library has made of it; null where there is none."""
+    return next((one for one in _chain(error) if isinstance(one, RefusedError)), None)
+
+
+def is_busy(error: BaseException) -> bool:
+    """True where a server has answered that it cannot answer now."""
+    statuses = [getattr(one, "status", None) for one in _chain(error)]
+    return any(isinstance(one, int) and (one in (408, 425, 429) or one >= 500) for one in statuses)
+
+
+def _pause(seconds: float, error: BaseException, address: str) -> float:
+    """How long to leave a file alone: as planned and a bit more, or what its server has said, within reason."""
+    spread = seconds * (1 + zlib.crc32(address.encode()) % 256 / 512)
+    return min(max(spread, retry_after(error)), max(spread, LONGEST_PAUSE_SECONDS))
+
+
+def retry_after(error: BaseException) -> float:
+    """The seconds of the header Retry-After in the answer that an error speaks of; 0 where it has none."""
+    for one in _chain(error):
+        answer = getattr(one, "response", None)  # botocore's
+        headers = getattr(one, "headers", None)  # aiohttp's
+        if isinstance(answer, Mapping):
+            headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders")
+        said = {str(name).lower(): str(value).strip() for name, value in (headers or {}).items()}.get("retry-after")
+        if said and said.isascii() and said.isdigit():
+            return float(said[:9])
+        if said:
+            with suppress(TypeError, ValueError):
+                return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    return 0.0

@@ -9,6 +9,7 @@ from importlib import metadata
 from typing import Any
 
 from dclm_spark import schemas
+from dclm_spark.addresses import without_secrets
 from dclm_spark.kernels.fasttext import model_fingerprint
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
@@ -97,6 +98,7 @@ class Run:
         n_removed: int = 0,
         n_faults: int = 0,
         n_skipped: int = 0,
+        n_unread_files: int | None = None,
         upstream_runs: Mapping[str, str] | None = None,
         input_versions: Mapping[str, int] | None = None,
         output_versions: Mapping[str, int] | None = None,
@@ -110,7 +112,7 @@ class Run:
             "attempt_id": attempt_id,
             "recipe": self.recipe.name,
             "recipe_hash": recipe_hash(self.recipe),
-            "recipe_json": canonical_json(self.recipe),
+            "recipe_json": without_secrets(canonical_json(self.recipe)),  # a list of domains may lie at a signed URL
             "part_hash": part_hash(self.recipe, self.stage),
             "versions": versions(self.warehouse.spark.version),
             "upstream_runs": dict(upstream_runs or {}),
@@ -121,6 +123,7 @@ class Run:
             "n_removed": n_removed,
             "n_faults": n_faults,
             "n_skipped": n_skipped,
+            "n_unread_files": n_unread_files,
             "started_at": self.started_at,
             "seconds": round(time.monotonic() - self._clock, 3),
         }

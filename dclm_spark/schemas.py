@@ -360,6 +360,7 @@ PLANS = pa.schema(
         _required("path", pa.string()),
         pa.field("file_bytes", pa.int64()),  # null where the store was not asked
         _required("n_skipped_files", pa.int32()),  # of the whole input: files of a folder that are no archives
+        pa.field("unread", pa.string()),  # why it could not be read when it was last tried; null where it was not tried
     ]
 )
 
@@ -398,6 +399,7 @@ RUNS = pa.schema(
         _required("n_removed", pa.int64()),
         _required("n_faults", pa.int64()),
         _required("n_skipped", pa.int64()),
+        pa.field("n_unread_files", pa.int64()),  # files that `documents` was allowed to leave out; null of other stages
         _required("started_at", UTC_TIMESTAMP),
         _required("seconds", pa.float64()),
     ]

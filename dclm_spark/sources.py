@@ -1,25 +1,24 @@
 """What files an input names, and opening one: local, S3, HTTP, or any other file system that fsspec knows."""
 
 import glob
-import gzip
 import io
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, BinaryIO
-from urllib.parse import unquote
 
+from dclm_spark import remote
+from dclm_spark.addresses import address_of, identity_of, is_web, scheme_of, without_secrets
 from dclm_spark.errors import InputError
 from dclm_spark.kernels.pools import POOL, STATISTICS
-from dclm_spark.remote import RemoteFile, is_missing, is_web, scheme_of, store_of
+from dclm_spark.path_lists import FILE_LIST, Rules, read_list
+from dclm_spark.remote import RemoteFile, is_missing, refusal, store_of
 
 ARCHIVE = re.compile(r"\.(warc|arc|wet|wat)(\.(gz|zst|lz4))?$", re.IGNORECASE)
 """Names that a search of a folder takes for archives. Of what is in them only the reader can tell."""
-
-FILE_LIST = re.compile(r"\.(paths|txt)(\.gz)?$", re.IGNORECASE)
-
-_LOCAL = ("/", "file:", "local:")  # how an entry of a list begins that names a file of this machine
 
 
 @dataclass(frozen=True)
@@ -27,12 +26,20 @@ class SourceFile:
     """One archive or pool to read.
 
     Args:
-        path: A local absolute path, or a URL whose scheme fsspec knows (`s3a://` has become `s3://`).
+        path: What it is known by: a local absolute path, or a URL whose scheme fsspec knows (`s3a://` has become
+            `s3://`), without user, password and signature.
         n_bytes: Its size; null where asking would have cost a request for each file of a list.
+        address: What it is opened by, with all that gives access; never stored, never shown.
+        asked: The hosts that the user has written, if not that of the file; see `reach`.
     """
 
     path: str
     n_bytes: int | None
+    address: str = field(default="", repr=False, compare=False)
+    asked: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "address", self.address or self.path)
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,10 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
     Two files may share a base name, as Common Crawl's `warc` and `robotstxt` files do: their records have ids of their
     own. With one name and one size as well they are taken for copies, whose documents would have one id.
 
+    A list that is not on this machine may name files of its own kind of store, and of that which `base_url` names. It
+    may not lead to this machine or a link-local address, and neither may a web server that sends a request elsewhere,
+    unless the input or `base_url` names such a host itself.
+
     Args:
         inputs: At least one.
         base_url: What relative paths of lists continue; a URL or a local folder.
@@ -82,10 +93,16 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
     found = _Findings()
     for name in inputs:
         try:
-            _look_up(name, found, base_url, storage_options)
+            named = _tried(partial(_named_by, name, base_url, storage_options))
         # A file system may raise anything; the user is to see all that is wrong at once.
         except Exception as error:
-            found.problems.append(f"{name!r} cannot be read: {words_of(error)}")
+            said = words_of(refusal(error) or error)
+            said = without_secrets(said, [name, base_url or ""], storage_options)
+            found.problems.append(f"{identity_of(name)!r} cannot be read: {said}")
+        else:
+            found.files += named.files
+            found.skipped += named.skipped
+            found.problems += named.problems
     if not inputs:
         found.problems.append("no input was named; name a file, a folder, a pattern or a list of paths")
     found.problems += _repetitions(found.files)
@@ -94,12 +111,17 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
     return Listing(tuple(found.files), tuple(found.skipped))
 
 
-def open_source(path: str, *, storage_options: Mapping[str, Any]) -> BinaryIO:
-    """A file of a listing, open for reading and seeking.
+def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[str, ...] | None = None) -> BinaryIO:
+    """A file, open for reading and seeking.
 
-    A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried three times, so that a reader
+    A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried four times, so that a reader
     meets no passing fault of the network. From an HTTP server that gives no ranges the file is first brought to the
     temporary folder.
+
+    Args:
+        path: A local path, or the `address` of a file of a listing.
+        storage_options: Of the remote file system, in fsspec's words.
+        asked: The same of a file of a listing; null takes the path for the user's own.
 
     Raises:
         FileNotFoundError: There is no such file.
@@ -107,12 +129,26 @@ def open_source(path: str, *, storage_options: Mapping[str, Any]) -> BinaryIO:
     """
     if scheme_of(path) is None:
         return open(path, "rb")
-    return io.BufferedReader(RemoteFile(path, storage_options), buffer_size=1 << 20)
+    return io.BufferedReader(RemoteFile(path, storage_options, asked=asked), buffer_size=1 << 20)
 
 
-def _look_up(name: str, found: _Findings, base_url: str | None, options: Mapping[str, Any]) -> None:
-    """Adds what one input names."""
+def _tried(look_up: Callable[[], _Findings]) -> _Findings:
+    """What a look into a store finds; a store that is busy is asked again."""
+    for seconds in remote.PAUSES_SECONDS:
+        try:
+            return look_up()
+        except Exception as error:
+            if not remote.is_busy(error):
+                raise
+            time.sleep(max(seconds, min(remote.retry_after(error), remote.LONGEST_PAUSE_SECONDS)))
+    return look_up()
+
+
+def _named_by(name: str, base_url: str | None, options: Mapping[str, Any]) -> _Findings:
+    """What one input names."""
+    found = _Findings()
     address = address_of(name)
+    name = identity_of(name)
     store, path = store_of(address, options)
     store.invalidate_cache()
     try:
@@ -129,12 +165,13 @@ def _look_up(name: str, found: _Findings, base_url: str | None, options: Mapping
         place = address if match == path else _like(store, address, match)
         if info["type"] == "directory" or (info["type"] != "file" and store.isdir(match)):
             _search(place, store, match, found)
-        elif is_web(place) and place.endswith("/"):
+        elif is_web(place) and place.partition("?")[0].endswith("/"):
             found.problems.append(f"{name!r} is a folder of a web server and cannot be searched; name files or a list")
         elif FILE_LIST.search(place.partition("?")[0] if is_web(place) else place):
-            _read_list(place, store.cat_file(match), found, base_url, options)
+            _read_list(place, store, match, found, base_url, options)
         else:
-            found.files.append(SourceFile(place, info.get("size")))
+            found.files.append(SourceFile(identity_of(place), info.get("size"), place))
+    return found
 
 
 def _search(place: str, store: Any, path: str, found: _Findings) -> None:
@@ -148,11 +185,12 @@ def _search(place: str, store: Any, path: str, found: _Findings) -> None:
     taken = archives or pools
     if not taken:
         found.problems.append(
-            f"the folder {place!r} holds no archive or pool, but {len(entries)} other files; expected names that end "
-            "in .warc, .arc, .wet or .wat, or so with .gz, .zst or .lz4; or in .jsonl, or so with .gz, .zst or .zstd"
+            f"the folder {identity_of(place)!r} holds no archive or pool, but {len(entries)} other files; expected "
+            "names that end in .warc, .arc, .wet or .wat, or so with .gz, .zst or .lz4; or in .jsonl, or so with .gz, "
+            ".zst or .zstd"
         )
-    found.files += [SourceFile(below, entries[below]) for below in sorted(taken)]
-    found.skipped += sorted(entries.keys() - taken)
+    found.files += [SourceFile(identity_of(below), entries[below], below) for below in sorted(taken)]
+    found.skipped += sorted(map(identity_of, entries.keys() - taken))
 
 
 def _is_pool(name: str) -> bool:
@@ -164,65 +202,30 @@ def _is_pool(name: str) -> bool:
     return bool(POOL.search(name) and not STATISTICS.search(name))
 
 
-def _read_list(place: str, content: bytes, found: _Findings, base_url: str | None, options: Mapping[str, Any]) -> None:
+def _read_list(
+    place: str, store: Any, path: str, found: _Findings, base_url: str | None, options: Mapping[str, Any]
+) -> None:
     """Adds the files of a list of paths."""
-    if content.startswith(b"\x1f\x8b"):
-        content = gzip.decompress(content)
-    entries = [entry for line in content.decode("utf-8").splitlines() if (entry := line.strip())]
-    if not entries:
-        found.problems.append(f"the list {place!r} is empty")
-    if scheme_of(place) is not None and any(entry.startswith(_LOCAL) for entry in entries):
-        # A list from elsewhere has no business with the files of this machine.
-        found.problems.append(f"the list {place!r} is remote, but names local files")
-        return
-    addresses = [address_of(_joined(entry, place, base_url)) for entry in entries]
+    # A server that gives no ranges is read from begin to end.
+    with store.open(path, "rb", **({"block_size": 0} if is_web(place) else {})) as stream:
+        listed = read_list(stream, Rules(place, base_url))
+    found.problems += listed.problems
     # One file of each scheme shows whether the package that reads them is there.
-    for address in {scheme_of(address): address for address in addresses}.values():
+    for address in {scheme_of(address): address for address in listed.addresses}.values():
         store_of(address, options)
     missing = []
-    for address in addresses:
+    for address in listed.addresses:
         if scheme_of(address) is not None:
-            found.files.append(SourceFile(address, None))
+            found.files.append(SourceFile(identity_of(address), None, address, listed.asked))
         elif os.path.isfile(address):
             found.files.append(SourceFile(address, os.path.getsize(address)))
         else:
             missing.append(address)
     if missing:
-        found.problems.append(f"{len(missing)} of {len(entries)} files in {place!r} do not exist: {_some(missing)}")
-
-
-def _joined(entry: str, list_place: str, base_url: str | None) -> str:
-    """A list's entry as an address of its own.
-
-    >>> crawl = "https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz"
-    >>> _joined("crawl-data/CC-MAIN-2022-05/a.warc.gz", crawl, None)
-    'https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/a.warc.gz'
-    >>> _joined("crawl-data/a.warc.gz", crawl, "s3://commoncrawl/")
-    's3://commoncrawl/crawl-data/a.warc.gz'
-    >>> _joined("a.warc.gz", crawl, None), _joined("/data/a.warc.gz", "/lists/my.paths", None)
-    ('https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/a.warc.gz', '/data/a.warc.gz')
-    """
-    if scheme_of(entry) is not None or entry.startswith(_LOCAL):
-        return entry
-    above, crawl_data, _ = list_place.partition("/crawl-data/")
-    if base_url is None:
-        base_url = above if crawl_data and entry.startswith("crawl-data/") else list_place.rpartition("/")[0]
-    return f"{base_url.rstrip('/')}/{entry}"
-
-
-def address_of(name: str) -> str:
-    """The one way in which a file is written: a local absolute path, or a URL.
-
-    >>> address_of("s3a://bucket/a.warc.gz"), address_of("HTTP://host/a.warc"), address_of("file:///data/a%20b.warc")
-    ('s3://bucket/a.warc.gz', 'http://host/a.warc', '/data/a b.warc')
-    """
-    if name.startswith("file:/"):
-        name = unquote(re.sub("^file:(//[^/]*)?", "", name))
-    scheme, separator, rest = name.partition("://")
-    if not separator:
-        return os.path.abspath(os.path.expanduser(name))
-    scheme = scheme.lower()
-    return f"{'s3' if scheme in ('s3a', 's3n') else scheme}://{rest}"
+        n_listed = len(listed.addresses)
+        found.problems.append(
+            f"{len(missing)} of {n_listed} files in {identity_of(place)!r} do not exist: {_some(missing)}"
+        )
 
 
 def _like(store: Any, sibling: str, path: str) -> str:

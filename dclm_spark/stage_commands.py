@@ -67,7 +67,13 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[str]) 
     )
 
     def make_documents(job: chain.Job) -> chain.Outcome:
-        return chain.make_documents(job, source, batch_files=arguments.batch_files, restart=arguments.restart)
+        return chain.make_documents(
+            job,
+            source,
+            batch_files=arguments.batch_files,
+            restart=arguments.restart,
+            skip_unreadable=arguments.skip_unreadable,
+        )
 
     makers = {
         "documents": make_documents,
@@ -105,10 +111,17 @@ def _sentence(outcome) -> str:
     if outcome.is_lent:
         return f"{what}: lent by the upstream, {run['n_rows_out']:,} rows; nothing done (--force makes one's own)"
     if not outcome.is_new:
-        return f"{what}: up to date, {run['n_rows_out']:,} rows; nothing done (--force redoes it)"
+        without = f" without {_unread(run)}" if run["n_unread_files"] else ""
+        return f"{what}: up to date, {run['n_rows_out']:,} rows{without}; nothing done (--force redoes it)"
     counts = [f"{run['n_rows_in']:,} in", f"{run['n_rows_out']:,} out"]
     counts += [f"{run[name]:,} {word}" for name, word in _COUNTS.items() if run[name]]
+    counts += [_unread(run)] if run["n_unread_files"] else []
     return f"{what}: {', '.join(counts)}, {run['seconds']:.1f} s"
 
 
 _COUNTS = {"n_removed": "removed", "n_faults": "in quarantine", "n_skipped": "skipped"}
+
+
+def _unread(run) -> str:
+    n = run["n_unread_files"]
+    return f"{n:,} file{'s' if n > 1 else ''} that could not be read"

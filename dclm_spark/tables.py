@@ -1,6 +1,7 @@
 """The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
 
 import contextlib
+import hashlib
 import json
 import os
 import re
@@ -215,9 +216,13 @@ class Warehouse:
             else:
                 self._writer(rows, table, lineage).overwrite(here)
 
-    def delete(self, table: str, **where: str | int) -> None:
-        """Deletes the rows of the partitions named."""
+    def delete(self, table: str, *, files: Sequence[str] | None = None, **where: str | int) -> None:
+        """Deletes the rows of the partitions named; with `files`, those that were read from these."""
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
+        if files is not None:
+            # By hash, since how a path is quoted in SQL depends on the session's settings.
+            hashes = ", ".join(f"'{hashlib.md5(path.encode()).hexdigest()}'" for path in files)
+            conditions += f" AND md5(warc_path) IN ({hashes})"
         with self.writing(table):
             self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
 

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Any, BinaryIO
 
+from dclm_spark.addresses import address_of, is_web, scheme_of
 from dclm_spark.errors import InputError
-from dclm_spark.remote import is_web, scheme_of, store_of
-from dclm_spark.sources import address_of, words_of
+from dclm_spark.remote import store_of
+from dclm_spark.sources import words_of
 
 
 def make_target(name: str, *, storage_options: Mapping[str, Any]) -> str:

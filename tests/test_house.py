@@ -21,8 +21,10 @@ FORBIDDEN = re.compile(
 # Rows come to the driver only where a ledger, a report or one page is read.
 MAY_COLLECT = {
     "ingest.py",
+    "reading.py",
     "runs.py",
     "funnel.py",
+    "unread_files.py",
     "lookup.py",
     "maintain.py",
     "export.py",

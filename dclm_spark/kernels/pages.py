@@ -21,15 +21,19 @@ STAGE = "documents"
 BINARY = "binary"
 """Skip reason, before a colon and the media type found: the page's bytes are no text, whatever their header says."""
 MISSING = "missing"
-"""Fault kind: the file is not there."""
+"""Why a file is unread: it is not there."""
 UNREADABLE = "unreadable"
-"""Fault kind: the store failed on the file, again and again."""
+"""Why a file is unread: the store failed on it, again and again."""
 
 _FAULT_FIELDS = [field for field in schemas.QUARANTINE if field.name not in schemas.DOCUMENTS.names]
 _TALLY_FIELDS = [field for field in schemas.FILES if field.name.startswith("n_") or field.name == "skips"]
 
-SCHEMA = pa.schema([field.with_nullable(True) for field in [*schemas.DOCUMENTS, *_FAULT_FIELDS, *_TALLY_FIELDS]])
-"""One row is a document (`text` is set), a fault (`kind` is set) or a file's tally (`n_records` is set)."""
+SCHEMA = pa.schema(
+    [field.with_nullable(True) for field in [*schemas.DOCUMENTS, *_FAULT_FIELDS, *_TALLY_FIELDS]]
+    + [pa.field("unread", pa.string())]
+)
+"""One row is a document (`text` is set), a fault (`kind` is set) or a file's tally (`n_records` is set). Or it says why
+its file could not be read to the end (`unread` is set): the other rows of that file are then not all that it holds."""
 
 # A batch leaves the worker when it holds this much text or this many rows, so that memory follows neither the longest
 # page nor the number of records of a file.
@@ -57,12 +61,16 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
         dump: The dump it belongs to.
         extraction: The recipe's part.
 
-    A stream that fails on the way (the opener has tried again already) costs the rest of its file: one fault.
+    A stream that fails on the way (the opener has tried again already) says nothing of its records: no tally, and a
+    last row that says so.
     """
     rows = _Rows()
     counts = Counter()
     skips = Counter()
     for record in _records(stream, path, extraction):
+        if isinstance(record, OSError):
+            yield unread_file(path, dump, record)
+            return
         counts["n_bad_digests"] += _has_bad_digest(record)
         if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
             record = Skip(f"{BINARY}:{kind}")
@@ -88,7 +96,8 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     yield rows.take()
 
 
-def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Page | Line | Fault | Skip]:
+def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Page | Line | Fault | Skip | OSError]:
+    """The records of a stream; last, where it fails, its error. Errors of what is done with a record pass by."""
     try:
         if is_pool(path):
             yield from read_pool(stream, path=path, max_line_bytes=extraction.max_page_bytes)
@@ -101,7 +110,7 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
             digests=extraction.digests,
         )
     except OSError as error:
-        yield Fault(_position(stream), None, None, UNREADABLE, f"{type(error).__name__}: {error}")
+        yield error
 
 
 def _has_bad_digest(record: Page | Line | Fault | Skip) -> bool:
@@ -110,18 +119,11 @@ def _has_bad_digest(record: Page | Line | Fault | Skip) -> bool:
     return not isinstance(record, Line) and record.digest_problem is not None
 
 
-def _position(stream: BinaryIO) -> int | None:
-    try:
-        return stream.tell()
-    except (OSError, ValueError):
-        return None
-
-
-def unreadable_file(path: str, dump: str, kind: str, message: str) -> pa.RecordBatch:
-    """The rows of a file that could not be opened or read on: one fault, and a tally that counts it as one record."""
+def unread_file(path: str, dump: str, error: OSError) -> pa.RecordBatch:
+    """The row of a file that could not be opened, or read to its end: `kind: what was said`."""
+    kind = MISSING if isinstance(error, FileNotFoundError) else UNREADABLE
     rows = _Rows()
-    rows.add(_fault_row(Fault(0, None, None, kind, message), path, dump))
-    rows.add({"dump": dump, "warc_path": path, "n_records": 1, "n_documents": 0, "n_quarantined": 1, "skips": []})
+    rows.add({"dump": dump, "warc_path": path, "unread": f"{kind}: {type(error).__name__}: {error}"})
     return rows.take()
 
 

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 def extract_documents(
     files: "DataFrame", *, dump: str, open_file: OpenFile, recipe: Recipe = DCLM_BASELINE
 ) -> "DataFrame":
-    """Rows of three sorts, told apart by the column that is set: documents, faults and the tally of each file.
+    """Rows of four sorts, told apart by the column that is set: documents, faults, tallies of files, files not read.
 
-    Columns are those of `kernels.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in a tally.
+    Columns are those of `kernels.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in a tally,
+    `unread` in the one row that says that a file (`warc_path`) could not be opened or read to its end. Such a file has
+    no tally, and its other rows are to be left out: they are not all of it.
 
     Args:
         files: Rows with `path`, as `columns.one_a_task` gives them; one file is one unit of work.

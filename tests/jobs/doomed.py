@@ -24,7 +24,7 @@ import time
 from functools import partial
 from pathlib import Path
 
-from dclm_spark import cli, ingest
+from dclm_spark import cli, reading
 from dclm_spark.tables import Warehouse
 
 try:
@@ -153,7 +153,7 @@ def main() -> int:
     else:
         verb, table, nth = what
         doom(when, verb, table, int(nth), victim)
-    ingest.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
+    reading.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
     sys.argv[1:] = command
     return cli.main()
 

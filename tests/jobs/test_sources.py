@@ -4,11 +4,9 @@ import functools
 import gzip
 import os
 import random
-import re
+import socket
 import sys
-import threading
-from collections import Counter
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import traceback
 from pathlib import Path
 
 import pytest
@@ -16,6 +14,7 @@ import pytest
 from dclm_spark import remote
 from dclm_spark.errors import InputError
 from dclm_spark.sources import Listing, SourceFile, list_files, open_source
+from tests.sites import ALWAYS, Site
 
 CONTENT = random.Random(7).randbytes(300_000)
 
@@ -184,70 +183,6 @@ def test_several_missing_files_are_counted(tmp_path):
 # -- HTTP -------------------------------------------------------------------------------------------------------------
 
 
-class Site:
-    """A web server of files in memory, with the faults a test wants: `faults` answers break off in the middle.
-
-    Args:
-        files: By path.
-        has_ranges: Answers range requests as such; else gives the whole file, as Python's own server does.
-        headers: Sent with every answer.
-    """
-
-    def __init__(self, files: dict[str, bytes], *, has_ranges: bool = True, headers: dict | None = None):
-        self.files, self.has_ranges, self.headers = files, has_ranges, headers or {}
-        self.faults = 0
-        self.requests: Counter[str] = Counter()
-        self.is_down = False
-        site = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self):
-                self.answer(with_body=False)
-
-            def do_GET(self):
-                self.answer(with_body=True)
-
-            def answer(self, with_body: bool):
-                site.requests[self.command] += 1
-                content = site.files.get(self.path)
-                if site.is_down or content is None:
-                    self.send_error(503 if site.is_down else 404)
-                    return
-                asked = re.fullmatch(r"bytes=(\d+)-(\d+)", self.headers.get("Range", ""))
-                if asked and site.has_ranges:
-                    start, end = int(asked[1]), min(int(asked[2]) + 1, len(content))
-                    self.send_response(206)
-                    self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(content)}")
-                    content = content[start:end]
-                else:
-                    self.send_response(200)
-                self.send_header("Content-Length", str(len(content)))
-                for header, value in site.headers.items():
-                    self.send_header(header, value)
-                self.end_headers()
-                if with_body:
-                    if site.faults > 0:
-                        site.faults -= 1
-                        self.wfile.write(content[: len(content) // 2])
-                        self.close_connection = True
-                        return
-                    self.wfile.write(content)
-
-            def log_message(self, *args):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def __enter__(self) -> "Site":
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
-
-
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(remote, "BLOCK_BYTES", 64 << 10)
@@ -328,6 +263,125 @@ def test_server_that_is_down_is_not_a_missing_file():
         with pytest.raises(FileNotFoundError):
             open_any(f"{site.url}/absent.warc.gz")
         assert "does not exist" in problems(f"{site.url}/absent.warc.gz")[0]
+
+
+def test_a_server_says_when_to_come_back(monkeypatch):
+    paused = []
+    monkeypatch.setattr(remote.time, "sleep", paused.append)
+    with Site({"/a.warc": CONTENT}) as site:
+        for said, expected in (
+            ({}, (0.01, 0.015)),
+            ({"Retry-After": "7"}, (7, 7)),
+            ({"Retry-After": "86400"}, (remote.LONGEST_PAUSE_SECONDS,) * 2),
+            ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, (0.01, 0.015)),
+            ({"Retry-After": "soon"}, (0.01, 0.015)),
+        ):
+            site.down, site.error_headers = {"/a.warc": 2}, said  # HEAD, and GET in its place
+            paused.clear()
+            with open_any(f"{site.url}/a.warc") as stream:
+                assert stream.read() == CONTENT
+            assert [expected[0] <= seconds <= expected[1] for seconds in paused] == [True], paused
+
+
+def test_each_address_comes_back_at_its_own_time():
+    pauses = {remote._pause(10.0, OSError(), f"http://h/{n}.warc.gz") for n in range(100)}
+    assert len(pauses) > 50 and min(pauses) >= 10 and max(pauses) <= 15
+    assert remote._pause(10.0, OSError(), "http://h/0.warc.gz") in pauses
+
+
+def test_a_file_that_heals_is_read():
+    with Site({"/a.warc": CONTENT}) as site:
+        site.down, site.cut = {"/a.warc": 2}, {"/a.warc": 2}
+        with open_any(f"{site.url}/a.warc") as stream:
+            assert stream.read() == CONTENT
+        site.down = {"/a.warc": ALWAYS}
+        with pytest.raises(OSError, match="503"):
+            open_any(f"{site.url}/a.warc")
+
+
+def test_a_busy_store_is_asked_again_for_a_list():
+    with Site({"/x.paths": b"a.warc"}) as site:
+        site.down = {"/x.paths": 3}  # HEAD, then GET in its place, then HEAD
+        assert names(listing(f"{site.url}/x.paths")) == ["a.warc"]
+
+
+def own_address() -> str:
+    """An address of this machine that is not that of its loopback."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            pytest.skip("this machine has no network")
+        return probe.getsockname()[0]
+
+
+def test_nobody_is_led_to_this_machine_unasked():
+    elsewhere = own_address()
+    with Site({"/a.warc": CONTENT, "/secret.warc": b"secret", "/x.paths": b"secret.warc\n"}) as site:
+        port = site.server.server_port
+        with Site({"/a.warc": CONTENT, "/near.paths": b"b.warc"}, host=elsewhere) as other:
+            # A server elsewhere that sends requests here, by whatever name.
+            for number, host in enumerate(("127.0.0.1", "localhost", "2130706433", "0x7f.1")):
+                other.redirects[f"/{number}.warc"] = f"http://{host}:{port}/secret.warc"
+                with pytest.raises(PermissionError, match="nobody has asked for that"):
+                    open_any(f"{other.url}/{number}.warc")
+                assert "nobody has asked" in problems(f"{other.url}/{number}.warc")[0]
+            other.redirects["/m.warc"] = "http://169.254.169.254/latest/meta-data/"
+            assert "link-local or metadata" in problems(f"{other.url}/m.warc")[0]
+            other.redirects["/moved.warc"] = f"{other.url}/a.warc"
+            check_reading(open_any(f"{other.url}/moved.warc"))
+            assert site.requests.total() == 0
+            # A list elsewhere that names files here: by a name that only the connection shows to be here.
+            (file,) = listing(f"{other.url}/near.paths").files
+            assert (file.asked, file.address) == ((), f"{other.url}/b.warc")
+            with pytest.raises(PermissionError, match="nobody has asked for that"):
+                open_source(f"http://localhost:{port}/secret.warc", storage_options={}, asked=file.asked)
+            assert site.requests.total() == 0
+            # Who asks for it gets it: by the input, or by a list that is here itself.
+            site.redirects["/here.warc"] = f"http://localhost:{port}/a.warc"
+            site.redirects["/there.warc"] = f"{other.url}/a.warc"
+            for name in ("a", "here", "there"):
+                check_reading(open_any(f"{site.url}/{name}.warc"))
+            site.redirects["/m.warc"] = "http://169.254.169.254/latest/meta-data/"
+            assert "link-local or metadata" in problems(f"{site.url}/m.warc")[0]
+            (file,) = listing(f"{site.url}/x.paths").files
+            with open_source(file.address, storage_options={}, asked=file.asked) as stream:
+                assert stream.read() == b"secret"
+
+
+SIGNED = "X-Amz-Credential=AKIDEXAMPLE%2F20220101&X-Amz-Date=20220101T000000Z&X-Amz-Signature=5ec4e7"
+
+
+def test_what_gives_access_is_used_and_not_shown():
+    with Site({f"/a.warc.gz?{SIGNED}": CONTENT, f"/x.paths?{SIGNED}": b"a.warc.gz\n"}) as site:
+        own = site.url.replace("//", "//me:hunter22@")
+        (file,) = listing(f"{own}/a.warc.gz?{SIGNED}").files
+        assert file == SourceFile(f"{site.url}/a.warc.gz", len(CONTENT))
+        assert "5ec4e7" not in repr(file) and "hunter22" not in repr(file)
+        check_reading(open_source(file.address, storage_options={}))
+        assert site.authorizations == {"Basic bWU6aHVudGVyMjI="}
+        (file,) = listing(f"{own}/x.paths?{SIGNED}", base_url=f"{own}/?{SIGNED}").files
+        assert file.path == f"{site.url}/a.warc.gz"
+        check_reading(open_source(file.address, storage_options={}))
+        same = f"{own}/a.warc.gz?{SIGNED}", f"{site.url}/a.warc.gz?{SIGNED}&x-amz-expires=9"
+        site.files[f"/a.warc.gz?{SIGNED}&x-amz-expires=9"] = CONTENT
+        assert "a.warc.gz (2 times)" in problems(*same)[0]
+        for wrong in (f"{own}/b.warc.gz?{SIGNED}", f"{own}/folder/?{SIGNED}", f"{own}/empty.paths?{SIGNED}"):
+            site.files[f"/folder/?{SIGNED}"] = site.files[f"/empty.paths?{SIGNED}"] = b""
+            (problem,) = problems(wrong)
+            assert not any(secret in problem for secret in ("5ec4e7", "AKIDEXAMPLE", "hunter22", "me:"))
+        site.is_down = True
+        for name in (
+            f"{own}/a.warc.gz?{SIGNED}",
+            "s3://KEYID:hunter22@bucket/x",
+            "nope://me:hunter22@h/a?token=5ec4e7",
+        ):
+            (problem,) = problems(name)
+            assert not any(secret in problem for secret in ("5ec4e7", "AKIDEXAMPLE", "hunter22", "KEYID", "me:"))
+        with pytest.raises(OSError, match="503") as raised:
+            open_any(f"{own}/a.warc.gz?{SIGNED}")
+        said = "".join(traceback.format_exception(raised.value))
+        assert not any(secret in said for secret in ("5ec4e7", "AKIDEXAMPLE", "hunter22"))
 
 
 def test_folder_of_a_web_server_cannot_be_searched():
