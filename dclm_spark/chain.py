@@ -18,7 +18,7 @@ from dclm_spark.sources import Listing
 from dclm_spark.stages.annotated import annotate
 from dclm_spark.stages.filtered import filter_documents
 from dclm_spark.tables import Warehouse, frame_of
-from dclm_spark.whole_dump import Outcome, make_stage, write_split
+from dclm_spark.whole_dump import Outcome, each_once, make_stage, write_split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -157,6 +157,10 @@ def make_filtered(job: Job) -> Outcome:
     """`filtered` and `removed` of one dump from its `annotated`."""
 
     def write(run: Run, rows) -> dict[str, Any]:
-        return write_split(job, run, filter_documents(rows, recipe=job.recipe), "filtered")
+        flagged = filter_documents(rows, recipe=job.recipe)
+        kept, repeats = each_once(flagged.where("removed_by IS NULL"))
+        if repeats is not None:
+            flagged = flagged.where("removed_by IS NOT NULL").unionByName(kept)
+        return write_split(job, run, flagged, "filtered", repeats=repeats)
 
     return make_stage(job, "filtered", ("removed", "filtered"), write)

@@ -30,10 +30,11 @@ from dclm_spark.stages.deduplicated import (
     removed_rows,
     what_is_left,
 )
+from dclm_spark.stages.repeats import removed_repeats
 from dclm_spark.step import Step
 from dclm_spark.stored_filter import stored_filter
 from dclm_spark.tables import Warehouse
-from dclm_spark.whole_dump import Outcome
+from dclm_spark.whole_dump import Outcome, each_once
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -159,8 +160,8 @@ def _write(
     run = runs[group.new[-1]]
     n_decisions = 0
     versions: dict[str, int] = {}
+    filtered, repeats = each_once(steps[0].read("filtered"))
     for step in steps:
-        filtered = step.read("filtered")
         documents = filtered
         if n_decisions:
             before = warehouse.read("decisions", dump=group.new).where(F.col("step") < step.number)
@@ -191,11 +192,14 @@ def _write(
     if any(isinstance(step.method, Exact | Near) for step in steps):
         honoured = any(step.method == Near() for step in steps)
         sizes = cluster_sizes(decided, steps[0].read("duplicates") if honoured else None)
-    left = deduplicate(steps[0].read("filtered"), decided, n_decisions=n_decisions, sizes=sizes)
+    left = deduplicate(filtered, decided, n_decisions=n_decisions, sizes=sizes)
+    removed = removed_rows(decided)
+    if repeats is not None:
+        removed = removed.unionByName(removed_repeats(repeats, stage=STAGE))
     of_stage = {"dump": group.new, "stage": STAGE}
     with planned_for_java(warehouse.spark):
         of_all = {
-            "removed": warehouse.replace(removed_rows(decided), "removed", lineage=run.lineage, **of_stage),
+            "removed": warehouse.replace(removed, "removed", lineage=run.lineage, **of_stage),
             "cuts": warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage),
             STAGE: warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new),
         }
@@ -204,7 +208,7 @@ def _write(
     n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)
     wrong = [
         f"{STAGE} of {dump} has {n_out[dump]:,} rows and {n_removed[dump]:,} removed for {run['n_rows_out']:,} "
-        f"filtered: has another job written to {lender}, or is a doc_id there twice?"
+        f"filtered: has another job written to {lender}?"
         for dump, (lender, run) in lenders.items()
         if n_out[dump] + n_removed[dump] != run["n_rows_out"]
     ]

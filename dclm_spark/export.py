@@ -139,9 +139,12 @@ def _texts(runs: Runs, dump: str, table: str) -> "DataFrame":
     if table == "documents":
         return rows.select("doc_id", "dump", "url", "text", *_facts(rows))
     documents = _rows(runs, dump, "documents")
-    # Of lines that share an id and a text one stands for all, always the same.
-    known = documents.select("doc_id", F.struct(*_facts(documents)).alias("facts")).groupBy("doc_id")
-    joined = rows.select("doc_id", "dump", "url", "text").join(known.agg(F.min("facts").alias("facts")), "doc_id")
+    # Of lines that share an id and a text, and so are one document, one of those with its URL stands for all.
+    facts = F.struct(*_facts(documents)).alias("facts")
+    known = documents.select(F.col("doc_id").alias("its_id"), F.col("url").alias("its_url"), facts)
+    known = known.groupBy("its_id", "its_url").agg(F.min("facts").alias("facts"))
+    is_its = (F.col("doc_id") == F.col("its_id")) & F.col("url").eqNullSafe(F.col("its_url"))
+    joined = rows.select("doc_id", "dump", "url", "text").join(known, is_its)
     return joined.select("doc_id", "dump", "url", "text", *(F.col(f"facts.{name}").alias(name) for name in _FACTS))
 
 

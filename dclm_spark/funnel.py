@@ -169,7 +169,8 @@ def _entry(
             "recipe": recipe.name,
             "bounds": bounds_in_words(recipe.bounds),
             # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
-            "removed": {bound.signal: removed.get(bound.signal, 0) for bound in recipe.bounds},
+            # What no rule has removed comes last: rows of documents that are there more than once.
+            "removed": {bound.signal: 0 for bound in recipe.bounds} | removed,
             # They removed nothing because nobody has looked.
             "not_measured": [signal for signal in recipe.unmeasured if signal not in removed],
             "filtered": number("filtered"),
@@ -272,7 +273,7 @@ def _format_dump(entry: dict[str, Any]) -> str:
             if signal in entry["not_measured"]:
                 lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
             else:
-                line(signal, n, documents, note=entry["bounds"][signal], indent=4)
+                line(signal, n, documents, note=entry["bounds"].get(signal, ""), indent=4)
         line("filtered", entry["filtered"], documents)
     if "deduplicated" in entry:
         n_removed = sum(entry["duplicates_removed"].values())

@@ -11,6 +11,7 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.explain import corrected_lines, judge
 from dclm_spark.places import Places
 from dclm_spark.runs import last_runs
+from dclm_spark.stages.repeats import DUPLICATE_ID
 from dclm_spark.tables import Warehouse
 
 
@@ -74,10 +75,11 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
     if holder is None:
         return document
     place, _ = holder
-    row = place.read("annotated", dump=dump).where(F.col("doc_id") == doc_id).head()
+    is_row = (F.col("doc_id") == doc_id) & F.col("url").eqNullSafe(F.lit(document["url"]))
+    row = place.read("annotated", dump=dump).where(is_row).head()
     if row is None:  # `documents` was made anew since
         return document
-    _, decided = _holder("filtered", dump, places) or holder
+    filtering, decided = _holder("filtered", dump, places) or holder
     recipe = recipe_json.from_json(decided["recipe_json"])
     annotated = row.asDict(recursive=True)
     explained = {
@@ -89,11 +91,32 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
     }
     if explained["removed_by"]:
         return explained
+    if _is_repeat(document, filtering, places):
+        return explained | {"removed_by": DUPLICATE_ID}
     further = {
         "duplicates": find_duplicates(Places(*places), dump, doc_id),
         "deduplication": _find_deduplication(places, annotated, filtered_by=decided["run_id"]),
     }
     return explained | {name: found for name, found in further.items() if found is not None}
+
+
+def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: list[Warehouse]) -> bool:
+    """Whether another row of the same document stays in the place of this one."""
+    dump = document["dump"]
+    is_it = F.col("doc_id") == document["doc_id"]
+    if not filtering.exists("removed"):
+        return False
+    removed = filtering.read("removed", dump=dump, stage="filtered").where(is_it)
+    if removed.where(F.col("removed_by") == DUPLICATE_ID).head() is None:
+        return False
+    kept = filtering.read("filtered", dump=dump).where(is_it).head()
+    holder = _holder("documents", dump, places)
+    if kept is None or holder is None:
+        return False
+    # Rows that have all in common are one as good as the other; the first in the files is the one that is shown.
+    rows = holder[0].read("documents", dump=dump).where(is_it & F.col("url").eqNullSafe(F.lit(kept["url"])))
+    first = rows.orderBy("warc_path", "warc_offset").select("warc_path", "warc_offset").head()
+    return first is not None and tuple(first) != (document["warc_path"], document["warc_offset"])
 
 
 def _find_deduplication(
@@ -112,7 +135,7 @@ def _find_deduplication(
         own = place.read(table, dump=dump, stage="deduplicated").where(F.col("doc_id") == document["doc_id"])
         return [row.asDict() for row in own.distinct().collect()]
 
-    removed = next(iter(rows("removed")), {})
+    removed = next((row for row in rows("removed") if row["removed_by"] != DUPLICATE_ID), {})
     paragraphs = document["text"].split("\n")
     cuts = [
         # No text where `annotated` was made anew since, and has fewer paragraphs.

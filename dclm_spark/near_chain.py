@@ -18,7 +18,7 @@ from dclm_spark.stages.deduplicated import drop_duplicates
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents
-from dclm_spark.whole_dump import Outcome, make_stage, read_lent, write_split
+from dclm_spark.whole_dump import Outcome, each_once, make_stage, read_lent, write_split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -45,7 +45,8 @@ def make_deduplicated(job: Job) -> Outcome:
         for table, where in {"cuts": {"stage": "deduplicated"}, "decisions": {}}.items():
             if job.warehouse.exists(table):  # what a recipe of other methods has left
                 job.warehouse.delete(table, dump=job.dump, **where)
-        return write_split(job, run, drop_duplicates(filtered, duplicates), "deduplicated")
+        filtered, repeats = each_once(filtered)
+        return write_split(job, run, drop_duplicates(filtered, duplicates), "deduplicated", repeats=repeats)
 
     return make_stage(job, "deduplicated", ("removed", "deduplicated"), write)
 
@@ -221,9 +222,9 @@ def _signals(job: Job, scope: _Scope) -> "DataFrame | None":
     parts = []
     for dump in scope.dumps:
         lender, _ = scope.ledgers[dump].lender("annotated")
-        parts.append(
-            lender.read("annotated", dump=dump).select("doc_id", "dump", *(F.col(name).alias(name) for name in names))
-        )
+        # One row a document, also of one that is there twice.
+        of_documents = lender.read("annotated", dump=dump).groupBy("doc_id", "dump")
+        parts.append(of_documents.agg(*(F.min(name).alias(name) for name in names)))
     return reduce(lambda one, other: one.unionAll(other), parts)
 
 

@@ -171,8 +171,9 @@ def with_shards(step: Step, documents: "DataFrame") -> "DataFrame":
     if bloom.scope != "shards":
         return documents.withColumn("shard", F.lit(0))
     if bloom.shard_by == "warc_file":
-        paths = step.read("documents").select("dump", "doc_id", "warc_path")
-        documents = documents.join(paths.dropDuplicates(["dump", "doc_id"]), ["dump", "doc_id"])
+        # Of a document that lies in two files the first counts.
+        paths = step.read("documents").groupBy("dump", "doc_id").agg(F.min("warc_path").alias("warc_path"))
+        documents = documents.join(paths, ["dump", "doc_id"])
     return documents.withColumn("shard", shard_of(bloom, step.dumps))
 
 

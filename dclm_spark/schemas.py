@@ -260,6 +260,7 @@ DECISIONS = pa.schema(
         pa.field("value", pa.float64()),
         pa.field("detail", pa.string()),
         pa.field("survivor_id", pa.string()),  # the document that stays in its place, where there is one
+        pa.field("survivor_dump", pa.string()),  # its dump, where keys say which it is
         pa.field("cuts", pa.list_(CUT)),  # rising paragraphs; null where the whole document goes
     ]
 )

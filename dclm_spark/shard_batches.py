@@ -75,13 +75,13 @@ def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
 
 
 def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, but for those with the doc_id of the row before: a document that is there twice is one."""
-    last_id = None
+    """The same rows, but for those of the document of the row before: one that is there twice is one."""
+    last = None
     for batch in batches:
-        ids = batch.column("doc_id").to_pylist()
-        is_new = [doc_id != before for doc_id, before in zip(ids, [last_id, *ids], strict=False)]
+        ids = list(zip(batch.column("dump").to_pylist(), batch.column("doc_id").to_pylist(), strict=True))
+        is_new = [one != before for one, before in zip(ids, [last, *ids], strict=False)]
         yield batch if all(is_new) else batch.filter(pa.array(is_new))
-        last_id = ids[-1] if ids else last_id
+        last = ids[-1] if ids else last
 
 
 def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -78,6 +78,7 @@ class Step:
         parts = []
         for dump in self.dumps:
             place, _ = self.lenders[dump]("annotated") if dump in self.lenders else (self.warehouse, None)
-            columns = (F.col(name).alias(name) for name in names)
-            parts.append(place.read("annotated", dump=dump).select("doc_id", "dump", *columns))
+            # One row a document, also of one that is there twice.
+            of_documents = place.read("annotated", dump=dump).groupBy("doc_id", "dump")
+            parts.append(of_documents.agg(*(F.min(name).alias(name) for name in names)))
         return reduce(lambda one, other: one.unionAll(other), parts)

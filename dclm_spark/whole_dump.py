@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.job import Job
 from dclm_spark.runs import Run
 from dclm_spark.session import planned_for_python
+from dclm_spark.stages.deduplicated import MAX_BROADCAST
+from dclm_spark.stages.repeats import find_repeats, removed_repeats, without_repeats
 from dclm_spark.tables import Warehouse
 
 if TYPE_CHECKING:
@@ -83,9 +88,34 @@ def read_lent(table: str, lenders: Mapping[str, Warehouse]) -> "DataFrame":
     return reduce(lambda one, other: one.unionByName(other), parts)
 
 
-def write_split(job: Job, run: Run, flagged: "DataFrame", stage: str) -> dict[str, Any]:
-    """Writes flagged rows: those without `removed_by` to the stage's table, the others to `removed`."""
+def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:
+    """The same rows, each document once, and the rows of `stages.repeats.find_repeats`; null where none is repeated.
+
+    Ids alone are counted. Only where one is there more than once, texts are looked at.
+    """
+    repeats = find_repeats(rows)
+    n_repeated = repeats.count()
+    if n_repeated == 0:
+        return rows, None
+    few = F.broadcast(repeats) if n_repeated <= MAX_BROADCAST else repeats
+    return without_repeats(rows, few), repeats
+
+
+def write_split(
+    job: Job, run: Run, flagged: "DataFrame", stage: str, *, repeats: "DataFrame | None" = None
+) -> dict[str, Any]:
+    """Writes flagged rows: those without `removed_by` to the stage's table, the others to `removed`.
+
+    Args:
+        job: What is asked for.
+        run: The stage's run.
+        flagged: Rows with the columns of both tables, each document that stays once.
+        stage: The stage.
+        repeats: As `each_once` gives them: they go to `removed`, too.
+    """
     gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
+    if repeats is not None:
+        gone = gone.select(*schemas.REMOVED.names).unionByName(removed_repeats(repeats, stage=stage))
     removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
     kept = flagged.where("removed_by IS NULL")
     made = job.warehouse.replace(kept, stage, lineage=run.lineage, dump=job.dump)

@@ -155,6 +155,7 @@ def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: S
             [detail(int(verdicts.firsts[number])) if all_gone[number] else None for number in numbers], pa.string()
         ),
         "survivor_id": pa.nulls(len(numbers), pa.string()),
+        "survivor_dump": pa.nulls(len(numbers), pa.string()),
         "cuts": lists if lists is not None else pa.array([], pa.list_(schemas.CUT)),
     }
     return pa.RecordBatch.from_arrays([columns[field.name].cast(field.type) for field in DECISIONS], schema=DECISIONS)

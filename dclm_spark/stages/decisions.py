@@ -47,13 +47,14 @@ def decide_exact(
     order = [F.col("is_new"), *survivor_order(exact), F.col("doc_id"), F.col("dump")]
     first = Window.partitionBy(*group).orderBy(*order)
     ranked = rows.withColumns({"first_id": F.first("doc_id").over(first), "first_dump": F.first("dump").over(first)})
-    # A document that is there twice is one, and stays.
+    # Two dumps may hold the same document.
     gone = ranked.where("is_new AND (doc_id <> first_id OR dump <> first_dump)")
     return _rows(
         gone,
         removed_by=F.lit(f"duplicate_{exact.by}"),
         detail=F.concat_ws("", F.lit("of "), "first_id", F.lit(" of "), "first_dump"),
         survivor_id=F.col("first_id"),
+        survivor_dump=F.col("first_dump"),
     )
 
 

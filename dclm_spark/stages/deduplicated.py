@@ -49,7 +49,7 @@ def by_document(decisions: "DataFrame", *, n_steps: int) -> "DataFrame":
     if n_steps == 1:
         return decisions
     # A document that is taken out comes to no later step: one of its rows at most says why.
-    columns = ("removed_by", "value", "detail", "survivor_id")
+    columns = ("removed_by", "value", "detail", "survivor_id", "survivor_dump")
     return decisions.groupBy("dump", "doc_id").agg(
         *(F.max(column).alias(column) for column in columns), F.flatten(F.collect_list("cuts")).alias("cuts")
     )
@@ -90,7 +90,7 @@ def deduplicate(
 
 
 def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "DataFrame":
-    """Rows of doc_id and n_alike: the documents that a survivor stands for, itself included.
+    """Rows of dump, doc_id and n_alike: the documents that a survivor stands for, itself included.
 
     Args:
         decided: Rows of `by_document`: those that name a survivor count for it.
@@ -98,25 +98,28 @@ def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "Data
             alike, what exact methods took among it.
     """
     named = decided.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
-    sizes = named.groupBy(F.col("survivor_id").alias("doc_id")).agg((F.count("*") + 1).alias("n_alike"))
+    survivor = F.col("survivor_dump").alias("dump"), F.col("survivor_id").alias("doc_id")
+    sizes = named.groupBy(*survivor).agg((F.count("*") + 1).alias("n_alike"))
     if duplicates is not None:
-        sizes = sizes.unionAll(duplicates.select("doc_id", "cluster_size"))
+        sizes = sizes.unionAll(duplicates.select("dump", "doc_id", "cluster_size"))
     return sizes
 
 
 def _in_short(decided: "DataFrame") -> "DataFrame":
-    """Rows of doc_id, is_gone and paragraphs, which are null where none is cut."""
+    """Rows of dump, doc_id, is_gone and paragraphs, which are null where none is cut."""
     # Paragraphs of one step are in order; each step cuts others.
     paragraphs = F.when(F.size("cuts") > 0, F.array_sort("cuts.paragraph"))
-    return decided.select("doc_id", F.col("removed_by").isNotNull().alias("is_gone"), paragraphs.alias("paragraphs"))
+    is_gone = F.col("removed_by").isNotNull().alias("is_gone")
+    return decided.select("dump", "doc_id", is_gone, paragraphs.alias("paragraphs"))
 
 
 def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
-    # One row a document, also of one that is there twice: `filtered`, which holds the texts, is joined once.
-    said = (F.max(name).alias(name) for name in in_short.columns if name != "doc_id")
-    of_documents = in_short.groupBy("doc_id").agg(*said)
+    # One row a document, so that `filtered`, which holds the texts, is joined once. Two dumps may hold the same one.
+    key = ["dump", "doc_id"]
+    said = (F.max(name).alias(name) for name in in_short.columns if name not in key)
+    of_documents = in_short.groupBy(*key).agg(*said)
     small = F.broadcast(of_documents) if n_rows <= MAX_BROADCAST else of_documents
-    flagged = filtered.join(small, "doc_id", "left").where("is_gone IS NULL OR NOT is_gone")
+    flagged = filtered.join(small, key, "left").where("is_gone IS NULL OR NOT is_gone")
     return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
 
 

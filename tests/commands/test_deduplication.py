@@ -344,7 +344,7 @@ def test_a_dump_without_documents_and_one_document_twice(lake, source, tmp_path)
         (outcome,) = make_deduplicated(job, [A])
         assert outcome.run["n_rows_out"] + outcome.run["n_removed"] == len(rows) + len(again)
         ids = [row["doc_id"] for row in read(twice.location, "deduplicated")]
-        assert ids.count(rows[0]["doc_id"]) in (0, 3) and ids.count(cut_id) in (0, 2)
+        assert len(set(ids)) == len(ids)
 
 
 @pytest.mark.slow
