@@ -241,3 +241,19 @@ def test_settings_for_python_stages_end_with_the_last_of_them(spark):
             assert spark.conf.get(key) == "false"
         assert spark.conf.get(key) == "false"
     assert spark.conf.get(key) == before
+
+
+def test_batches_for_python_are_bounded_by_bytes_or_by_few_rows(spark):
+    def sizes(batches):
+        import pyarrow as pa
+
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"n_rows": [batch.num_rows], "n_bytes": [batch.nbytes]})
+
+    texts = spark.range(0, 40, 1, 1).selectExpr(f"repeat('x', {1 << 20}) AS text")
+    rows = texts.mapInArrow(sizes, "n_rows long, n_bytes long").collect()
+    assert sum(row["n_rows"] for row in rows) == 40
+    if spark.conf.isModifiable(session.MAX_BYTES):
+        assert max(row["n_bytes"] for row in rows) <= (9 << 20) + 1000
+    else:
+        assert max(row["n_rows"] for row in rows) <= launch.ROWS_WITHOUT_BYTES
