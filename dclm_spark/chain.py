@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from dclm_spark import ingest, reading
+from dclm_spark import claims, ingest, reading
 from dclm_spark.domain_lists import read_domain_list
 from dclm_spark.errors import FaultLimitError, InputError, UnreadFilesError
 from dclm_spark.ingest import Source
@@ -70,42 +70,86 @@ def _make_documents(
     job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool, skip_unreadable: bool
 ) -> Outcome:
     warehouse, recipe = job.warehouse, job.recipe
-    stored = ingest.stored_plan(warehouse, job.dump)
-    is_begun = stored is not None and stored.attempt_id != ingest.CLEARING
-    is_new = restart or job.is_forced or not is_begun
-    standing = None
-    if not is_new:
-        standing = job.ledger().standing("documents", {})
-        ingest.check_plan(stored, listing, recipe, job.dump)
-        if standing is not None and (skip_unreadable or not standing["n_unread_files"]):
-            _check_faults(standing, recipe)
-            return Outcome(standing, is_new=False)
 
+    def find() -> tuple[ingest.Plan | None, bool, Outcome | None]:
+        """The plan of the dump's attempt; whether a new attempt is to be made; what stands of the dump."""
+        stored = ingest.stored_plan(warehouse, job.dump)
+        is_begun = stored is not None and stored.attempt_id != ingest.CLEARING
+        if restart or job.is_forced or not is_begun:
+            return stored, True, None
+        ledger = job.ledger()
+        standing = ledger.standing("documents", {})
+        ingest.check_plan(stored, listing, recipe, job.dump)
+        is_lost = standing is None and (job.dump, "documents") in ledger.own
+        return stored, is_lost, standing and Outcome(standing, is_new=False)
+
+    def is_done(standing: Outcome | None) -> bool:
+        return standing is not None and (skip_unreadable or not standing.run["n_unread_files"])
+
+    (*_, standing), find_again = claims.look(warehouse, ("plans", "runs"), find)
+    if is_done(standing):
+        _check_faults(standing.run, recipe)
+        return standing
+    warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
+    with claims.claimed(
+        warehouse, "documents", (job.dump,), tables=("plans", "quarantine", "documents", "files", "runs")
+    ):
+        stored, is_new, standing = find_again()
+        outcome = standing
+        if not is_done(standing):
+            outcome = _read(
+                job,
+                source,
+                listing,
+                stored,
+                batch_files=batch_files,
+                is_new=is_new,
+                is_finished=standing is not None,
+                skip_unreadable=skip_unreadable,
+            )
+    _check_faults(outcome.run, recipe)
+    return outcome
+
+
+def _read(
+    job: Job,
+    source: Source,
+    listing: Listing,
+    stored: ingest.Plan | None,
+    *,
+    batch_files: int | None,
+    is_new: bool,
+    is_finished: bool,
+    skip_unreadable: bool,
+) -> Outcome:
+    """Reads what is not read yet, under a claim; all of it in a new attempt."""
+    warehouse, recipe = job.warehouse, job.recipe
     run = job.run("documents")
-    created = warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
     plan = stored
     if is_new:
         size = batch_files or default_batch_files(warehouse)
         plan = ingest.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
-        # Rows without any plan can only lie in tables that are older than the table of plans.
-        is_first = stored is None and ("plans" not in created or "documents" in created)
-        ingest.store_plan(warehouse, plan, run, is_first=is_first)
+        # Rows without any plan are older than the table of plans, or its log has lost the entry that held it.
+        written = ("documents", "quarantine", "files")
+        is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
+        ingest.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
     with job.progress("documents") as progress:
         counts, unread = reading.read_batches(
-            warehouse, plan, run, source, progress, is_new=is_new, is_finished=standing is not None
+            warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished
         )
     if unread and not skip_unreadable:
         raise UnreadFilesError(job.dump, unread, len(plan.files))
+    tables = ("documents", "quarantine", "files", "plans")
+    versions = {table: warehouse.own_version(table, stage="documents", dump=job.dump) for table in tables}
     row = run.record(
         n_rows_in=counts["n_records"],
         n_rows_out=counts["n_documents"],
         n_faults=counts["n_quarantined"],
         n_skipped=counts["n_skipped"],
         n_unread_files=len(unread),
-        output_versions={table: warehouse.version(table) for table in ("documents", "quarantine")},
+        output_versions={table: version for table, version in versions.items() if version is not None},
         attempt_id=plan.attempt_id,
     )
-    _check_faults(row, recipe)
     return Outcome(row, is_new=True)
 
 

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark import near_chain
+from dclm_spark import claims, near_chain
 from dclm_spark.dedup_group import STAGE, Group, earlier_dumps
 from dclm_spark.deduplication import Bloom, Exact, Method, Near, scope_of
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.exact_step import decide_by_keys
+from dclm_spark.inputs import Inputs
 from dclm_spark.job import Job, Ledger
 from dclm_spark.ngram_step import decide_by_ngrams
 from dclm_spark.runs import Run, is_made_by, last_runs
@@ -34,7 +35,7 @@ from dclm_spark.stages.repeats import removed_repeats
 from dclm_spark.step import Step
 from dclm_spark.stored_filter import stored_filter
 from dclm_spark.tables import Warehouse
-from dclm_spark.whole_dump import Outcome, each_once
+from dclm_spark.whole_dump import Outcome, each_once, up_to_date
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -91,26 +92,38 @@ def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
 
 def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, is_added: bool) -> list[Outcome]:
     tables = ("filtered", *(("duplicates",) if Near() in methods else ()))
-    own_runs = last_runs(job.warehouse)
-    lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
-    finished = {dump: run for (dump, stage), run in own_runs.items() if stage == STAGE}
-    earlier = earlier_dumps(finished, new[0], job) if is_added else ()
-    ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in new}
-    group = Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
-    standing = []
-    for dump in new:
-        upstream_runs = group.upstream_runs(dump, tables)
-        own = ledgers[dump].standing(STAGE, upstream_runs)
-        found = own or ledgers[dump].lent(STAGE, upstream_runs)
-        standing.append(found and Outcome(found, is_new=False, is_lent=own is None))
-    if all(standing):
-        return standing
-    job = replace(job, dump=new[-1])
-    steps = _steps(job, group, methods)
-    for step in steps:
-        if isinstance(step.method, Bloom):
-            stored_filter(step)  # refuses before anything is written
+
+    def find() -> tuple[Group, dict[str, dict[str, Any]], list[Outcome | None]]:
+        own_runs = last_runs(job.warehouse)
+        lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
+        finished = {dump: run for (dump, stage), run in own_runs.items() if stage == STAGE}
+        earlier = earlier_dumps(finished, new[0], job, stage=STAGE) if is_added else ()
+        ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
+        group = Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
+        done = [up_to_date(ledgers[dump], STAGE, group.upstream_runs(dump, tables)) for dump in new]
+        return group, finished, done
+
+    (group, _, done), find_again = claims.look(job.warehouse, ("runs",), find)
+    if all(done):
+        return done
+    _check_filters(_steps(job, group, methods))  # before anything is written
     job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
+    with claims.claimed(job.warehouse, STAGE, new, is_wide=is_added or len(new) > 1):
+        group, finished, done = find_again()
+        return done if all(done) else _make(replace(job, dump=new[-1]), group, finished, methods, tables)
+
+
+def _make(
+    job: Job,
+    group: Group,
+    finished: Mapping[str, dict[str, Any]],
+    methods: tuple[Method, ...],
+    tables: Sequence[str],
+) -> list[Outcome]:
+    """Makes the rows of all dumps of a group, under a claim."""
+    new, ledgers = group.new, group.ledgers
+    steps = _steps(job, group, methods)
+    _check_filters(steps)
     # What was added to these dumps is to be added again.
     later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
     outdated = sorted(finished.keys() & {*new, *later})
@@ -123,7 +136,7 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
             runs[dump].record(
                 n_rows_in=lenders[dump][1]["n_rows_out"],
                 upstream_runs=group.upstream_runs(dump, tables),
-                input_versions={table: ledgers[dump].lender(table)[0].version(table) for table in tables},
+                input_versions=steps[0].inputs.versions(dump),
                 **outcomes[dump],
             ),
             is_new=True,
@@ -132,7 +145,15 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
     ]
 
 
+def _check_filters(steps: Sequence[Step]) -> None:
+    for step in steps:
+        if isinstance(step.method, Bloom):
+            stored_filter(step)
+
+
 def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
+    inputs = Inputs({dump: ledger.lender for dump, ledger in group.ledgers.items()})
+    job = replace(job, dump=group.new[-1])
     return [
         Step(
             job=job,
@@ -141,7 +162,7 @@ def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
             new=group.new,
             earlier=group.earlier if scope_of(method) == "incremental" else (),
             earlier_runs=group.earlier_runs,
-            lenders={dump: ledger.lender for dump, ledger in group.ledgers.items()},
+            inputs=inputs,
         )
         for number, method in enumerate(methods)
     ]
@@ -164,7 +185,8 @@ def _write(
     for step in steps:
         documents = filtered
         if n_decisions:
-            before = warehouse.read("decisions", dump=group.new).where(F.col("step") < step.number)
+            before = warehouse.read("decisions", version=versions["decisions"], dump=group.new)
+            before = before.where(F.col("step") < step.number)
             documents = what_is_left(
                 filtered,
                 by_document(before, n_steps=step.number),
@@ -229,9 +251,10 @@ def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", 
     warehouse = step.job.warehouse
     clusters, gone = step.read("duplicates"), None
     if step.number:
-        place, _ = step.lenders[step.new[0]]("duplicates")
+        place, _ = step.inputs.lender(step.new[0], "duplicates")
         reach = clusters.select("scope", "cluster_id").distinct()
-        clusters = place.read("duplicates").join(reach, ["scope", "cluster_id"], "left_semi")
+        clusters = place.read("duplicates", version=step.inputs.version(place, "duplicates"))
+        clusters = clusters.join(reach, ["scope", "cluster_id"], "left_semi")
         gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
         gone = gone.select("doc_id", "dump")
     return decide_near(clusters, dumps=step.new, gone=gone), {}

@@ -98,6 +98,7 @@ def _plan(
 
     from dclm_spark import dedup_plan
     from dclm_spark.deduplication import Bloom
+    from dclm_spark.inputs import Inputs
     from dclm_spark.job import Job
     from dclm_spark.ngram_step import plan_of
     from dclm_spark.step import Step
@@ -118,8 +119,8 @@ def _plan(
         is_quiet=arguments.quiet,
     )
     job.check()
-    lenders = {dump: replace(job, dump=dump).ledger().lender for dump in dumps}
-    step = Step(job, number, bloom, dumps, (), {}, lenders)
+    inputs = Inputs({dump: replace(job, dump=dump).ledger().lender for dump in dumps})
+    step = Step(job, number, bloom, dumps, (), {}, inputs)
     plan = plan_of(step, step.read("filtered"))
     dedup_plan.check_plan(plan, bloom)
     entry = dedup_plan.describe(plan, bloom)

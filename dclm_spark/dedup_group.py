@@ -6,6 +6,7 @@ from typing import Any
 
 from dclm_spark.errors import WarehouseError
 from dclm_spark.job import Job, Ledger
+from dclm_spark.missing import find_lost
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipe_json import differences, from_json
 from dclm_spark.runs import is_made_by
@@ -39,30 +40,59 @@ class Group:
         return found | {f"{STAGE} {name}": run["run_id"] for name, run in self.earlier_runs.items()}
 
 
-def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tuple[str, ...]:
-    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order."""
+def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job, *, stage: str) -> tuple[str, ...]:
+    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order.
+
+    Args:
+        finished: The finished runs of the stage, by dump.
+        dump: The dump.
+        job: What is asked for.
+        stage: The stage, `duplicates` or `deduplicated`.
+
+    Raises:
+        WarehouseError: Some were made by another recipe, and nothing was forced; or what they have left is lost.
+    """
     others = [
-        f"{run['recipe']} made {name}: {_differing(run, job.recipe)}"
+        f"{run['recipe']} made {name}: {_differing(run, job.recipe, stage)}"
         for name, run in finished.items()
         if name != dump and not is_made_by(run, job.recipe)
     ]
     if others and not job.is_forced:
         raise WarehouseError(
             [
-                f"{dump} cannot be added to what other methods of deduplication, or other settings of them, have kept "
-                f"in {job.warehouse} ({', '.join(sorted(others))}); take that recipe, a --warehouse of its own with "
-                "--upstream, or --force to leave those dumps out"
+                f"{dump} cannot be added to what {_OTHERS[stage]} in {job.warehouse} ({', '.join(sorted(others))}); "
+                "take that recipe, a --warehouse of its own with --upstream, or --force to leave those dumps out"
             ]
         )
     in_order = sorted(finished, key=lambda name: (finished[name]["started_at"], name))
     in_order = [name for name in in_order if name != dump and is_made_by(finished[name], job.recipe)]
     if dump in finished and is_made_by(finished[dump], job.recipe):
         known = finished[dump]["upstream_runs"]
-        return tuple(name for name in in_order if f"{STAGE} {name}" in known)
+        in_order = [name for name in in_order if f"{_ADDED_BY[stage]} {name}" in known]
+    lost = find_lost({(name, stage): (job.warehouse, finished[name]) for name in in_order}, in_order)
+    if lost:
+        raise WarehouseError(
+            [
+                f"{dump} cannot be added to {name}: {table} in {job.warehouse} has lost version {version} of its log; "
+                f"`dclm-spark {stage} --dump {name}` makes it anew"
+                for name, tables in lost.items()
+                for table, version in tables.items()
+            ]
+        )
     return tuple(in_order)
 
 
-def _differing(run: Mapping[str, Any], recipe: Recipe) -> str:
-    """Where the methods of a run are others than a recipe's, in words; a few of many."""
-    found = [one for one in differences(from_json(run["recipe_json"]), recipe) if one[0].startswith("deduplication")]
+_ADDED_BY = {"duplicates": "signatures", "deduplicated": "deduplicated"}
+"""The table of an earlier dump that a run of the stage names in its `upstream_runs`."""
+
+_OTHERS = {
+    "duplicates": "other settings of near-duplicates have compared",
+    "deduplicated": "other methods of deduplication, or other settings of them, have kept",
+}
+_FIELDS = {"duplicates": "duplicates", "deduplicated": "deduplication"}
+
+
+def _differing(run: Mapping[str, Any], recipe: Recipe, stage: str) -> str:
+    """Where what the stage takes from the recipe of a run is other than a recipe's, in words; a few of many."""
+    found = [one for one in differences(from_json(run["recipe_json"]), recipe) if one[0].startswith(_FIELDS[stage])]
     return ", ".join(f"{name} is {made!r}; asked for {asked!r}" for name, made, asked in found[:MOST_NAMED])

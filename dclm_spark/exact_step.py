@@ -26,7 +26,8 @@ def decide_by_keys(step: Step, documents: "DataFrame", run: Run) -> tuple["DataF
     of_all = warehouse.read("exact_keys", version=commit.version, dump=step.dumps, step=step.number)
     removed = None
     if step.earlier:
-        before = warehouse.read("decisions", dump=step.earlier, step=step.number)
+        version = step.version("decisions")
+        before = warehouse.read("decisions", version=version, dump=step.earlier, step=step.number)
         removed = before.where("removed_by IS NOT NULL").select("doc_id", "dump")
     decided = decide_exact(
         of_all, exact=exact, earlier=step.earlier, removed_before=removed, signals=step.signals(signals_of(exact))

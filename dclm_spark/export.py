@@ -12,7 +12,7 @@ from dclm_spark.batches import write_pool
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.kernels.pools import FORMATS
 from dclm_spark.progress import Progress
-from dclm_spark.runs import last_runs
+from dclm_spark.runs import last_runs, outdated
 from dclm_spark.spark_types import spark_type
 from dclm_spark.tables import Warehouse, check_dump
 from dclm_spark.targets import create_file, file_sizes, make_target, remove_files
@@ -81,8 +81,8 @@ def export_table(
     if problems:
         raise InputError(problems)
     places = [place for place in (warehouse, upstream) if place is not None]
-    runs = _finished(places, dump)
-    dumps = sorted(name for name, stage in runs if stage == table)
+    runs = _finished(places)
+    dumps = sorted(name for name, stage in runs if stage == table and dump in (None, name))
     if not dumps:
         what = f"finished {table}" + (f" of {dump}" if dump else "")
         names = " or ".join(map(str, places))
@@ -160,11 +160,11 @@ def _rows(runs: Runs, dump: str, table: str) -> "DataFrame":
     return place.read(table, version=place.version(table), dump=dump)
 
 
-def _finished(places: Sequence[Warehouse], dump: str | None) -> Runs:
+def _finished(places: Sequence[Warehouse]) -> Runs:
     """The latest finished runs, those of the first place before those of the second."""
     found: dict[tuple[str, str], tuple[Warehouse, dict[str, Any]]] = {}
     for place in places:
-        for key, run in last_runs(place, dump=dump).items():
+        for key, run in last_runs(place).items():
             found.setdefault(key, (place, run))
     return found
 
@@ -174,12 +174,15 @@ def _stale(runs: Runs, dump: str, table: str) -> Iterable[str]:
     if (dump, "documents") not in runs:
         yield f"no finished documents of {dump}, which know where its texts are from; name the --upstream that has them"
         return
-    flow = schemas.FLOW[: schemas.FLOW.index(table) + 1]
-    for before, stage in zip(flow, flow[1:], strict=False):
-        if (dump, before) in runs and (dump, stage) in runs:
-            made_from = runs[dump, stage][1]["upstream_runs"].get(before)
-            if made_from != runs[dump, before][1]["run_id"]:
-                yield f"the {stage} of {dump} are out of date: {before} were made anew since; `dclm-spark run` first"
+    for (name, stage), before in outdated({key: run for key, (_, run) in runs.items()}, dump, table):
+        of = f"{before[1]}" if before[0] == name else f"{before[1]} of {before[0]}"
+        if before in runs:
+            yield f"the {stage} of {name} are out of date: {of} were made anew since; `dclm-spark run` first"
+        else:
+            yield (
+                f"the {stage} of {name} are out of date, or lent: no finished {of} here, which they were made from; "
+                "`dclm-spark run` first, or name the --upstream that has them"
+            )
 
 
 def _check(files: Sequence, folder: str, options: Mapping[str, Any], *, n_rows: int, what: str) -> None:

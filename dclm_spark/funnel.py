@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark import recipe_json
+from dclm_spark import missing, recipe_json
 from dclm_spark.deduplication import Near
 from dclm_spark.errors import WarehouseError
+from dclm_spark.missing import find_lost, find_unfinished
 from dclm_spark.rules import Bound
-from dclm_spark.runs import last_runs
+from dclm_spark.runs import last_runs, outdated
 from dclm_spark.tables import Warehouse
 from dclm_spark.unread_files import planned_dumps, unread_files
 
@@ -32,6 +33,9 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
 
     `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
 
+    `lost` is there where the log of a table has lost the version that a run has recorded: table -> version.
+    `unfinished` lists the stages of which there are rows without a finished run.
+
     Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
 
     `unread` is there where files of the dump were not read: how many, by reason, and the first of them. A dump that is
@@ -50,7 +54,9 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
     runs = {key: run for key, run in runs.items() if key in held or not _is_of_another_filtered(runs, key)}
     begun = {name for name in planned_dumps(warehouse) if (name, "documents") not in runs}
-    known = begun | {name for name, _ in runs}
+    places = {key: (warehouse if key in held else upstream, run) for key, run in runs.items()}
+    unfinished = find_unfinished(warehouse, places, dump, begun=begun)
+    known = {name for name, _ in runs} | begun | unfinished.keys()
     dumps = sorted(known if dump is None else known & {dump})
     if not dumps:
         what = f"dump {dump}" if dump else "finished stage"
@@ -80,6 +86,9 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         found = unread_files(place, short) if short else {}
         for entry in entries:
             entry |= {"unread": found[entry["dump"]]} if entry["dump"] in found else {}
+    for what, found in (("lost", find_lost(places, dumps)), ("unfinished", unfinished)):
+        for entry in entries:
+            entry |= {what: found[entry["dump"]]} if entry["dump"] in found else {}
     return entries
 
 
@@ -176,10 +185,7 @@ def _entry(
             "filtered": number("filtered"),
         }
         if (dump, "annotated") in runs and (dump, "documents") in runs:
-            entry["is_stale"] = not (
-                _was_made_from(runs, dump, "annotated", "documents")
-                and _was_made_from(runs, dump, "filtered", "annotated")
-            )
+            entry["is_stale"] = _is_stale(runs, dump, "filtered")
         if "documents" in entry:
             n_left = entry["filtered"] + sum(entry["removed"].values())
             entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
@@ -196,7 +202,7 @@ def _entry(
         if "filtered" in entry:
             n_left = entry["deduplicated"] + sum(entry["duplicates_removed"].values())
             entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
-        is_stale = any(_is_older(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
+        is_stale = any(_is_stale(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
         entry["is_stale"] = entry.get("is_stale", False) or is_stale
     if is_begun:  # an interrupted batch may lie half written
         del entry["is_balanced"]
@@ -215,14 +221,9 @@ def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
     return words
 
 
-def _was_made_from(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str, before: str) -> bool:
-    return runs[dump, stage]["upstream_runs"].get(before) == runs[dump, before]["run_id"]
-
-
-def _is_older(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
-    """True if a table that the stage names as its source was made anew since."""
-    made_from = runs[dump, stage]["upstream_runs"] if (dump, stage) in runs else {}
-    return any(runs[dump, before]["run_id"] != run_id for before, run_id in made_from.items() if (dump, before) in runs)
+def _is_stale(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
+    """True if a table that the stage was made from, near or far, was made anew since."""
+    return any(before in runs for _, before in outdated(runs, dump, stage))
 
 
 _LISTED_BY = {
@@ -292,6 +293,7 @@ def _format_dump(entry: dict[str, Any]) -> str:
         lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
     if "documents" in entry and "is_balanced" not in entry:
         lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
+    lines += [f"  {words}" for words in missing.in_words(entry)]
     if entry.get("is_stale"):
         lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
     if "is_balanced" in entry:

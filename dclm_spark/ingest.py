@@ -23,6 +23,8 @@ from dclm_spark.tables import Warehouse, frame_of
 STAGE = "documents"
 CLEARING = "clearing"
 """The attempt id of a plan whose dump still holds rows of an earlier attempt: to be cleared, and planned anew."""
+LAST_BATCH = 1 << 62
+"""A number above those of all batches: committed for an attempt, it is that attempt's last."""
 
 
 @dataclass(frozen=True)
@@ -151,19 +153,24 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
         )
 
 
-def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, is_first: bool) -> None:
+def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, before: Plan | None, is_first: bool) -> None:
     """Stores the plan of a new attempt, once nothing of an earlier one is left: every row of the dump is then its own.
 
     Args:
         warehouse: The warehouse.
         plan: The new attempt.
         run: The run that begins it.
+        before: The attempt that it follows, if any.
         is_first: True if the dump has never had a plan, so that there is nothing to clear.
     """
     if not is_first:
         # The run's row goes first, so that no reader takes a half-cleared dump for a finished one; then the plan that
         # the other tables' rows belong to, so that no rerun goes on with it.
         warehouse.delete("runs", dump=run.dump, stage=STAGE)
+        if before is not None and before.attempt_id != CLEARING:
+            # Whoever is still at work on the attempt before can append nothing more.
+            for table in ("quarantine", "documents", "files"):
+                warehouse.close_batches(table, (before.attempt_id, LAST_BATCH))
         rewrite_plan(warehouse, replace(plan, attempt_id=CLEARING), run)
         warehouse.delete("documents", dump=run.dump)
         warehouse.delete("files", dump=run.dump)

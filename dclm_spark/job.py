@@ -1,7 +1,8 @@
 """What one call asks for, and what the ledger of runs says of it."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dclm_spark.domain_lists import check_domain_list
@@ -118,6 +119,7 @@ class Ledger:
     job: Job
     own: Mapping[tuple[str, str], dict[str, Any]]
     upstream: Mapping[tuple[str, str], dict[str, Any]]
+    _sound: set[str] = field(default_factory=set)  # run and table of rows that are known to be there
 
     def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
         """The warehouse that holds the dump's rows of a table, and the run that made them: the job's, or the upstream.
@@ -134,6 +136,10 @@ class Ledger:
             if run is not None:
                 if not self._is_same(run):
                     raise WarehouseError([self._another_recipe(warehouse, run)])
+                if f"{run['run_id']} {table}" not in self._sound:
+                    if lost := warehouse.lost(run, table):
+                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them anew"])
+                    self._sound.add(f"{run['run_id']} {table}")
                 return warehouse, run
         names = " or ".join(str(warehouse) for warehouse, _ in places)
         raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
@@ -147,14 +153,28 @@ class Ledger:
         run = None if self.job.is_forced else self.own.get((self.job.dump, stage))
         if run is not None and not self._is_same(run):
             raise WarehouseError([self._another_recipe(self.job.warehouse, run)])
-        return run if run is not None and run["upstream_runs"] == upstream_runs else None
+        if run is None or run["upstream_runs"] != upstream_runs or self.is_lost(run):
+            return None
+        return run
+
+    def is_lost(self, run: dict[str, Any]) -> bool:
+        """True, and said, if a table has lost the rows that a run of the job's warehouse has written."""
+        lost = self.job.warehouse.lost(run)
+        if lost and not self.job.is_quiet:
+            print(f"{self._in_words(run, lost)}; made anew", file=sys.stderr)
+        return bool(lost)
 
     def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
         """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
         run = self.upstream.get((self.job.dump, stage))
         if run is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None
-        return run if self._is_same(run) and run["upstream_runs"] == upstream_runs else None
+        is_same = self._is_same(run) and run["upstream_runs"] == upstream_runs
+        return run if is_same and not self.job.upstream.lost(run) else None
+
+    def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:
+        words = ", ".join(f"{table} has lost version {version}" for table, version in lost.items())
+        return f"the {run['stage']} of {run['dump']} are not all there, {words} of its log"
 
     def _is_same(self, run: dict[str, Any]) -> bool:
         return is_made_by(run, self.job.recipe)

@@ -6,21 +6,27 @@ import json
 import os
 import re
 import shutil
+import socket
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from dclm_spark.errors import WarehouseError
 from dclm_spark.terminal import shown
 
 Partition = str | int | range | Sequence[str]
 """What a partition column is to be: a value, one of several, or a number of a range."""
 
+_CHECKSUM = re.compile(r"(\d{20})\.crc")
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")
+
+UNKNOWN_LOG = (OSError, KeyError, TypeError, ValueError, pa.ArrowException)
+"""What is raised by a log of which only Delta itself makes sense."""
 
 WAIT_SECONDS = 10.0  # of waiting for another process before it is told
 
@@ -51,7 +57,7 @@ class LocalLog:
     def commit(self, table: str, metadata: str) -> Commit | None:
         """The latest commit with this user metadata, its rows as Delta counts them; null where the log does not say."""
         for version in sorted(set(self.versions(table)), reverse=True):
-            entry = self._log(table) / f"{version:020d}.json"
+            entry = self._entry(table, version)
             if not entry.is_file():  # a checkpoint has taken its place
                 return None
             for line in entry.read_text(encoding="utf-8").splitlines():
@@ -60,14 +66,40 @@ class LocalLog:
                     return Commit(version, int(info["operationMetrics"].get("numOutputRows", 0)))
         return None
 
+    def info(self, table: str, version: int) -> dict[str, Any]:
+        """What the log says of a commit: its `userMetadata`, `timestamp` and so on; nothing where it has forgotten."""
+        with contextlib.suppress(FileNotFoundError), open(self._entry(table, version), encoding="utf-8") as entry:
+            for line in entry:
+                if '"commitInfo"' in line:
+                    return json.loads(line).get("commitInfo") or {}
+        return {}
+
+    def latest_of(self, table: str, stage: str, dump: str) -> int | None:
+        """The latest version that a stage of a dump has committed; null where the log does not say."""
+        for version in sorted(set(self.versions(table)), reverse=True):
+            if not self._entry(table, version).is_file():
+                return None
+            if is_of(self.info(table, version).get("userMetadata"), stage=stage, dump=dump):
+                return version
+        return None
+
+    def partitions(self, table: str) -> list[dict[str, str | None]]:
+        """The values of the partition columns of the table's files, each once; none where there is no table.
+
+        Raises:
+            One of `UNKNOWN_LOG`.
+        """
+        found = {tuple(values.items()) for values in _partitions(self._log(table), self.versions(table)).values()}
+        return [dict(values) for values in found]
+
     def may_hold(self, table: str, where: Mapping[str, Partition]) -> bool:
-        """Whether a file of the table lies, or has lain since the last checkpoint, in these partitions.
+        """Whether a file of the table lies in these partitions.
 
         True as well where the log says so in a way that is not known here.
         """
         try:
-            return any(_lies_in(values, where) for values in _partitions(self._log(table), self.versions(table)))
-        except (OSError, KeyError, TypeError, ValueError, pa.ArrowException):
+            return any(_lies_in(values, where) for values in self.partitions(table))
+        except UNKNOWN_LOG:
             return True
 
     @contextlib.contextmanager
@@ -100,9 +132,51 @@ class LocalLog:
         """
         lock = os.open(self._folder / table, os.O_RDONLY)
         try:
-            yield self._has_locked(lock, table)
+            is_locked = self._has_locked(lock, table)
+            if is_locked:
+                self._drop_checksums(table)
+            yield is_locked
         finally:
             os.close(lock)  # lets go of the lock
+
+    def _drop_checksums(self, table: str) -> None:
+        """Deletes the checksums of versions that are lost: Delta writes none over another, and would believe them."""
+        last = max(self.versions(table), default=-1)
+        for entry in os.listdir(self._log(table)):
+            if (match := _CHECKSUM.match(entry)) and int(match[1]) > last:
+                (self._log(table) / entry).unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def sole_maker_of(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:
+        """Held by one process of this machine at a time, while it makes a stage of a dump, or, null, of several dumps.
+
+        The lock of a killed process is free. False on a network disk without locks. The table `runs` is there.
+
+        Raises:
+            WarehouseError: Another process holds it.
+        """
+        folder = self._folder / "runs" / "_claims"  # a name that readers of Delta pass over
+        folder.mkdir(exist_ok=True)
+        names = [stage] if dump is None else [stage, f"{stage}.{dump}"]
+        with contextlib.ExitStack() as held:
+            for name in names:
+                lock = os.open(folder / name, os.O_RDONLY | os.O_CREAT, 0o666)
+                held.callback(os.close, lock)  # lets go of the lock
+                # Dumps may be made beside each other, but not beside one who looks at several.
+                kind = fcntl.LOCK_SH if dump is not None and name == stage else fcntl.LOCK_EX
+                try:
+                    fcntl.flock(lock, kind | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    by = (dump is not None and os.pread(lock, 200, 0).decode()) or "another process"
+                    raise WarehouseError(
+                        [f"{by} makes {what}, and this one has ended; when that one is done, the same command goes on"]
+                    ) from None
+                except OSError:
+                    yield False
+                    return
+            with contextlib.suppress(OSError):  # another user's file
+                (folder / names[-1]).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+            yield True
 
     def _has_locked(self, lock: int, table: str) -> bool:
         try:
@@ -121,6 +195,9 @@ class LocalLog:
 
     def _waiting(self, table: str) -> str:
         return f"another process writes {self._folder / table}; on a local disk they take turns, and this one waits"
+
+    def _entry(self, table: str, version: int) -> Path:
+        return self._log(table) / f"{version:020d}.json"
 
     def _log(self, table: str) -> Path:
         return self._folder / table / "_delta_log"
@@ -143,24 +220,42 @@ def _lies_in(partition: Mapping[str, str | None], where: Mapping[str, Partition]
     return all(is_among(partition[name], wanted) for name, wanted in where.items())
 
 
-def _partitions(log: Path, versions: Sequence[int]) -> Iterator[dict[str, str | None]]:
-    """The values of the partition columns of each file that the last checkpoint names, or a version after it adds.
+def _partitions(log: Path, versions: Sequence[int]) -> dict[str, dict[str, str | None]]:
+    """The values of the partition columns of each file of a table, by path.
 
     Raises:
-        ValueError: The checkpoint names further files that list files.
+        ValueError: The last checkpoint names further files that list files.
     """
+    found: dict[str, dict[str, str | None]] = {}
     checkpoint = max((n for n in versions if _checkpoint(log, n).is_file()), default=-1)
     if checkpoint >= 0:
         with pq.ParquetFile(_checkpoint(log, checkpoint)) as file:
             if "sidecar" in file.schema_arrow.names:
                 raise ValueError(f"version {checkpoint} in {log} is a checkpoint of several files")
-            added = file.read(columns=["add.partitionValues"]).column("add")
-        yield from (dict(row["partitionValues"]) for row in added.to_pylist() if row and row["partitionValues"])
+            added = file.read(columns=["add.path", "add.partitionValues"]).column("add")
+        found |= {row["path"]: dict(row["partitionValues"]) for row in added.to_pylist() if row and row["path"]}
     for version in range(checkpoint + 1, max(versions, default=checkpoint) + 1):
-        for line in (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines():
-            action = json.loads(line)
-            if "add" in action:
-                yield action["add"]["partitionValues"]
+        lines = (log / f"{version:020d}.json").read_text(encoding="utf-8").splitlines()
+        actions = [json.loads(line) for line in lines]
+        for action in actions:
+            if "remove" in action:
+                found.pop(action["remove"]["path"], None)
+        added = [action["add"] for action in actions if "add" in action]
+        found |= {file["path"]: file["partitionValues"] for file in added}
+    return found
+
+
+def is_of(metadata: str | None, **expected: object) -> bool:
+    """True if the user metadata of a commit says all this.
+
+    >>> is_of('{"run_id": "a", "dump": "A"}', dump="A"), is_of('{"dump": "A"}', run_id="a"), is_of(None, dump="A")
+    (True, False, False)
+    """
+    try:
+        said = json.loads(metadata or "null")
+    except ValueError:
+        return False
+    return isinstance(said, dict) and expected.items() <= said.items()
 
 
 def _checkpoint(log: Path, version: int) -> Path:

@@ -12,6 +12,8 @@ from dclm_spark.tables import Warehouse
 
 DEFAULT_HOURS = 7 * 24
 
+_LEDGERS = ("files", "plans")  # their versions tell whether an entry of the log is lost; nobody reads them again
+
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
@@ -20,9 +22,13 @@ def pinned_versions(warehouse: Warehouse) -> dict[str, int]:
     runs = last_runs(warehouse)
     pinned: dict[str, int] = {}
     for (dump, _), run in runs.items():
-        # What a stage borrowed is a version of another warehouse's table.
-        read = {table: version for table, version in run["input_versions"].items() if (dump, table) in runs}
-        for table, version in [*read.items(), *run["output_versions"].items()]:
+        read = []
+        for key, version in run["input_versions"].items():
+            table, _, other = key.partition(" ")
+            if (other or dump, table) in runs:  # what a stage borrowed is a version of another warehouse's table
+                read.append((table, version))
+        written = [(table, version) for table, version in run["output_versions"].items() if table not in _LEDGERS]
+        for table, version in [*read, *written]:
             pinned[table] = min(version, pinned.get(table, version))
     return pinned
 

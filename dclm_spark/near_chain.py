@@ -3,22 +3,25 @@
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
+from dclm_spark import claims
 from dclm_spark.components import connected_components
+from dclm_spark.dedup_group import earlier_dumps
 from dclm_spark.errors import InputError
+from dclm_spark.inputs import Inputs
 from dclm_spark.job import Job, Ledger
-from dclm_spark.runs import Run, is_made_by, last_runs
+from dclm_spark.runs import Run, last_runs
 from dclm_spark.scopes import groups_of
 from dclm_spark.session import planned_for_python, shuffle_tasks
 from dclm_spark.stages.deduplicated import drop_duplicates
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents
-from dclm_spark.whole_dump import Outcome, each_once, make_stage, read_lent, write_split
+from dclm_spark.step import read_signals
+from dclm_spark.whole_dump import Outcome, each_once, make_stage, up_to_date, write_split
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -106,22 +109,28 @@ class _Scope:
 
 
 def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outcome]:
-    own_runs = last_runs(job.warehouse)
-    lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
-    finished = {dump: run for (dump, stage), run in own_runs.items() if stage == "duplicates"}
-    earlier = _earlier(finished, new[0], job) if is_added else ()
-    ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
-    scope = _Scope(new, earlier, ledgers)
-    standing = []
-    for dump in new:
-        ledger, upstream_runs = scope.ledgers[dump], scope.upstream_runs(dump)
-        own = ledger.standing("duplicates", upstream_runs)
-        found = own or ledger.lent("duplicates", upstream_runs)
-        standing.append(found and Outcome(found, is_new=False, is_lent=own is None))
-    if all(standing):
-        return standing
-    job = replace(job, dump=new[-1])
+    def find() -> tuple[_Scope, dict[str, dict[str, Any]], list[Outcome | None]]:
+        own_runs = last_runs(job.warehouse)
+        lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
+        finished = {dump: run for (dump, stage), run in own_runs.items() if stage == "duplicates"}
+        earlier = earlier_dumps(finished, new[0], job, stage="duplicates") if is_added else ()
+        ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
+        scope = _Scope(new, earlier, ledgers)
+        done = [up_to_date(ledgers[dump], "duplicates", scope.upstream_runs(dump)) for dump in new]
+        return scope, finished, done
+
+    (_, _, done), find_again = claims.look(job.warehouse, ("runs",), find)
+    if all(done):
+        return done
     job.warehouse.prepare(*_TABLES)
+    with claims.claimed(job.warehouse, "duplicates", new, is_wide=is_added or len(new) > 1):
+        scope, finished, done = find_again()
+        return done if all(done) else _make(replace(job, dump=new[-1]), scope, finished, is_added=is_added)
+
+
+def _make(job: Job, scope: _Scope, finished: Mapping[str, dict[str, Any]], *, is_added: bool) -> list[Outcome]:
+    """Makes the rows of all dumps of a scope, under a claim."""
+    new = scope.new
     later = [dump for dump, run in finished.items() if is_added and run["upstream_runs"].keys() & {f"{_OTHER}{new[0]}"}]
     for dump in finished.keys() & {*new, *later}:
         # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
@@ -130,35 +139,26 @@ def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outco
         for dump in later:
             job.warehouse.delete(table, dump=dump)
     runs = {dump: replace(job, dump=dump).run("duplicates") for dump in new}
+    inputs = Inputs({dump: ledger.lender for dump, ledger in scope.ledgers.items()})
     with replace(job, dump=", ".join(new)).progress("duplicates"):
-        written = _write(job, scope, runs[new[-1]], finished)
+        written = _write(job, scope, runs[new[-1]], finished, inputs)
     outcomes = []
     for dump in new:
         record = runs[dump].record(
             n_rows_in=scope.ledgers[dump].lender("signatures")[1]["n_rows_out"],
             n_rows_out=written["n_rows"].get(dump, 0),
             upstream_runs=scope.upstream_runs(dump),
-            input_versions=written["input_versions"],
+            input_versions=inputs.versions(dump),
             output_versions=written["output_versions"],
         )
         outcomes.append(Outcome(record, is_new=True))
     return outcomes
 
 
-def _earlier(finished: Mapping[str, dict[str, Any]], dump: str, job: Job) -> tuple[str, ...]:
-    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order."""
-    in_order = sorted(finished, key=lambda name: (finished[name]["started_at"], name))
-    if dump in finished and is_made_by(finished[dump], job.recipe):
-        known = {name.removeprefix(_OTHER) for name in finished[dump]["upstream_runs"] if name.startswith(_OTHER)}
-        return tuple(name for name in in_order if name in known)
-    return tuple(name for name in in_order if name != dump and is_made_by(finished[name], job.recipe))
-
-
-def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, Any]], inputs: Inputs) -> dict[str, Any]:
     warehouse, recipe = job.warehouse, job.recipe
     minhash, near = recipe.signatures, recipe.duplicates
-    lenders = {dump: scope.ledgers[dump].lender("signatures") for dump in scope.dumps}
-    signatures = read_lent("signatures", {dump: lender for dump, (lender, _) in lenders.items()})
+    signatures = inputs.read("signatures")
     n_tasks = shuffle_tasks(warehouse.spark)
     edges = find_edges(
         signatures,
@@ -166,7 +166,7 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
         n_earlier=len(scope.earlier),
         minhash=minhash,
         near=near,
-        n_documents=sum(lent["n_rows_out"] for _, lent in lenders.values()),
+        n_documents=sum(inputs.lender(dump, "signatures")[1]["n_rows_out"] for dump in scope.dumps),
         n_tasks=n_tasks,
     )
     commit = warehouse.replace(edges, "edges", lineage=run.lineage, dump=scope.new)
@@ -198,7 +198,7 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
         n_tasks=n_tasks,
         earlier=scope.earlier,
         removed_before=None if before is None else before.where("NOT is_kept"),
-        signals=_signals(job, scope),
+        signals=read_signals(inputs, signals_of(near), scope.dumps),
     )
     made = warehouse.replace(rows, "duplicates", lineage=run.lineage, dump=scope.dumps)
     versions = {"edges": commit.version, "duplicates": made.version}
@@ -209,23 +209,8 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
         versions["merged_clusters"] = done.version
     return {
         "n_rows": _rows_by_dump(after, made.n_rows, scope.dumps),
-        "input_versions": {"signatures": max(lender.version("signatures") for lender, _ in lenders.values())},
         "output_versions": versions,
     }
-
-
-def _signals(job: Job, scope: _Scope) -> "DataFrame | None":
-    """The signals that the survivor order names, of all documents of the scope; null where it names none."""
-    names = signals_of(job.recipe.duplicates)
-    if not names:
-        return None
-    parts = []
-    for dump in scope.dumps:
-        lender, _ = scope.ledgers[dump].lender("annotated")
-        # One row a document, also of one that is there twice.
-        of_documents = lender.read("annotated", dump=dump).groupBy("doc_id", "dump")
-        parts.append(of_documents.agg(*(F.min(name).alias(name) for name in names)))
-    return reduce(lambda one, other: one.unionAll(other), parts)
 
 
 def _merged(before: "DataFrame", after: "DataFrame", *, dump: str) -> "DataFrame":

@@ -31,6 +31,10 @@ _PACKAGES = (
 )
 
 
+Key = tuple[str, str]
+"""A dump and a stage."""
+
+
 def part_hash(recipe: Recipe, stage: str) -> str:
     """The hash of what a stage takes from the recipe: language model and domain list count by their content.
 
@@ -132,13 +136,40 @@ class Run:
         return row
 
 
-def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[tuple[str, str], dict[str, Any]]:
+def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dict[str, Any]]:
     """The latest finished run of every (dump, stage) of a warehouse, or of one dump."""
     if not warehouse.exists("runs"):
         return {}
     where = {} if dump is None else {"dump": dump}
     rows = sorted(warehouse.read("runs", **where).collect(), key=_age)
     return {(row["dump"], row["stage"]): row.asDict() for row in rows}
+
+
+def outdated(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> list[tuple[Key, Key]]:
+    """What the rows of a stage were made from that is not so any more: pairs of a stage and one before it, in order.
+
+    The stage before has been made anew since, or no run of it is among these. Stages are a graph: each run names all
+    that it was made from, and of which dumps.
+
+    >>> made = {"documents": ("d2", {}), "filtered": ("f1", {"documents": "d1"}), "cut": ("c1", {"filtered": "f1"})}
+    >>> runs = {("A", stage): {"run_id": run_id, "upstream_runs": of} for stage, (run_id, of) in made.items()}
+    >>> outdated(runs, "A", "cut")
+    [(('A', 'filtered'), ('A', 'documents'))]
+    """
+    found, seen, left = [], set(), [(dump, stage)]
+    while left:
+        key = left.pop()
+        if key in seen or key not in runs:
+            continue
+        seen.add(key)
+        for name, run_id in runs[key]["upstream_runs"].items():
+            table, _, other = name.partition(" ")
+            before = (other or key[0], table)
+            if before in runs and runs[before]["run_id"] == run_id:
+                left.append(before)
+            else:
+                found.append((key, before))
+    return sorted(found)
 
 
 def _age(row: Any) -> tuple[dt.datetime, str]:

@@ -392,8 +392,10 @@ RUNS = pa.schema(
         _required("recipe_json", pa.string()),
         _required("part_hash", pa.string()),  # of what this stage alone takes from the recipe
         _required("versions", pa.map_(pa.string(), pa.string())),  # package -> version
-        _required("upstream_runs", pa.map_(pa.string(), pa.string())),  # table -> run_id it was read at
-        _required("input_versions", pa.map_(pa.string(), pa.int64())),  # table -> Delta version it was read at
+        _required(
+            "upstream_runs", pa.map_(pa.string(), pa.string())
+        ),  # table, or table and another dump -> run_id that made it
+        _required("input_versions", pa.map_(pa.string(), pa.int64())),  # the same -> Delta version it was read at
         _required("output_versions", pa.map_(pa.string(), pa.int64())),
         _required("n_rows_in", pa.int64()),  # records of the files for `documents`, rows of the table before else
         _required("n_rows_out", pa.int64()),
@@ -403,6 +405,18 @@ RUNS = pa.schema(
         pa.field("n_unread_files", pa.int64()),  # files that `documents` was allowed to leave out; null of other stages
         _required("started_at", UTC_TIMESTAMP),
         _required("seconds", pa.float64()),
+    ]
+)
+
+# One row is the latest claim of a process to make a stage of a dump, on a store without locks; see `claims`.
+CLAIMS = pa.schema(
+    [
+        _required("dump", pa.string()),  # "*" where the stage looks at several dumps
+        _required("stage", pa.string()),
+        _required("number", pa.int64()),  # above those of all claims before
+        _required("claim_id", pa.string()),
+        _required("claimed_by", pa.string()),  # a process, in words
+        _required("claimed_at", UTC_TIMESTAMP),
     ]
 )
 
@@ -430,6 +444,7 @@ TABLES: dict[str, pa.Schema] = {
     "plans": PLANS,
     "files": FILES,
     "runs": RUNS,
+    "claims": CLAIMS,
 }
 
 PARTITIONS: dict[str, tuple[str, ...]] = {

@@ -1,17 +1,16 @@
 """One method of deduplication at work on some dumps: what it may read, and where it writes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
 from dclm_spark.deduplication import Method
+from dclm_spark.inputs import Inputs
 from dclm_spark.job import Job
 from dclm_spark.session import shuffle_tasks
 from dclm_spark.tables import Warehouse
-from dclm_spark.whole_dump import read_lent
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,7 +27,7 @@ class Step:
         new: The dumps whose documents it decides on.
         earlier: The dumps that they are added to, in their order; none unless its scope is `incremental`.
         earlier_runs: The finished run of each.
-        lenders: Of each new dump what says which warehouse holds its rows of a table, and the run that made them.
+        inputs: Of all dumps.
     """
 
     job: Job
@@ -37,7 +36,7 @@ class Step:
     new: tuple[str, ...]
     earlier: tuple[str, ...]
     earlier_runs: Mapping[str, dict[str, Any]]
-    lenders: Mapping[str, Callable[[str], tuple[Warehouse, dict[str, Any]]]]
+    inputs: Inputs
 
     @property
     def dumps(self) -> tuple[str, ...]:
@@ -56,7 +55,7 @@ class Step:
     @property
     def n_documents(self) -> int:
         """Rows of `filtered` of the new dumps."""
-        return sum(lender("filtered")[1]["n_rows_out"] for lender in self.lenders.values())
+        return sum(self.inputs.lender(dump, "filtered")[1]["n_rows_out"] for dump in self.new)
 
     @property
     def n_tasks(self) -> int:
@@ -65,7 +64,7 @@ class Step:
 
     def read(self, table: str) -> "DataFrame":
         """The rows of a table of all new dumps, each read where it is."""
-        return read_lent(table, {dump: lender(table)[0] for dump, lender in self.lenders.items()})
+        return self.inputs.read(table, self.new)
 
     def version(self, table: str) -> int:
         """The version of a table that the last of the earlier dumps was written at."""
@@ -73,12 +72,13 @@ class Step:
 
     def signals(self, names: Sequence[str]) -> "DataFrame | None":
         """doc_id, dump and these signals of the documents of all dumps; null if there are none to read."""
-        if not names:
-            return None
-        parts = []
-        for dump in self.dumps:
-            place, _ = self.lenders[dump]("annotated") if dump in self.lenders else (self.warehouse, None)
-            # One row a document, also of one that is there twice.
-            of_documents = place.read("annotated", dump=dump).groupBy("doc_id", "dump")
-            parts.append(of_documents.agg(*(F.min(name).alias(name) for name in names)))
-        return reduce(lambda one, other: one.unionAll(other), parts)
+        return read_signals(self.inputs, names, self.dumps)
+
+
+def read_signals(inputs: Inputs, names: Sequence[str], dumps: Sequence[str]) -> "DataFrame | None":
+    """doc_id, dump and these signals of the documents of these dumps; null if there are none to read."""
+    if not names:
+        return None
+    # One row a document, also of one that is there twice.
+    of_documents = inputs.read("annotated", dumps).groupBy("doc_id", "dump")
+    return of_documents.agg(*(F.min(name).alias(name) for name in names))

@@ -5,20 +5,21 @@ import hashlib
 import json
 import os
 import re
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.local_log import Commit, LocalLog, Partition
+from dclm_spark.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.locations import schema_of
-from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, type_conflicts
+from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, spark_type, type_conflicts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -35,6 +36,11 @@ PROPERTIES = {
 
 _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NON_EMPTY_LOCATION")
 """In the words of Spark and Delta: someone else has just made the table or the schema, or is about to."""
+
+CLOCK_SECONDS = 5.0  # by which the clocks of two machines may differ
+
+MOST_LATER = 100
+"""Versions after one that is looked for in the history of a table; each is a file that the store is asked for."""
 
 LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
 
@@ -71,6 +77,31 @@ def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") 
     return spark.createDataFrame(rows, spark_schema(schema)).coalesce(1)
 
 
+Batch = tuple[str, int]
+"""A number that is committed once, and none below it later: Delta's `txnAppId` and `txnVersion`."""
+
+_CAME_BETWEEN = re.compile(r"Concurrent\w+Exception|DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED")
+"""In the words of Delta: another has committed what this transaction has read, or was about to write."""
+
+
+def is_clash(error: Exception) -> bool:
+    """True if Delta has refused a commit since another came between."""
+    return bool(_CAME_BETWEEN.search(f"{type(error).__name__}: {error}"))
+
+
+class Guard(Protocol):
+    """What keeps the commits of a thread apart from those of another process that makes the same rows."""
+
+    def batch(self) -> Batch:
+        """What the next commit is to carry."""
+
+    def check(self) -> None:
+        """Raises an error once another process has taken over; a commit may then have been passed over."""
+
+    def lost(self) -> WarehouseError:
+        """What is said where Delta has refused a commit."""
+
+
 class Warehouse:
     """The tables of one recipe's chain.
 
@@ -92,6 +123,7 @@ class Warehouse:
         if self._schema is not None:
             self.location = str(self._schema)
         self._log = LocalLog(self.location) if is_local else None
+        self._local = threading.local()
 
     def __str__(self) -> str:
         return self.location
@@ -187,37 +219,54 @@ class Warehouse:
         return rows.withColumns(missing) if (missing := missing_columns(rows, schemas.TABLES[table])) else rows
 
     def append(
-        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: tuple[str, int] | None = None
+        self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: Batch | None = None
     ) -> None:
         """Appends rows; with `batch` (an attempt's id, a rising number) the same batch is never appended twice.
 
         Delta passes over a batch number at or below the last one of that attempt without a word.
         """
-        writer = self._writer(rows, table, lineage)
-        if batch is not None:
-            writer = writer.option("txnAppId", batch[0]).option("txnVersion", str(batch[1]))
-        with self.writing(table):
-            writer.append()
+        with self._guarding(), self.writing(table):
+            self._writer(rows, table, lineage, batch).append()
+
+    def close_batches(self, table: str, batch: Batch) -> None:
+        """Commits no rows but this number, so that none at or below it can follow."""
+        while True:
+            try:
+                return self.append(self._no_rows(table), table, lineage={"closed": list(batch)}, batch=batch)
+            except Exception as error:
+                if not is_clash(error):
+                    raise
 
     def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> Commit:
         """Overwrites, and says what was committed."""
         self.overwrite(rows, table, lineage=lineage, **where)
         return self.commit(table, lineage)
 
-    def overwrite(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> None:
+    def overwrite(
+        self,
+        rows: "DataFrame",
+        table: str,
+        *,
+        lineage: Mapping[str, object],
+        batch: Batch | None = None,
+        **where: Partition,
+    ) -> None:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused."""
         here = _matches(where)
-        with self.writing(table) as is_alone:
+        with self._guarding(), self.writing(table) as is_alone:
             if is_alone and not self._log.may_hold(table, where):
                 # Most dumps are new to a table. Delta would look for rows to delete, in three jobs for each write.
                 words = F.lit(f"a row of {table} lies outside of {where}")
                 checked = rows.withColumn("dump", F.when(here, F.col("dump")).otherwise(F.raise_error(words)))
-                self._writer(checked, table, lineage).append()
+                self._writer(checked, table, lineage, batch).append()
             else:
-                self._writer(rows, table, lineage).overwrite(here)
+                self._writer(rows, table, lineage, batch).overwrite(here)
 
     def delete(self, table: str, *, files: Sequence[str] | None = None, **where: str | int) -> None:
         """Deletes the rows of the partitions named; with `files`, those that were read from these."""
+        if self._guard is not None:  # a DELETE cannot carry the guard's number
+            of_files = {} if files is None else {"warc_path": list(files)}
+            return self.overwrite(self._no_rows(table), table, lineage={"deleted": where}, **where, **of_files)
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
         if files is not None:
             # By hash, since how a path is quoted in SQL depends on the session's settings.
@@ -230,30 +279,146 @@ class Warehouse:
         """Around whatever commits to a table; true if it keeps other processes out, where the store could not."""
         return self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
 
-    def _writer(self, rows: "DataFrame", table: str, lineage: Mapping[str, object]):
+    @contextlib.contextmanager
+    def locked(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:
+        """Held by one process of this machine at a time, while it makes a stage of a dump, or, null, of several.
+
+        False on a store without locks, which keeps nobody apart.
+
+        Raises:
+            WarehouseError: Another process holds it.
+        """
+        with (
+            contextlib.nullcontext(False)
+            if self._log is None
+            else self._log.sole_maker_of(stage, dump, what=what) as is_
+        ):
+            yield is_
+
+    @contextlib.contextmanager
+    def guarded(self, guard: Guard) -> Iterator[None]:
+        """Around what this thread commits under a guard."""
+        self._local.guard = guard
+        try:
+            yield
+        finally:
+            self._local.guard = None
+
+    @property
+    def _guard(self) -> Guard | None:
+        return getattr(self._local, "guard", None)
+
+    @contextlib.contextmanager
+    def _guarding(self) -> Iterator[None]:
+        guard = self._guard
+        try:
+            yield
+        except Exception as error:
+            if guard is None or not is_clash(error):
+                raise
+            raise guard.lost() from None
+        if guard is not None:
+            guard.check()
+
+    def _writer(self, rows: "DataFrame", table: str, lineage: Mapping[str, object], batch: Batch | None):
         ordered = rows.select(*schemas.TABLES[table].names)
-        return (
+        writer = (
             ordered.writeTo(self.name(table))
             .option("mergeSchema", "true")  # a column that this version knows and the table does not joins it
             .option("userMetadata", json.dumps(lineage, sort_keys=True))
         )
+        if batch is None and self._guard is not None:
+            batch = self._guard.batch()
+        if batch is not None:
+            writer = writer.option("txnAppId", batch[0]).option("txnVersion", str(batch[1]))
+        return writer
+
+    def _no_rows(self, table: str) -> "DataFrame":
+        columns = (F.lit(None).cast(spark_type(field.type)).alias(field.name) for field in schemas.TABLES[table])
+        return self.spark.range(0).select(*columns)
 
     def commit(self, table: str, lineage: Mapping[str, object]) -> Commit:
         """The commit that carries this lineage: its row count is Delta's own, so that no second pass counts."""
         metadata = json.dumps(lineage, sort_keys=True)
         if self._log is not None and (found := self._log.commit(table, metadata)) is not None:
             return found
-        history = self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1000")
-        row = history.where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
+        row = self._history(table, 1000).where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
         if row is None:  # no rows in the place of no rows: Delta has nothing to commit
             return Commit(self.version(table), 0)
         return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
+
+    def mark(self, *tables: str) -> object:
+        """Something that stays equal as long as nothing is committed to these tables, where that shows at a look."""
+        if self._log is None:
+            return object()
+        return [max(self._log.versions(table), default=0) for table in tables]  # a table made empty is version 0
+
+    def own_version(self, table: str, *, stage: str, dump: str) -> int | None:
+        """The latest version of a table that a stage of a dump has committed; null where none is known."""
+        if self._log is not None:
+            return self._log.latest_of(table, stage, dump)
+        row = self._history(table, MOST_LATER).where(_is_of(stage=stage, dump=dump)).orderBy(F.desc("version")).head()
+        return row and row["version"]
+
+    def lost(self, run: Mapping[str, Any], *tables: str, latest: Mapping[str, int] | None = None) -> dict[str, int]:
+        """Table -> the version that a run has recorded of it, where that is lost.
+
+        The table's log has lost its last entries. Or others are in their place: those of another stage or dump, which
+        came when the run had ended. A version that the log has forgotten, as it may in a year, is not lost.
+
+        Args:
+            run: A row of `runs`.
+            tables: Only these; all that it has written, if none is named.
+            latest: The latest versions, where they are known; a store that is not asked says nothing else.
+        """
+        found = {}
+        ended = run["started_at"].timestamp() + run["seconds"] + CLOCK_SECONDS
+        for table, version in run["output_versions"].items():
+            if tables and table not in tables:
+                continue
+            if latest is None or table not in latest:
+                last = self.version(table) if self.exists(table) else -1
+            else:
+                last = latest[table]
+            is_lost = last < version
+            if not is_lost and (latest is None or self._log is not None):
+                metadata, committed = self._committed(table, version, last)
+                is_lost = committed > ended and not is_of(metadata, stage=run["stage"], dump=run["dump"])
+            if is_lost:
+                found[table] = version
+        return found
+
+    def _committed(self, table: str, version: int, last: int) -> tuple[str | None, float]:
+        """The user metadata of a commit, and when it was made, in seconds; null and 0 where the log does not say."""
+        if self._log is not None:
+            info = self._log.info(table, version)
+            return info.get("userMetadata"), info.get("timestamp", 0) / 1000
+        if last - version >= MOST_LATER:
+            return None, 0.0
+        row = self._history(table, last - version + 1).where(F.col("version") == version).head()
+        return (None, 0.0) if row is None else (row["userMetadata"], row["timestamp"].timestamp())
+
+    def _history(self, table: str, n_versions: int) -> "DataFrame":
+        return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT {n_versions}")
+
+    def holds(self, table: str, **where: Partition) -> bool:
+        """True if there are rows in these partitions of a table."""
+        if self._log is not None and not self._log.may_hold(table, where):
+            return False
+        return self.exists(table) and self.read(table, **where).head() is not None
+
+    def partitions(self, table: str) -> list[dict[str, str | None]] | None:
+        """The values of the partition columns of a table's rows, each once; null where the log does not tell."""
+        if self._log is not None:
+            with contextlib.suppress(*UNKNOWN_LOG):
+                return self._log.partitions(table)
+        return None
 
     def version(self, table: str) -> int:
         """The latest version of a table."""
         if self._log is not None:
             return max(self._log.versions(table))
-        return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT 1").head()["version"]
+        return self._history(table, 1).head()["version"]
 
 
 def _shares_this_disk(spark: "SparkSession") -> bool:
@@ -271,6 +436,12 @@ def _matches_one(column: "Column", value: Partition) -> "Column":
     if isinstance(value, range):
         return (column >= value.start) & (column < value.stop)
     return column == value if isinstance(value, str | int) else column.isin(*value)
+
+
+def _is_of(**expected: str) -> "Column":
+    """Whether the user metadata of a version in a table's history says all this."""
+    said = (F.get_json_object("userMetadata", f"$.{name}") == value for name, value in expected.items())
+    return reduce(lambda one, other: one & other, said)
 
 
 def _first_line(error: Exception) -> str:

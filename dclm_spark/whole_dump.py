@@ -1,20 +1,19 @@
 """One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark import schemas
+from dclm_spark import claims, schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.job import Job
+from dclm_spark.inputs import Inputs
+from dclm_spark.job import Job, Ledger
 from dclm_spark.runs import Run
 from dclm_spark.session import planned_for_python
 from dclm_spark.stages.deduplicated import MAX_BROADCAST
 from dclm_spark.stages.repeats import find_repeats, removed_repeats, without_repeats
-from dclm_spark.tables import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,38 +53,45 @@ def make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Out
 
 
 def _make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
-    ledger = job.ledger()
-    lenders = {table: ledger.lender(table) for table in BEFORE[stage]}
-    upstream_runs = {table: run["run_id"] for table, (_, run) in lenders.items()}
-    standing, lent = ledger.standing(stage, upstream_runs), ledger.lent(stage, upstream_runs)
-    if standing or lent:
-        return Outcome(standing or lent, is_new=False, is_lent=standing is None)
-    run = job.run(stage)
+    def find() -> tuple[Ledger, dict[str, str], Outcome | None]:
+        ledger = job.ledger()
+        upstream_runs = {table: ledger.lender(table)[1]["run_id"] for table in BEFORE[stage]}
+        return ledger, upstream_runs, up_to_date(ledger, stage, upstream_runs)
+
+    (_, _, outcome), find_again = claims.look(job.warehouse, ("runs",), find)
+    if outcome is not None:
+        return outcome
     job.warehouse.prepare(*tables, "runs")
+    with claims.claimed(job.warehouse, stage, (job.dump,)):
+        ledger, upstream_runs, outcome = find_again()
+        return outcome or _make(job, stage, write, ledger, upstream_runs)
+
+
+def _make(job: Job, stage: str, write: Write, ledger: Ledger, upstream_runs: dict[str, str]) -> Outcome:
+    run = job.run(stage)
     if (job.dump, stage) in ledger.own:
         # A stage that is interrupted between its tables must not count as done by the row of the run before.
         job.warehouse.delete("runs", dump=job.dump, stage=stage)
-    versions = {table: lender.version(table) for table, (lender, _) in lenders.items()}
+    inputs = Inputs({job.dump: ledger.lender})
     with job.progress(stage):
-        rows = [lender.read(table, dump=job.dump, version=versions[table]) for table, (lender, _) in lenders.items()]
-        written = write(run, *rows)
-    before, (lender, upstream) = next(iter(lenders.items()))
+        written = write(run, *map(inputs.read, BEFORE[stage]))
+    before = BEFORE[stage][0]
+    lender, upstream = ledger.lender(before)
     n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
     if n_in != n_out:
         raise WarehouseError(
             [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
         )
+    versions = inputs.versions(job.dump)
     row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions=versions, **written)
     return Outcome(row, is_new=True)
 
 
-def read_lent(table: str, lenders: Mapping[str, Warehouse]) -> "DataFrame":
-    """The rows of a table of these dumps, each dump's where it is."""
-    places: dict[str, tuple[Warehouse, list[str]]] = {}
-    for dump, warehouse in lenders.items():
-        places.setdefault(str(warehouse), (warehouse, []))[1].append(dump)
-    parts = [warehouse.read(table, dump=dumps) for warehouse, dumps in places.values()]
-    return reduce(lambda one, other: one.unionByName(other), parts)
+def up_to_date(ledger: Ledger, stage: str, upstream_runs: dict[str, str]) -> Outcome | None:
+    """The outcome of a stage that need not be made: it stands, or the upstream lends it; else null."""
+    own = ledger.standing(stage, upstream_runs)
+    found = own or ledger.lent(stage, upstream_runs)
+    return found and Outcome(found, is_new=False, is_lent=own is None)
 
 
 def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:

@@ -27,6 +27,7 @@ MAY_COLLECT = {
     "unread_files.py",
     "lookup.py",
     "maintain.py",
+    "missing.py",
     "export.py",
     "what_if.py",
     "thresholds.py",

@@ -129,6 +129,10 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
         }
         assert {(row["cluster_id"], row["merged_id"]) for row in merged if row["dump"] == dump} == moved
 
+    # The last one reads what the first two read, each at a version of its own table.
+    versions = {f"signatures{of}": source.version("signatures") for of in ("", f" {A}", f" {B}")}
+    assert dict(outcome.run["input_versions"]) == versions
+
     # Nothing new; and a dump in the middle done anew takes what was added to it along.
     assert not near_chain.make_duplicates(job(added, B, recipe, upstream=source), [B])[0].is_new
     assert near_chain.make_duplicates(job(added, B, recipe, upstream=source, is_forced=True), [B])[0].is_new
@@ -148,6 +152,18 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
     assert near_chain.make_duplicates(job(added, C, recipe, upstream=source), [C])[0].is_new
     assert duplicates_of(added) == states[2]
     assert sorted(map(str, read(added.location, "merged_clusters"))) == sorted(map(str, merged))
+
+
+def test_a_dump_is_not_added_to_what_other_settings_have_compared(source, tmp_path):
+    lake = Warehouse(source.spark, str(tmp_path / "lake"))
+    near_chain.make_duplicates(job(lake, A, scoped("incremental"), upstream=source), [A])
+    stricter = scoped("incremental", threshold=0.9)
+    said = f"{B} cannot be added to what other settings of near-duplicates have compared in {lake} .*threshold is 0.7"
+    with pytest.raises(WarehouseError, match=f"{said}; asked for 0.9"):
+        near_chain.make_duplicates(job(lake, B, stricter, upstream=source), [B])
+    assert {row["dump"] for row in read(lake.location, "runs")} == {A}
+    [outcome] = near_chain.make_duplicates(job(lake, B, stricter, upstream=source, is_forced=True), [B])
+    assert dict(outcome.run["upstream_runs"]).keys() == {"signatures"}, "those dumps are left out"
 
 
 def test_shards_of_all_dumps(source, tmp_path):

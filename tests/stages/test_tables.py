@@ -10,6 +10,8 @@ import pytest
 
 from dclm_spark import local_log, schemas
 from dclm_spark.errors import WarehouseError
+from dclm_spark.inputs import Inputs
+from dclm_spark.missing import dumps_of
 from dclm_spark.spark_types import spark_schema, spark_type
 from dclm_spark.tables import PROPERTIES, Warehouse
 
@@ -185,6 +187,77 @@ def test_what_is_deleted_is_of_that_dump_and_stage_alone(place):
     place.delete("quarantine", dump="A", stage="documents")
     left = sorted((row["dump"], row["stage"]) for row in place.read("quarantine").collect())
     assert left == [("A", "later"), ("B", "documents"), ("B", "later")]
+
+
+def test_what_is_deleted_is_of_these_files_alone(place):
+    place.prepare("quarantine")
+    rows = [(dump, "documents", path, 0, None, None, "k", "m") for dump in "AB" for path in ("it's \\a", "b", "c")]
+    place.append(place.spark.createDataFrame(rows, spark_schema(schemas.QUARANTINE)), "quarantine", lineage=LINEAGE)
+    place.delete("quarantine", files=["it's \\a", "c"], dump="A", stage="documents")
+    left = sorted((row["dump"], row["warc_path"]) for row in place.read("quarantine").collect())
+    assert left == [("A", "b"), ("B", "b"), ("B", "c"), ("B", "it's \\a")]
+
+
+# -- versions that are recorded ------------------------------------------------------------------------------------
+
+
+def test_rows_are_read_at_the_version_that_is_recorded(spark, tmp_path):
+    """Whatever is committed once a stage has begun to read; each dump's rows at the version of its own warehouse."""
+    own, lent = (Warehouse(spark, str(tmp_path / name)) for name in ("own", "lent"))
+    for place, dumps in ((own, "A"), (lent, "BC")):
+        place.prepare("documents")
+        for dump in dumps:
+            place.append(documents(spark, dump, f"{dump}1"), "documents", lineage=LINEAGE)
+    places = {"A": own, "B": lent, "C": lent}
+    inputs = Inputs({dump: lambda _, place=place: (place, {}) for dump, place in places.items()})
+    assert ids(inputs.read("documents", "A")) == ["A1"]
+    own.append(documents(spark, "A", "late"), "documents", lineage=LINEAGE)
+    lent.append(documents(spark, "C", "C2"), "documents", lineage=LINEAGE)
+    assert ids(inputs.read("documents")) == ["A1", "B1", "C1", "C2"]
+    lent.append(documents(spark, "B", "late"), "documents", lineage=LINEAGE)
+    assert ids(inputs.read("documents", "BC")) == ["B1", "C1", "C2"]
+    assert inputs.versions("A") == {"documents": 1, "documents B": 3, "documents C": 3}
+    assert inputs.versions("C") == {"documents A": 1, "documents B": 3, "documents": 3}
+
+
+def run_of(place: Warehouse, dump: str, *, ago: float = 0.0) -> dict:
+    """A row of `runs` of a stage that has ended some seconds ago, and left `documents` as it is."""
+    started_at = dt.datetime.now() - dt.timedelta(seconds=ago)
+    written = {"documents": place.version("documents")}
+    return {"stage": "tests", "dump": dump, "started_at": started_at, "seconds": 0.0, "output_versions": written}
+
+
+def test_a_version_is_not_lost_for_what_is_committed_later(place):
+    place.prepare("documents")
+    for dump in "AB":
+        place.append(documents(place.spark, dump, "1"), "documents", lineage={"stage": "tests", "dump": dump})
+    runs = run_of(place, "A"), run_of(place, "B")
+    # The commit of a run that is as old as its table's clock allows is its own.
+    runs = *runs, run_of(place, "B", ago=3600)
+    place.delete("documents", dump="A")
+    place.spark.sql(f"OPTIMIZE {place.name('documents')}")
+    assert [place.lost(run) for run in runs] == [{}, {}, {}]
+    assert place.own_version("documents", stage="tests", dump="A") == 1
+    assert place.own_version("documents", stage="tests", dump="C") is None
+    assert (dumps_of(place, "documents"), dumps_of(place, "removed")) == ({"B"}, set())
+    assert place.holds("documents", dump="B") and not place.holds("documents", dump="A")
+    # Its number, but another's commit, an hour later.
+    assert place.lost(run_of(place, "C", ago=3600)) == {"documents": place.version("documents")}
+    assert place.lost(run_of(place, "C", ago=3600), "removed") == {}
+
+
+def test_a_version_is_lost_with_the_end_of_the_log(spark, tmp_path):
+    place = Warehouse(spark, str(tmp_path / "lake"))
+    place.prepare("documents")
+    place.append(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"})
+    run = run_of(place, "A", ago=60)
+    (tmp_path / "lake/documents/_delta_log/00000000000000000001.json").unlink()
+    assert place.lost(run) == {"documents": 1}
+    place.replace(documents(spark, "B", "b1"), "documents", lineage={"stage": "tests", "dump": "B"}, dump="B")
+    assert place.lost(run) == {"documents": 1}
+    place.replace(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"}, dump="A")
+    assert ids(place.read("documents")) == ["a1", "b1"]
+    assert place.lost(run_of(place, "A")) == {}
 
 
 # -- tables that an earlier version made ------------------------------------------------------------------------------
