@@ -9,6 +9,7 @@ from dclm_spark import dedup_options, failures, interrupts, lsh_command, recipe_
 from dclm_spark.errors import InputError
 from dclm_spark.locations import check_catalog, schema_of
 from dclm_spark.recipe import Recipe
+from dclm_spark.s3a import is_s3
 
 if TYPE_CHECKING:
     from dclm_spark.tables import Warehouse
@@ -25,7 +26,10 @@ def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
     schema = schema_of(location)
     config = dict(_pairs(arguments.conf, "--conf"))
     arguments.owns_session = getattr(arguments, "owns_session", False) or not is_active()
-    spark = get_session(master=arguments.master, remote=arguments.remote, config=config)
+    # What starts with the first of several warehouses must serve the others.
+    places = [location, *(getattr(arguments, name, None) for name in ("warehouse", "upstream", "scratch"))]
+    s3_options = storage_options_of(arguments) if any(map(is_s3, filter(None, places))) else None
+    spark = get_session(master=arguments.master, remote=arguments.remote, config=config, s3_options=s3_options)
     if arguments.owns_session:
         interrupts.retake()
         failures.watch_java()
@@ -60,9 +64,9 @@ def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_n
 
 def storage_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """What fsspec is given: `--storage-option`, "true" and "false" as such, and `--anonymous`."""
-    options: dict[str, Any] = dict(_pairs(arguments.storage_option, "--storage-option"))
+    options: dict[str, Any] = dict(_pairs(getattr(arguments, "storage_option", ()), "--storage-option"))
     options = {key: {"true": True, "false": False}.get(value.lower(), value) for key, value in options.items()}
-    return options | ({"anon": True} if arguments.anonymous else {})
+    return options | ({"anon": True} if getattr(arguments, "anonymous", False) else {})
 
 
 def _pairs(values: Sequence[str], option: str) -> list[tuple[str, str]]:

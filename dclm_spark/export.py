@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark import schemas
+from dclm_spark import interrupts, schemas
 from dclm_spark.batches import write_pool
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.kernels.pools import FORMATS
@@ -94,7 +94,8 @@ def export_table(
     try:
         done = []
         for name in dumps:
-            with Progress(warehouse.spark, f"export {table} {name}", quiet=is_quiet):
+            clearing = interrupts.undoing(lambda: remove_files(folder, f"{table}-", storage_options=options))
+            with clearing, Progress(warehouse.spark, f"export {table} {name}", quiet=is_quiet):
                 done.append(_export_dump(runs, name, table, folder, form=form, n_files=n_files, options=options))
         return done
     except BaseException:

@@ -7,9 +7,10 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dclm_spark import interrupts
 from dclm_spark.errors import SessionError
 from dclm_spark.kernels.private_folder import may_be_written
 
@@ -71,7 +72,6 @@ def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None
         SessionError: No Delta Lake is known for this Spark, the folder cannot be written, or a jar cannot be fetched.
     """
     import pyspark
-    from pyspark.find_spark_home import _find_spark_home
 
     minor = minor_version(pyspark.__version__)
     if minor not in DELTA_PACKAGES:
@@ -81,17 +81,39 @@ def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None
     if with_connect and minor in CONNECT_PACKAGES:
         packages.append(CONNECT_PACKAGES[minor].format(version=pyspark.__version__))
 
-    kept = cache_folder() / "+".join(package.split(":", 1)[1].replace(":", "-") for package in packages)
+    name = "+".join(package.split(":", 1)[1].replace(":", "-") for package in packages)
+    return fetched(packages, name, PROVIDED, what="Delta's jars", config=config)
+
+
+def fetched(
+    packages: Sequence[str], name: str, excludes: str, *, what: str, config: Mapping[str, str] | None = None
+) -> list[Path]:
+    """The jars of packages of Maven's and of what they need, fetched once and then kept.
+
+    Args:
+        packages: Their coordinates.
+        name: The folder of the cache that keeps them.
+        excludes: What is left out, since Spark has it.
+        what: What they are, in words.
+        config: Spark settings, of which those that name a mirror of Maven Central are used.
+
+    Raises:
+        SessionError: The folder cannot be written, or a jar cannot be fetched.
+    """
+    from pyspark.find_spark_home import _find_spark_home
+
+    kept = cache_folder() / name
     if not kept.is_dir():
         try:
             kept.parent.mkdir(parents=True, exist_ok=True)
             attempt = Path(tempfile.mkdtemp(dir=kept.parent, prefix="resolving-"))
         except OSError as error:
             raise SessionError(
-                [f"The folder for Delta's jars cannot be written ({error}). Set DCLM_SPARK_CACHE to one that can."]
+                [f"The folder for {what} cannot be written ({error}). Set DCLM_SPARK_CACHE to one that can."]
             ) from error
         try:
-            _fetch(packages, attempt, Path(_find_spark_home()), config or {})
+            with interrupts.removing(attempt):
+                _fetch(packages, attempt, Path(_find_spark_home()), config or {}, excludes=excludes, what=what)
             # Whole or absent: another process may be doing the same, and the first one wins.
             if not kept.exists():
                 (attempt / "jars").rename(kept)
@@ -103,13 +125,15 @@ def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None
     return sorted(kept.glob("*.jar"))
 
 
-def _fetch(packages: list[str], folder: Path, spark_home: Path, config: Mapping[str, str]) -> None:
+def _fetch(
+    packages: Sequence[str], folder: Path, spark_home: Path, config: Mapping[str, str], *, excludes: str, what: str
+) -> None:
     """Fills `folder/jars` by way of spark-submit, on a script that does nothing."""
     script = folder / "nothing.py"
     script.touch()
     settings = {
         "spark.jars.packages": ",".join(packages),
-        "spark.jars.excludes": PROVIDED,
+        "spark.jars.excludes": excludes,
         "spark.jars.ivy": str(folder),
         **{key: config[key] for key in ("spark.jars.ivySettings", "spark.jars.repositories") if key in config},
     }
@@ -124,7 +148,7 @@ def _fetch(packages: list[str], folder: Path, spark_home: Path, config: Mapping[
         said = [line.strip() for line in done.stderr.splitlines() if re.search("error|exception|not found", line, re.I)]
         raise SessionError(
             [
-                f"Delta's jars could not be fetched ({', '.join(packages)}). The first start needs Maven Central, or a "
+                f"{what} could not be fetched ({', '.join(packages)}). The first start needs Maven Central, or a "
                 "mirror of it named by spark.jars.repositories; DCLM_SPARK_CACHE may name a folder filled elsewhere.",
                 *said[:5],
             ]

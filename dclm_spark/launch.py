@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dclm_spark import interrupts
+from dclm_spark import interrupts, s3a
 from dclm_spark.class_archive import archive_options
 from dclm_spark.errors import JavaEnd, JavaEndedError, SessionError
 from dclm_spark.jvm import check_java, resolve_jars
@@ -115,6 +115,9 @@ def start(settings: dict[str, str]) -> "SparkSession":
     if "delta" not in settings.get("spark.jars.packages", "") + settings.get("spark.jars", ""):
         jars = resolve_jars(with_connect="spark.plugins" in settings, config=settings)
         settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
+    if s3a.is_wanted(settings):
+        jars = s3a.resolve_jars(config=settings)
+        settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
     if settings["spark.master"].startswith("local"):
         options = " ".join([settings["spark.driver.defaultJavaOptions"], *archive_options(java)])
         settings = settings | {"spark.driver.defaultJavaOptions": options}
@@ -192,7 +195,7 @@ def _with_catalog_folder(settings: dict[str, str]) -> dict[str, str]:
     """
     if "spark.sql.warehouse.dir" in settings or settings.get("spark.sql.catalogImplementation") == "hive":
         return settings
-    folder = Path(tempfile.mkdtemp(prefix="dclm_spark-"))
+    folder = Path(tempfile.mkdtemp(prefix="dclm_spark-catalog-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     interrupts.when_ended(lambda: shutil.rmtree(folder, ignore_errors=True))
     return settings | {"spark.sql.warehouse.dir": str(folder)}

@@ -10,10 +10,10 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from dclm_spark import launch
+from dclm_spark import interrupts, launch, s3a
 from dclm_spark.errors import SessionError
 from dclm_spark.jvm import DELTA_PACKAGES, minor_version
 from dclm_spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES
@@ -32,6 +32,7 @@ def get_session(
     remote: str | None = None,
     app_name: str = "dclm_spark",
     config: Mapping[str, str] | None = None,
+    s3_options: Mapping[str, Any] | None = None,
 ) -> "SparkSession":
     """A SparkSession that can read and write Delta tables.
 
@@ -45,6 +46,8 @@ def get_session(
         remote: `sc://host:port` for a Spark Connect server, or `local[2]` for one started inside this process.
         app_name: What Spark's pages and logs call a session that is started here.
         config: Further settings, which win over those chosen here.
+        s3_options: Not null where tables lie in S3 (`s3a://`): a session that is started here then gets the jars for
+            it, and what these options, in fsspec's words, and the environment say of the store.
 
     Raises:
         SessionError: Java, pyspark or the jars are missing, the session found has no Delta, or it runs on another
@@ -71,10 +74,13 @@ def get_session(
     if found is not None:
         return _adopt(found, master=master, config=config)
     if remote and not _is_local(remote):
-        return _connect(remote, config=config)
+        spark = _connect(remote, config=config)
+        interrupts.when_ended(lambda: _interrupt(spark))  # the server would go on working
+        return spark
 
     asked = _with_retries(master or remote or "local[*]")
-    settings = launch.settings(asked, app_name, with_connect=bool(remote)) | config
+    settings = launch.settings(asked, app_name, with_connect=bool(remote))
+    settings |= (s3a.settings(s3_options) if s3_options is not None else {}) | config
     if not remote:
         spark = launch.start(settings)
         if not config.keys() & BATCH_SETTINGS.keys():
@@ -247,6 +253,16 @@ def _connect(remote: str, *, config: Mapping[str, str]) -> "SparkSession":
         raise SessionError([f"No Spark Connect server answers at {remote}: {error}"]) from error
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # makes pyspark.sql.functions speak Connect
     return _adopt(spark, master=None, config=config)
+
+
+def _interrupt(spark: "SparkSession") -> None:
+    """Ends what a server does for this session, if it answers."""
+    asking = threading.Thread(target=spark.interruptAll, daemon=True)
+    asking.start()
+    asking.join(INTERRUPT_SECONDS)
+
+
+INTERRUPT_SECONDS = 5.0
 
 
 def _start_connected(settings: dict[str, str], config: Mapping[str, str]) -> "SparkSession":
