@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark.kernels.ngram_decisions import PLACE_SHIFT
 from dclm_spark.kernels.urls import host_of
-from dclm_spark.rules import Bound
+from dclm_spark.rules import NO_TEXT, NO_TEXT_WORDS, Bound
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -32,8 +32,29 @@ def breaks(bound: Bound) -> "Column":
 
 
 def removed_by(bounds: Sequence[Bound]) -> "Column":
-    """The name of the first signal whose bound is broken; null where none is."""
-    return _of_first_broken(bounds, lambda bound: F.lit(bound.signal), "string")
+    """The name of the first signal whose bound is broken; null where none is.
+
+    A document without text that breaks a bound on texts is removed for that, by `NO_TEXT`.
+    """
+    return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(bound.signal), "string"), bounds, NO_TEXT)
+
+
+def _unless_empty(found: "Column", bounds: Sequence[Bound], instead: str | None) -> "Column":
+    """What was found of the first broken bound, but for documents whose text breaks it because there is none."""
+    in_url = [bound for bound in bounds if bound.group == "urls"]
+    in_text = [bound for bound in bounds if bound.group != "urls"]
+    if not in_text:
+        return found
+    # By the signals, so that nobody has to read the texts. Words between white space, and tokens, are none of a blank
+    # text alone; a language is null for it alone.
+    is_empty = F.coalesce(
+        F.col("quality.n_words_split") == 0,
+        F.col("gopher.n_tokens") == 0,
+        F.when(F.col("language.p_target").isNotNull(), F.col("language.code").isNull()),
+        F.lit(False),
+    )
+    is_empty = reduce(operator.and_, (~breaks(bound) for bound in in_url), is_empty)
+    return F.when(is_empty & reduce(operator.or_, map(breaks, in_text)), F.lit(instead)).otherwise(found)
 
 
 def unless_measured(bounds: Sequence[Bound]) -> "Column":
@@ -54,12 +75,13 @@ def unless_measured(bounds: Sequence[Bound]) -> "Column":
 
 def removed_value(bounds: Sequence[Bound]) -> "Column":
     """That signal's value, as a double; null where no bound is broken."""
-    return _of_first_broken(bounds, lambda bound: F.col(bound.signal).cast("double"), "double")
+    value = _of_first_broken(bounds, lambda bound: F.col(bound.signal).cast("double"), "double")
+    return _unless_empty(value, bounds, None)
 
 
 def removed_detail(bounds: Sequence[Bound]) -> "Column":
     """That bound in words; null where none is broken."""
-    return _of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string")
+    return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string"), bounds, NO_TEXT_WORDS)
 
 
 def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":

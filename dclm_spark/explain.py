@@ -19,6 +19,7 @@ from dclm_spark.kernels.signals import annotate_batch
 from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.kernels.xhtml import is_xhtml
 from dclm_spark.recipe import Annotation, C4Lines, Recipe
+from dclm_spark.rules import NO_TEXT, NO_TEXT_WORDS, is_empty
 from dclm_spark.terminal import shown, shown_in_line
 
 _MAX_SHOWN_LINES = 20
@@ -97,11 +98,10 @@ def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
         for field in struct
         if f"{group}.{field.name}" not in bounded
     }
-    return {
-        "rules": rules,
-        "signals": others,
-        "removed_by": next((rule["signal"] for rule in rules if rule["is_broken"]), None),
-    }
+    removed_by = next((rule["signal"] for rule in rules if rule["is_broken"]), None)
+    if removed_by is not None and not removed_by.startswith("urls.") and is_empty(value_of):
+        removed_by = NO_TEXT
+    return {"rules": rules, "signals": others, "removed_by": removed_by}
 
 
 def corrected_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
@@ -203,7 +203,8 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
     if len(gone) > _MAX_SHOWN_LINES:
         lines.append(f"  and {len(gone) - _MAX_SHOWN_LINES:,} lines more that a rule took or cut; --json shows all")
     removed_by = explained["removed_by"]
-    lines.append(f"  removed by {removed_by}" if removed_by else f"  kept by recipe {explained['recipe']}")
+    why = f"{removed_by}: {NO_TEXT_WORDS}" if removed_by == NO_TEXT else removed_by
+    lines.append(f"  removed by {why}" if removed_by else f"  kept by recipe {explained['recipe']}")
     if "duplicates" in explained:
         lines.append("  " + became(explained["duplicates"], doc_id=explained["doc_id"]))
     lines += [f"  {said}" for said in _deduplication(explained)]

@@ -11,7 +11,7 @@ from dclm_spark import missing, recipe_json
 from dclm_spark.deduplication import Near
 from dclm_spark.errors import WarehouseError
 from dclm_spark.missing import find_lost, find_unfinished
-from dclm_spark.rules import Bound
+from dclm_spark.rules import NO_TEXT, NO_TEXT_WORDS, Bound
 from dclm_spark.runs import last_runs, outdated
 from dclm_spark.tables import Warehouse
 from dclm_spark.unread_files import planned_dumps, unread_files
@@ -179,7 +179,9 @@ def _entry(
             "bounds": bounds_in_words(recipe.bounds),
             # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
             # What no rule has removed comes last: rows of documents that are there more than once.
-            "removed": {bound.signal: 0 for bound in recipe.bounds} | removed,
+            "removed": {name: 0 for name in (NO_TEXT,) if name in removed}
+            | {bound.signal: 0 for bound in recipe.bounds}
+            | removed,
             # They removed nothing because nobody has looked.
             "not_measured": [signal for signal in recipe.unmeasured if signal not in removed],
             "filtered": number("filtered"),
@@ -274,7 +276,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
             if signal in entry["not_measured"]:
                 lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
             else:
-                line(signal, n, documents, note=entry["bounds"].get(signal, ""), indent=4)
+                note = NO_TEXT_WORDS if signal == NO_TEXT else entry["bounds"].get(signal, "")
+                line(signal, n, documents, note=note, indent=4)
         line("filtered", entry["filtered"], documents)
     if "deduplicated" in entry:
         n_removed = sum(entry["duplicates_removed"].values())

@@ -1,11 +1,32 @@
 """Rules: a bound on a signal of a page, and the corrections of lines, as frozen data that recipes are made of."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import isfinite
+from typing import Any
 
 from dclm_spark import schemas
 
 _SAME_SIDE = {"at_least": "above", "above": "at_least", "at_most": "below", "below": "at_most"}
+
+NO_TEXT = "no_text"
+"""The reason of a document that has no text: nothing was extracted from the page, so that it breaks rules on texts."""
+NO_TEXT_WORDS = "nothing was extracted"
+
+
+def is_empty(value_of: Callable[[str], Any]) -> bool:
+    """Whether a document has no text, as far as its signals tell; as `columns.removed_by` asks it of rows.
+
+    Args:
+        value_of: Gives the value of a signal, null where it was not measured.
+
+    >>> is_empty({"quality.n_words_split": 0}.get), is_empty({"language.p_target": 0.2, "language.code": "en"}.get)
+    (True, False)
+    """
+    for count in ("quality.n_words_split", "gopher.n_tokens"):
+        if value_of(count) is not None:
+            return value_of(count) == 0
+    return value_of("language.p_target") is not None and value_of("language.code") is None
 
 
 @dataclass(frozen=True)

@@ -231,7 +231,7 @@ REMOVED = pa.schema(
         _required("dump", pa.string()),
         _required("stage", pa.string()),
         _required("doc_id", pa.string()),
-        _required("removed_by", pa.string()),  # the first signal whose bound was broken
+        _required("removed_by", pa.string()),  # the first signal whose bound was broken; no_text
         pa.field("value", pa.float64()),  # its value
         pa.field("detail", pa.string()),  # the bound, in words
     ]

@@ -10,7 +10,7 @@ from dclm_spark import recipe_json, schemas
 from dclm_spark.columns import removed_by
 from dclm_spark.errors import RecipeError, WarehouseError
 from dclm_spark.funnel import bounds_in_words
-from dclm_spark.rules import Bound
+from dclm_spark.rules import NO_TEXT, NO_TEXT_WORDS, Bound
 from dclm_spark.runs import last_runs, measured_groups
 from dclm_spark.tables import Warehouse
 
@@ -137,6 +137,9 @@ def _check_measured(run: dict[str, Any], bounds: Sequence[Bound]) -> None:
 def _entry(dump: str, recipe: str, bounds: Sequence[Bound], changed: Sequence[Bound], counted) -> dict[str, Any]:
     by_signal = bounds_in_words(changed)
     signals = [*dict.fromkeys(bound.signal for bound in (*bounds, *changed))]
+    if any(NO_TEXT in (row["now"], row["then"]) for row in counted):
+        by_signal[NO_TEXT] = NO_TEXT_WORDS
+        signals.insert(0, NO_TEXT)
     removed = [
         {
             "signal": signal,

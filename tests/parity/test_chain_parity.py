@@ -12,6 +12,7 @@ from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
 
 # The step of DCLM's configuration that a signal's bound stands for.
 STEPS = {
+    "no_text": "language_filter",  # what is empty is in no language
     "language.p_target": "language_filter",
     "quality.n_words": "page_length_filter",
     "quality.mean_word_chars": "word_length_filter",

@@ -4,6 +4,7 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError
+from dclm_spark.explain import judge
 from dclm_spark.recipe import Recipe
 from dclm_spark.recipes import DCLM_BASELINE
 from dclm_spark.rules import Bound
@@ -88,6 +89,37 @@ def test_spark_and_the_recipe_decide_alike(flagged):
             if bound.breaks(values[group][names[group].index(name)])
         ]
         assert flagged[case]["removed_by"] == (broken[0] if broken else None)
+
+
+NOTHING = {
+    "quality__n_words": 0,
+    "quality__n_words_split": 0,
+    "quality__n_stop_words": 0,
+    "language__code": None,
+    "language__p_target": 0.0,
+}
+
+
+def test_nothing_extracted_is_a_reason_of_its_own(spark):
+    rows = [
+        _document("nothing", **NOTHING),
+        _document("banned", **NOTHING, urls__n_strict_words=1),
+        _document("short", quality__n_words=1, quality__n_words_split=1),
+    ]
+    annotated = spark.createDataFrame(rows, spark_schema(schemas.ANNOTATED))
+
+    def removed(recipe):
+        flagged = filter_documents(annotated, recipe=recipe).collect()
+        return {row["doc_id"]: (row["removed_by"], row["value"], row["detail"]) for row in flagged}
+
+    found = removed(DCLM_BASELINE)
+    assert found["nothing"] == ("no_text", None, "nothing was extracted")
+    assert found["banned"][0] == "urls.n_strict_words"
+    assert found["short"] == ("quality.n_words", 1.0, ">= 50 and <= 100000")
+    for row in annotated.collect():
+        assert judge(row.asDict(recursive=True), DCLM_BASELINE)["removed_by"] == found[row["doc_id"]][0]
+    # It removes no document that the recipe's own bounds would keep.
+    assert removed(Recipe("urls", bounds=(Bound("urls.n_soft_words", at_most=1),)))["nothing"] == (None, None, None)
 
 
 def test_a_bound_of_one_language_speaks_of_its_pages_alone(spark):
