@@ -30,6 +30,8 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     were cut from what stays, has how many `paragraphs`, and of how many `documents`.
 
     `bad_digests`, where there are some, has how many records read have other digests than their headers say.
+    `bad_dates`, where there are some, has how many documents are without `fetched_at` because their date could not be
+    read, or lies in another year than the recipe's.
 
     `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
 
@@ -106,11 +108,13 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     files = _rows(place, "files", dumps)
     skips = files.select("dump", F.explode("skips").alias("reason", "records"))
     plans = _rows(place, "plans", dumps)
+    dates = files.select("dump", F.explode("bad_dates").alias("reason", "documents"))
     return [
         _count(files, "files"),
         _count(files, "records", n=F.sum("n_records")),
         _count(skips, "skipped", reason="reason", n=F.sum("records")),
         _count(files, "bad_digests", n=F.coalesce(F.sum("n_bad_digests"), F.lit(0))),
+        _count(dates, "bad_dates", reason="reason", n=F.sum("documents")),
         # Files of the input's folders whose names are no archive's.
         _count(plans, "skipped_files", n=F.max("n_skipped_files")),
         _count(plans, "planned"),
@@ -169,6 +173,8 @@ def _entry(
         entry["documents"] = number("documents")
         if n_bad_digests := number("bad_digests"):
             entry["bad_digests"] = n_bad_digests
+        if bad_dates := by_reason("bad_dates"):
+            entry["bad_dates"] = bad_dates
         accounted = sum(entry["skipped"].values()) + sum(entry["quarantined"].values()) + entry["documents"]
         entry["is_balanced"] = entry["records"] == accounted
     if (dump, "filtered") in runs:
@@ -269,6 +275,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
         line("documents", entry["documents"], records)
         if "bad_digests" in entry:
             line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
+        for problem, n in entry.get("bad_dates", {}).items():
+            line(f"fetched_at null: date {problem.replace('_', ' ')}", n, indent=4)
     if "filtered" in entry:
         documents = entry["filtered"] + sum(entry["removed"].values())
         line("removed", sum(entry["removed"].values()), documents)

@@ -46,6 +46,8 @@ TEXT_SETTINGS = {
     "spark.hadoop.parquet.block.size.row.check.min": "4",
     "spark.hadoop.parquet.block.size.row.check.max": "8",
 }
+# INT96, Spark's default, is beyond some readers.
+TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 # The heavy work is Python's; the JVM plans many small queries, and its second compiler costs more than it gives back:
 # with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
 # quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
@@ -73,6 +75,7 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
         **BATCH_SETTINGS,
         **TEXT_SETTINGS,
         **DELTA_SETTINGS,
+        **TIMESTAMP_SETTINGS,
     }
     if master.startswith("local"):
         settings["spark.driver.defaultJavaOptions"] += f" {LOCAL_JAVA_OPTIONS}"

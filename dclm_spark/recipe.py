@@ -18,6 +18,8 @@ from dclm_spark.rules import Bound, LineRule
 MIB = 1 << 20
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+FETCH_YEARS = (1990, 2027)
+"""From the web's first year to the one after this version's. No clock decides: the same input gives the same rows."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class Extraction:
             take thousandths. Only a page that takes about as long as this may fare differently on another machine.
         max_memory_bytes: Memory that the extractor may take for a page; one that takes more goes to quarantine.
         max_text_bytes: Longer texts, as UTF-8, go to quarantine: lists in lists make text that is larger than the page.
+        fetch_years: The first and the last year, UTC, in which a page may have been fetched. A date of another year,
+            as one that cannot be read, is null and counted.
     """
 
     extractor: str = "resiliparse"
@@ -50,6 +54,7 @@ class Extraction:
     max_page_seconds: float = field(default=10.0, metadata={"added": "0.2.0"})
     max_memory_bytes: int = field(default=1024 * MIB, metadata={"added": "0.2.0"})
     max_text_bytes: int = field(default=8 * MIB, metadata={"added": "0.2.0"})
+    fetch_years: tuple[int, ...] = field(default=FETCH_YEARS, metadata={"added": "0.2.0"})
 
 
 @dataclass(frozen=True)
@@ -279,6 +284,9 @@ class Recipe:
             )
         if extraction.max_text_bytes < 1:
             found.append(f"extraction.max_text_bytes is {extraction.max_text_bytes}; expected 1 or more")
+        years = extraction.fetch_years
+        if len(years) != 2 or not 1 <= years[0] <= years[1] <= 9999:
+            found.append(f"extraction.fetch_years is {list(years)}; expected the first year and the last, 1 to 9999")
         if annotation.url_removal not in ("none", "fixed", "faithful"):
             found.append(
                 f"annotation.url_removal is {annotation.url_removal!r}; expected 'none', 'fixed' or 'faithful'"

@@ -378,6 +378,8 @@ FILES = pa.schema(
         _required("skips", pa.map_(pa.string(), pa.int64())),  # reason -> records
         # Records whose bytes have other digests than their headers say, kept or not; null before 0.2.
         pa.field("n_bad_digests", pa.int64()),
+        # `unreadable` or `out_of_range` -> documents whose `fetched_at` is null for it; null before 0.2
+        pa.field("bad_dates", pa.map_(pa.string(), pa.int64())),
     ]
 )
 

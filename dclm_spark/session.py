@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from dclm_spark import interrupts, launch, s3a
 from dclm_spark.errors import SessionError
 from dclm_spark.jvm import DELTA_PACKAGES, minor_version
-from dclm_spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES
+from dclm_spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES, TIMESTAMP_SETTINGS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,7 +38,8 @@ def get_session(
 
     With neither `master` nor `remote`, the session of the platform is adopted: the active session of a notebook, the
     one that `spark-submit` or Databricks has prepared, the server that `SPARK_REMOTE` names. Of its settings only those
-    that bound the memory of Python workers are changed. Where there is none, a local session starts.
+    that bound the memory of Python workers are changed; others while a table is made, and back again. Where there is
+    none, a local session starts.
 
     Args:
         master: `local[2]`, `spark://host:port`, ...; `None` is `local[*]`. A local master retries a failed task as a
@@ -131,50 +132,80 @@ def _changed(spark: "SparkSession", settings: Mapping[str, str]) -> Iterator[Non
     try:
         yield
     finally:
-        for key, value in before.items():
-            if value is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, value)
+        _restore(spark, before)
 
 
-@contextmanager
-def planned_for_python(spark: "SparkSession") -> Iterator[None]:
+class _Shared:
+    """Settings of a session while any of its threads is inside; its own are back when the last of them has left."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._inside: dict[int, tuple[int, dict[str, str | None]]] = {}  # by session: how many, and its own settings
+
+    @contextmanager
+    def in_force(self, spark: "SparkSession") -> Iterator[None]:
+        with self._lock:
+            n, before = self._inside.get(id(spark), (0, {}))
+            if n == 0:
+                own = {key: spark.conf.get(key, None) for key in self._settings}
+                before = {
+                    key: value
+                    for key, value in own.items()
+                    if value != self._settings[key] and spark.conf.isModifiable(key)
+                }
+                for key in before:
+                    spark.conf.set(key, self._settings[key])
+            self._inside[id(spark)] = (n + 1, before)
+        try:
+            yield
+        finally:
+            with self._lock:
+                n, before = self._inside.pop(id(spark))
+                if n > 1:  # another thread of this session goes on
+                    self._inside[id(spark)] = (n - 1, before)
+                else:
+                    _restore(spark, before)
+
+
+def _restore(spark: "SparkSession", before: Mapping[str, str | None]) -> None:
+    for key, value in before.items():
+        if value is None:
+            spark.conf.unset(key)
+        else:
+            spark.conf.set(key, value)
+
+
+def planned_for_python(spark: "SparkSession") -> AbstractContextManager[None]:
     """Plans made inside suit stages whose work is in Python: the JVM hands rows on, and spends nothing on haste.
 
     Such a stage plans many small queries, most of them Delta's own. Java code generated for each took a third of the
     JVM's CPU time; rows of long texts were compressed for a cache that is read once or twice, and sorted by a partition
     that they all share.
     """
-    with _planning:
-        n, before = _planned.get(id(spark), (0, {}))
-        if n == 0:
-            before = {key: spark.conf.get(key) for key in _PYTHON_SETTINGS if spark.conf.isModifiable(key)}
-            for key in before:
-                spark.conf.set(key, _PYTHON_SETTINGS[key])
-        _planned[id(spark)] = (n + 1, before)
-    try:
-        yield
-    finally:
-        with _planning:
-            n, before = _planned.pop(id(spark))
-            if n > 1:  # another thread of this session goes on
-                _planned[id(spark)] = (n - 1, before)
-            else:
-                for key, value in before.items():
-                    spark.conf.set(key, value)
+    return _PYTHON_SETTINGS.in_force(spark)
 
 
-_planning = threading.Lock()
-_planned: dict[int, tuple[int, dict[str, str]]] = {}  # by session: how many are inside, and its own settings
-_PYTHON_SETTINGS = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.inMemoryColumnarStorage.compressed": "false",
-    "spark.sql.maxConcurrentOutputFileWriters": "2",
-    # What is sent to all workers may first have to be found among a dump's URLs, which takes longer than 5 minutes.
-    "spark.sql.broadcastTimeout": "86400",
-}
+def written_for_all(spark: "SparkSession") -> AbstractContextManager[None]:
+    """What is written inside has timestamps that every reader of Parquet knows.
+
+    Spark's own default is INT96, which has been deprecated since 2016. Delta takes the form from the session alone:
+    neither a writer's options nor a table's properties can name it.
+    """
+    return _TIMESTAMPS.in_force(spark)
+
+
+_TIMESTAMPS = _Shared(TIMESTAMP_SETTINGS)
+_PYTHON_SETTINGS = _Shared(
+    {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.inMemoryColumnarStorage.compressed": "false",
+        "spark.sql.maxConcurrentOutputFileWriters": "2",
+        # What is sent to all workers may first have to be found among a dump's URLs, which takes longer than 5 minutes.
+        "spark.sql.broadcastTimeout": "86400",
+    }
+)
 
 
 def _is_prepared() -> bool:

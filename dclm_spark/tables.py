@@ -19,6 +19,7 @@ from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.locations import schema_of
+from dclm_spark.session import written_for_all
 from dclm_spark.spark_types import missing_columns, spark_columns, spark_schema, spark_type, type_conflicts
 
 if TYPE_CHECKING:
@@ -275,9 +276,12 @@ class Warehouse:
         with self.writing(table):
             self.spark.sql(f"DELETE FROM {self.name(table)} WHERE {conditions}")
 
-    def writing(self, table: str) -> contextlib.AbstractContextManager[bool]:
+    @contextlib.contextmanager
+    def writing(self, table: str) -> Iterator[bool]:
         """Around whatever commits to a table; true if it keeps other processes out, where the store could not."""
-        return self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
+        alone = self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
+        with written_for_all(self.spark), alone as is_alone:
+            yield is_alone
 
     @contextlib.contextmanager
     def locked(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:

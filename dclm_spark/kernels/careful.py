@@ -4,21 +4,28 @@ A record that is damaged costs itself, and one damaged stretch is one fault, wha
 """
 
 import re
+from collections import Counter
 from typing import BinaryIO
 
 from dclm_spark.kernels.frames import HEAD_BYTES, TRUNCATED
 from dclm_spark.kernels.http import MAX_HEAD_BYTES
 from dclm_spark.kernels.members import Members
-from dclm_spark.kernels.outcomes import BAD_HEADER, NOT_AN_ARCHIVE, Fault, Page, Skip, Wanted
+from dclm_spark.kernels.outcomes import BAD_HEADER, NOT_AN_ARCHIVE, PAGES, Fault, Page, Skip, Wanted
 from dclm_spark.kernels.records import (
     LONGEST_LINE,
     NEXT_RECORD,
     RECORD,
     Header,
+    address_of,
+    identity,
     is_record,
     read_arc_header,
+    read_date,
     read_warc_header,
 )
+
+MAX_COUNTED = 1 << 20
+"""Of so many records of one member it is remembered what they say they are."""
 
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
 
@@ -37,6 +44,9 @@ class CarefulReader:
         self._start = 0
         self.is_archive = False  # whether one record header was seen
         self._endless: dict[bytes, int] = {}  # ends of headers, and the position up to which none was found
+        self._member = -1  # the file offset of the member that the records counted lie in
+        self._n_counted = 0
+        self._counted: Counter[str] = Counter()  # by what they say they are
 
     @property
     def n_bytes(self) -> int:
@@ -78,6 +88,7 @@ class CarefulReader:
         header = self._header(offset)
         if isinstance(header, Fault):
             return self._recover(header)
+        header = self._told_apart(header, offset)
         n_bytes = header.n_bytes + header.n_body_bytes
         is_held = self._wanted.may_hold(header)
         if is_held:
@@ -108,11 +119,12 @@ class CarefulReader:
             members.fill(LONGEST_LINE)
             line = RECORD.match(members.window, members.at)
         if line is None:
+            url = address_of(members.window[members.at : members.at + LONGEST_LINE])
             members.at += 1
-            return Fault(offset, None, None, BAD_HEADER, "no WARC or ARC record where one should begin")
+            return Fault(offset, None, url, BAD_HEADER, "no WARC or ARC record where one should begin")
         self.is_archive = True
-        if line["length"] is not None:
-            return read_arc_header(line)
+        if line["arc"] is not None:
+            return self._sound(read_arc_header(line["arc"]), offset)
         end = b"\r\n\r\n" if line[0].endswith(b"\r\n") else b"\n\n"
         here = members.position()
         searched = max(line.end() - line.start() - len(end) // 2, self._endless.get(end, 0) - here)
@@ -131,11 +143,30 @@ class CarefulReader:
             members.at += edge or 1
             return Fault(offset, None, None, kind, f"the record header does not end: {why}")
         # By its length: asking for edges may have moved the window.
-        header = read_warc_header(members.window[members.at : members.at + n_bytes - len(end)], n_bytes)
-        if header.problem is not None:
-            members.at += 1
-            return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
-        return header
+        return self._sound(
+            read_warc_header(members.window[members.at : members.at + n_bytes - len(end)], n_bytes), offset
+        )
+
+    def _sound(self, header: Header, offset: int) -> Header | Fault:
+        """The header that begins at the cursor, or the fault that it is."""
+        if header.problem is None:
+            return header
+        self._members.at += 1
+        return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
+
+    def _told_apart(self, header: Header, offset: int) -> Header:
+        """The header with the number of its twins, since their offset is the same too."""
+        if header.kind not in PAGES or self._members.is_plain():
+            return header
+        if offset != self._member:
+            self._member, self._n_counted, self._counted = offset, 0, Counter()
+        name = identity(header.record_id, header.url, read_date(header.date))
+        n_twins = self._n_counted  # its place, where there are too many names to remember
+        self._n_counted += 1
+        if name in self._counted or len(self._counted) < MAX_COUNTED:
+            n_twins = self._counted[name]
+            self._counted[name] += 1
+        return header._replace(n_twins=n_twins) if n_twins else header
 
     def _problem(self, header: Header, offset: int, n_bytes: int) -> tuple[str, str] | None:
         """Kind and message of what is wrong with the bounds of the record at the cursor, whose bytes lie ahead.

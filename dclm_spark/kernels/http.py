@@ -13,7 +13,14 @@ MAX_HEAD_BYTES = 1 << 16
 """A longer header is a broken one. Browsers stop at 256 KiB, most servers at 8."""
 
 _MAX_CODINGS = 4
-_STATUS = re.compile(rb"HTTP/\d(?:\.\d)?[ \t]+(\d{3})(?!\d)")
+# More than RFC 9112 allows, since servers write more and other readers take it: any case, a version that is missing or
+# strange, the protocols of radio streams, and blanks, empty lines or a byte order mark before them.
+_STATUS = re.compile(
+    rb"[\x00-\x20\xef\xbb\xbf]{0,64}"
+    rb"(?P<line>(?:HTTPS?(?:[ \t]{0,8}/[ \t]{0,8}|[ \t]{1,8}(?=\d[.,]))?[^ \t\r\n:]{0,16}"
+    rb"|[A-Z]{2,16}/\d[\d.,]{0,7}|ICY|SHOUTCAST|SOURCETABLE)[ \t:]++\+?(?P<code>\d{3})(?!\d))",
+    re.IGNORECASE,
+)
 _MEDIA_TYPE = re.compile(rb"[ \t\"']*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)")
 # Possessive: each blank is looked at once, whatever follows.
 _CHARSET = re.compile(rb"charset[ \t]*+=[ \t]*+[\"']?+[ \t]*+([^\s\"';,]+)", re.IGNORECASE)
@@ -91,12 +98,14 @@ def read_fields(head: bytes) -> dict[bytes, bytes]:
 def read_head(block: bytes, start: int, end: int) -> Head | None:
     """The header of the response in `block[start:end]`; None where it does not begin with an HTTP status line.
 
-    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty. Interim
-    answers (status 1xx, or a proxy's that the tunnel stands) are passed over where another answer follows; they count
-    as part of the header.
+    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty. What other
+    readers take for a status line is one. Interim answers (status 1xx, or a proxy's that the tunnel stands) are passed
+    over where another answer follows; they count as part of the header.
 
     >>> read_head(b"HTTP/1.1 200 OK\\r\\nContent-Type: Text/HTML; charset=ISO-8859-1\\r\\n\\r\\n<p>", 0, 64)[:3]
     (200, 'text/html', 'ISO-8859-1')
+    >>> [read_head(line, 0, 99).status for line in (b"http/1.1 200 OK", b"HTTP 404 Not here", b"ICY 200 OK")]
+    [200, 404, 200]
     >>> read_head(b"", 0, 0) is None
     True
     """
@@ -116,14 +125,15 @@ def _read_head(block: bytes, start: int, end: int) -> Head | None:
     status = _STATUS.match(block, start, end)
     if status is None:
         return None
-    empty_line = _EMPTY_LINE.search(block, start, end)
+    line = status.start("line")
+    empty_line = _EMPTY_LINE.search(block, line, end)
     stop, end = empty_line.span() if empty_line else (end, end)
-    fields = read_fields(block[start:stop])
+    fields = read_fields(block[line:stop])
     declared = fields.get(b"content-type", b"")
     content_type, charset = read_content_type(declared)
     codings = fields.get(b"content-encoding")
     return Head(
-        status=int(status[1]),
+        status=int(status["code"]),
         content_type=None if content_type in _UNKNOWN_TYPES else content_type,
         charset=charset,
         codings=_codings(codings) if codings else (),

@@ -16,7 +16,8 @@ from dclm_spark.kernels.http import (
     read_head,
 )
 from dclm_spark.kernels.members import NO_RECORD
-from dclm_spark.kernels.records import TYPES, Header, read_date
+from dclm_spark.kernels.records import TYPES, Header, fetch_date
+from dclm_spark.recipe import FETCH_YEARS
 
 NOT_AN_ARCHIVE = "not_an_archive"
 """Fault kind: the file holds no WARC or ARC record at all."""
@@ -45,7 +46,7 @@ class Page(NamedTuple):
             holds it. Records that share a member share the offset; offset and record id together name one.
         record_id: WARC-Record-ID as written; None where there is none, as in ARC.
         url: The address as written, without the angle brackets that some tools put around it; None where there is none.
-        fetched_at: When it was fetched, UTC; None where the date cannot be read.
+        fetched_at: When it was fetched, UTC; None where the date cannot be read, or lies in a year that cannot be.
         http_status: Status code; None for a text record.
         content_type: Media type, lower-case, without parameters; None where the server gave none (the page was known
             by its first bytes, or every type is taken).
@@ -54,6 +55,8 @@ class Page(NamedTuple):
         is_text: Whether the payload is extracted text (a WET record), not html.
         identified_type: What the crawler took the payload for; None where it does not say.
         digest_problem: What is wrong with its digests; None where nothing is, or they are not checked.
+        bad_date: The date as written, where it is no `fetched_at`; None where it is, or none was given.
+        n_twins: Records before it in its member with the same id or, without ids, the same address and date.
     """
 
     offset: int
@@ -67,6 +70,8 @@ class Page(NamedTuple):
     is_text: bool
     identified_type: str | None = None
     digest_problem: str | None = None
+    bad_date: bytes | None = None
+    n_twins: int = 0
 
 
 class Fault(NamedTuple):
@@ -100,6 +105,9 @@ class Skip(NamedTuple):
     digest_problem: str | None = None
 
 
+PAGES = ("response", "conversion")
+"""The types of records that may be pages."""
+
 _SKIPS = {kind: Skip(f"type:{kind}") for kind in TYPES}
 _NOT_HTTP, _STATUS, _CONTENT_TYPE = Skip("not_http"), Skip("http_status"), Skip("content_type")
 
@@ -114,12 +122,14 @@ class Wanted(NamedTuple):
         http_statuses: HTTP status codes that are pages. Empty means every status.
         digests: What a record is whose bytes have other digests than its header says: `count` leaves it what it is, and
             says so in it; `quarantine` makes it a fault; `ignore` does not look.
+        fetch_years: The first and the last year, UTC, in which a page may have been fetched.
     """
 
     max_page_bytes: int
     content_types: frozenset[str]
     http_statuses: frozenset[int]
     digests: str = "ignore"
+    fetch_years: tuple[int, ...] = FETCH_YEARS
 
     def may_hold(self, header: Header) -> bool:
         """Whether the record's body is small enough to be read whole."""
@@ -127,7 +137,7 @@ class Wanted(NamedTuple):
 
     def judge(self, header: Header, offset: int, body: bytes, start: int, end: int) -> Page | Fault | Skip:
         """What the record with this header is, whose body is `body[start:end]`, or begins so if it is too large."""
-        if header.kind not in ("response", "conversion"):
+        if header.kind not in PAGES:
             return _SKIPS[header.kind]
 
         head = read_head(body, start, min(end, start + MAX_HEAD_BYTES)) if header.kind == "response" else None
@@ -157,7 +167,7 @@ class Wanted(NamedTuple):
                 return _CONTENT_TYPE
             if header.n_body_bytes > self.max_page_bytes:
                 return fault(TOO_LARGE, f"a text of {header.n_body_bytes} bytes; the limit is {self.max_page_bytes}")
-            return _page(header, offset, None, content_type, charset, body[start:end])
+            return self._page(header, offset, None, content_type, charset, body[start:end])
         is_http = header.content_type.lower().startswith(b"application/http")
         if head is None:
             return fault(BAD_HTTP, "the body does not begin with an HTTP status line") if is_http else _NOT_HTTP
@@ -181,23 +191,29 @@ class Wanted(NamedTuple):
             and not ("text/html" in self.content_types and looks_like_html(payload))
         ):
             return _CONTENT_TYPE
-        return _page(header, offset, head.status, head.content_type, head.charset, payload)
+        return self._page(header, offset, head.status, head.content_type, head.charset, payload)
 
-
-def _page(
-    header: Header, offset: int, status: int | None, content_type: str | None, charset: str | None, payload: bytes
-) -> Page:
-    fetched_at = read_date(header.date)
-    is_text = header.kind == "conversion"
-    return Page(
-        offset,
-        header.record_id,
-        header.url,
-        fetched_at,
-        status,
-        content_type,
-        charset,
-        payload,
-        is_text,
-        header.identified_type,
-    )
+    def _page(
+        self,
+        header: Header,
+        offset: int,
+        status: int | None,
+        content_type: str | None,
+        charset: str | None,
+        payload: bytes,
+    ) -> Page:
+        fetched_at = fetch_date(header.date, self.fetch_years)
+        return Page(
+            offset=offset,
+            record_id=header.record_id,
+            url=header.url,
+            fetched_at=fetched_at,
+            http_status=status,
+            content_type=content_type,
+            charset=charset,
+            payload=payload,
+            is_text=header.kind == "conversion",
+            identified_type=header.identified_type,
+            bad_date=header.date or None if fetched_at is None else None,
+            n_twins=header.n_twins,
+        )

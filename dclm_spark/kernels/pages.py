@@ -12,6 +12,7 @@ from dclm_spark.kernels.charsets import decode, without_nuls
 from dclm_spark.kernels.html import extract, limits_of
 from dclm_spark.kernels.outcomes import BAD_DIGEST, CHARSET, TOO_LARGE, Fault, Page, Skip
 from dclm_spark.kernels.pools import Line, is_pool, read_pool
+from dclm_spark.kernels.records import identity, read_date, what_is_wrong_with
 from dclm_spark.kernels.sniffing import binary_type
 from dclm_spark.kernels.warc import read_archive
 from dclm_spark.recipe import Extraction
@@ -26,7 +27,9 @@ UNREADABLE = "unreadable"
 """Why a file is unread: the store failed on it, again and again."""
 
 _FAULT_FIELDS = [field for field in schemas.QUARANTINE if field.name not in schemas.DOCUMENTS.names]
-_TALLY_FIELDS = [field for field in schemas.FILES if field.name.startswith("n_") or field.name == "skips"]
+_TALLY_FIELDS = [
+    field for field in schemas.FILES if field.name.startswith("n_") or field.name in ("skips", "bad_dates")
+]
 
 SCHEMA = pa.schema(
     [field.with_nullable(True) for field in [*schemas.DOCUMENTS, *_FAULT_FIELDS, *_TALLY_FIELDS]]
@@ -45,11 +48,13 @@ def document_id(path: str, page: Page) -> str:
     """The id of an archive's document: the 128-bit xxh3 hash, as 32 hex letters, of file name, offset, WARC-Record-ID.
 
     The file's folder is left out, so that the same file in another bucket gives the same ids. A record without an id
-    (ARC) is known by its URL and date instead.
+    (ARC) is known by its URL and date instead. Where a member, and so an offset, holds the same again, the second and
+    later ones have their number besides.
     """
     base_name = path.rsplit("/", 1)[-1]
-    record_id = page.record_id or f"{page.url} {page.fetched_at}"
-    return xxh3_128_hexdigest(f"{base_name}\0{page.offset}\0{record_id}".encode())
+    date = page.fetched_at if page.bad_date is None else read_date(page.bad_date)
+    name = f"{base_name}\0{page.offset}\0{identity(page.record_id, page.url, date)}"
+    return xxh3_128_hexdigest((f"{name}\0{page.n_twins}" if page.n_twins else name).encode())
 
 
 def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction) -> Iterator[pa.RecordBatch]:
@@ -67,6 +72,7 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     rows = _Rows()
     counts = Counter()
     skips = Counter()
+    bad_dates = Counter()
     for record in _records(stream, path, extraction):
         if isinstance(record, OSError):
             yield unread_file(path, dump, record)
@@ -79,6 +85,8 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
             continue
         row = _row(record, path, dump, extraction)
         counts["n_quarantined" if "kind" in row else "n_documents"] += 1
+        if "kind" not in row and record.bad_date is not None:
+            bad_dates[what_is_wrong_with(record.bad_date)] += 1
         rows.add(row)
         if rows.is_full():
             yield rows.take()
@@ -91,6 +99,7 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
             "n_quarantined": counts["n_quarantined"],
             "skips": sorted(skips.items()),
             "n_bad_digests": counts["n_bad_digests"],
+            "bad_dates": sorted(bad_dates.items()),
         }
     )
     yield rows.take()
@@ -100,7 +109,12 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
     """The records of a stream; last, where it fails, its error. Errors of what is done with a record pass by."""
     try:
         if is_pool(path):
-            yield from read_pool(stream, path=path, max_line_bytes=extraction.max_page_bytes)
+            yield from read_pool(
+                stream,
+                path=path,
+                max_line_bytes=extraction.max_page_bytes,
+                fetch_years=extraction.fetch_years,
+            )
             return
         yield from read_archive(
             stream,
@@ -108,6 +122,7 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
             content_types=tuple(extraction.content_types),
             http_statuses=tuple(extraction.http_statuses),
             digests=extraction.digests,
+            fetch_years=extraction.fetch_years,
         )
     except OSError as error:
         yield error

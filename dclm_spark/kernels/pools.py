@@ -20,7 +20,8 @@ from dclm_spark.kernels.fields import Field, read_fields
 from dclm_spark.kernels.frames import TRUNCATED, UNREADABLE
 from dclm_spark.kernels.members import NO_RECORD, Members
 from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Skip
-from dclm_spark.kernels.records import read_date
+from dclm_spark.kernels.records import fetch_date
+from dclm_spark.recipe import FETCH_YEARS
 
 POOL = re.compile(r"\.jsonl(?P<coding>\.(gz|zst|zstd))?(\?.*)?$", re.IGNORECASE)
 """Names that are taken for pools, the endings that DCLM's code knows. An address of the web may end in a query."""
@@ -52,10 +53,12 @@ class Line(NamedTuple):
         offset: Its first byte in the decompressed file.
         record_id: The metadata's WARC-Record-ID; None without one.
         url: The field `url`, else the metadata's WARC-Target-URI; None without one.
-        fetched_at: The metadata's WARC-Date, UTC; None without one, or where it cannot be read.
+        fetched_at: The metadata's WARC-Date, UTC; None without one, where it cannot be read, or lies in a year that
+            cannot be.
         text: As the line has it.
         metadata: The other fields as one JSON object, in the line's order and letters. A `url` that is no string is one
             of them.
+        bad_date: As in `outcomes.Page`.
     """
 
     doc_id: str
@@ -65,6 +68,7 @@ class Line(NamedTuple):
     fetched_at: datetime | None
     text: str
     metadata: str
+    bad_date: bytes | None = None
 
 
 def is_pool(path: str) -> bool:
@@ -76,7 +80,9 @@ def is_pool(path: str) -> bool:
     return POOL.search(path) is not None
 
 
-def read_pool(stream: BinaryIO, *, path: str, max_line_bytes: int) -> Iterator[Line | Fault | Skip]:
+def read_pool(
+    stream: BinaryIO, *, path: str, max_line_bytes: int, fetch_years: tuple[int, ...] = FETCH_YEARS
+) -> Iterator[Line | Fault | Skip]:
     """The lines of a pool in order, each of them a document, a fault or, where it is blank, a skip.
 
     Where the bytes end too early or cannot be decompressed, the lines before stay, the rest of the file is one fault.
@@ -86,6 +92,7 @@ def read_pool(stream: BinaryIO, *, path: str, max_line_bytes: int) -> Iterator[L
         stream: The open file, binary and seekable. What it is compressed with its first bytes say.
         path: Its name. One that speaks of compression makes other bytes a fault, unless they begin like an object.
         max_line_bytes: A longer line is a fault; it is passed over without being held.
+        fetch_years: The first and the last year in which a page may have been fetched; another date is none.
 
     Raises:
         OSError: The stream failed.
@@ -103,7 +110,7 @@ def read_pool(stream: BinaryIO, *, path: str, max_line_bytes: int) -> Iterator[L
             length = n_bytes - is_whole
             yield Fault(offset, None, None, TOO_LARGE, f"a line of {length} bytes; the limit is {max_line_bytes}")
         else:
-            yield _judge(line, offset)
+            yield _judge(line, offset, fetch_years)
         offset += n_bytes
     if (damage := members.damage) is not None:
         is_other = damage.kind == NO_RECORD
@@ -128,7 +135,7 @@ def _lines(members: Members, max_bytes: int) -> Iterator[tuple[bytes | None, int
         yield b"".join(pieces) if pieces else None, n_bytes, is_whole
 
 
-def _judge(line: bytes, offset: int) -> Line | Fault | Skip:
+def _judge(line: bytes, offset: int, fetch_years: tuple[int, ...]) -> Line | Fault | Skip:
     """What a line is."""
     record_id = url = None
 
@@ -154,14 +161,17 @@ def _judge(line: bytes, offset: int) -> Line | Fault | Skip:
     columns = {"text"} if own_url is None else {"text", "url"}
     rest = ", ".join(f"{field.name}: {field.written}" for key, field in fields.items() if key not in columns)
     identity = record_id or _id(fields) or url or ""
+    date = (_string(record.get("WARC-Date")) or "").encode(errors="replace")
+    fetched_at = fetch_date(date, fetch_years)
     return Line(
         doc_id=xxh3_128_hexdigest(f"{identity}\0{text}".encode()),
         offset=offset,
         record_id=record_id,
         url=url,
-        fetched_at=read_date((_string(record.get("WARC-Date")) or "").encode()),
+        fetched_at=fetched_at,
         text=text,
         metadata=f"{{{rest}}}",
+        bad_date=date or None if fetched_at is None else None,
     )
 
 

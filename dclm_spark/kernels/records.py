@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from dclm_spark.kernels.http import read_fields
+from dclm_spark.recipe import FETCH_YEARS
 
 TYPES = ("response", "conversion", "warcinfo", "request", "metadata", "revisit", "resource", "continuation", "unknown")
 """The record types of WARC 1.1 (section 5.5); a type of any other name is `unknown`."""
@@ -15,18 +16,43 @@ LONGEST_LINE = 9000
 
 _WARC_END, _ARC_END = b"\r\n\r\n", b"\n"
 _WARC_LINE = rb"WARC/[01]\.\d{1,2}[ \t]*\r?\n"
-# "URL IP date type length" (version 1), five more fields before the length in version 2. A URL may hold spaces.
-_ARC_LINE = (
-    rb"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}:[^\n]{0,8192}) (?P<ip>[^ \n]+) (?P<date>\d{14}) (?P<type>[^ \n]*) "
-    rb"(?:[^ \n]+ [^ \n]+ [^ \n]+ \d+ [^ \n]+ )?(?P<length>\d{1,15})\r?\n"
+# "URL IP date type length" (version 1), five more fields before the length in version 2. A URL may hold spaces, and so
+# may a type. Every part is bounded, so that a line costs no more than its length.
+_ARC_URL = rb"(?P<url>[A-Za-z][A-Za-z0-9+.-]{1,20}:[^\n]{0,8192})"
+_ARC_MORE = rb"(?:[^ \n]+ [^ \n]+ [^ \n]+ \d+ [^ \n]+ )?"
+_ARC_IP = (
+    rb"(?:\d{1,3}(?:\.\d{1,3}){3}"
+    rb"|\[?(?:[0-9A-Fa-f:]{0,40}::[0-9A-Fa-f:.]{0,40}|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4})\]?)"
 )
-RECORD = re.compile(b"%b|%b" % (_WARC_LINE, _ARC_LINE))
-"""A record's first line. The group `length` is there in an ARC record alone."""
+_ARC_REST = rb"(?:[^\n]{0,256} )?(?P<length>%b)[ \t]*\r?\n"  # the type and whatever else stands there
+_ARC_LINES = (
+    # By the book.
+    _ARC_URL + rb" [^ \n]+ (?P<date>\d{14}) [^ \n]* " + _ARC_MORE + rb"(?P<length>\d{1,15})\r?\n",
+    # Where the book is left, an address of the net or a date stands between the URL and what follows.
+    _ARC_URL + rb" %b (?P<date>(?=[^ \n\d]*\d)[^ \n]{1,64}) " % _ARC_IP + _ARC_REST % rb"\d{1,15}",
+    _ARC_URL + rb" [^ \n]{1,64} (?P<date>\d{12,15}) " + _ARC_REST % rb"\d{1,15}",
+    _ARC_URL + rb" %b (?P<date>\d{12,15}) " % _ARC_IP + _ARC_REST % rb"[^ \r\n]{1,64}",
+)
+_ARC_LINES_WHERE_DUE = (
+    _ARC_URL + rb" %b (?P<date>[^ \n]{0,64}) " % _ARC_IP + _ARC_REST % rb"[^ \r\n]{1,64}",
+    # As warcio divides a line.
+    _ARC_URL + rb" [^ \n]{1,64} (?P<date>[^ \n]{1,64}) [^ \n]{0,256} (?P<length>\d{1,15})[ \t]*\r?\n",
+)
+
+
+def _any_of(lines: tuple[bytes, ...]) -> bytes:
+    return b"|".join(re.sub(rb"\?P<\w+>", b"", line) for line in lines)
+
+
+RECORD = re.compile(rb"%b|(?P<arc>%b)" % (_WARC_LINE, _any_of(_ARC_LINES + _ARC_LINES_WHERE_DUE)))
+"""A record's first line, where one is due. The group `arc` is there in an ARC record alone."""
 NEXT_RECORD = re.compile(
     # A WARC record must go on with a field's name: prose about the format holds the first line alone.
-    rb"\n(?:%b(?=[A-Za-z-]{4,40}:)|%b)" % (_WARC_LINE, re.sub(rb"\?P<\w+>", b"", _ARC_LINE))
+    rb"\n(?:%b(?=[A-Za-z-]{4,40}:)|%b)" % (_WARC_LINE, _any_of(_ARC_LINES))
 )
 """A line end and a record's first line: what is searched for among other bytes, after damage."""
+_ARC_FIELDS = [re.compile(line) for line in _ARC_LINES + _ARC_LINES_WHERE_DUE]
+_ADDRESS = re.compile(rb"([A-Za-z][A-Za-z0-9+.-]{1,20}://[^\s]{1,8192}) [^\n]*\n")
 
 _LENGTH = re.compile(rb"\d{1,15}")
 
@@ -49,6 +75,7 @@ class Header(NamedTuple):
         block_digest: WARC-Block-Digest as written; empty where there is none.
         payload_digest: WARC-Payload-Digest as written; empty where there is none, or where the payload was cut and the
             digest may be that of the whole.
+        n_twins: Records before it in its member that are of the same page: `identity` says so.
     """
 
     n_bytes: int
@@ -64,6 +91,7 @@ class Header(NamedTuple):
     identified_type: str | None = None
     block_digest: bytes = b""
     payload_digest: bytes = b""
+    n_twins: int = 0
 
 
 def is_record(begin: bytes) -> bool:
@@ -108,20 +136,34 @@ def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
     )
 
 
-def read_arc_header(line: re.Match[bytes]) -> Header:
-    """An ARC record's header, a match of `RECORD`. It has no type and no id; its address says what it is."""
-    url = line["url"]
+def read_arc_header(line: bytes) -> Header:
+    """An ARC record's header, the group `arc` of `RECORD`. It has no type and no id; its address says what it is."""
+    fields = next(found for pattern in _ARC_FIELDS if (found := pattern.fullmatch(line)))
+    url, length = fields["url"], fields["length"]
+    is_sound = _LENGTH.fullmatch(length) is not None
     return Header(
-        n_bytes=line.end() - line.start(),
+        n_bytes=len(line),
         kind="warcinfo" if url.startswith(b"filedesc:") else "response",
         record_id=None,
         url=_url(url),
-        date=line["date"],
-        n_body_bytes=int(line["length"]),
+        date=fields["date"],
+        n_body_bytes=int(length) if is_sound else 0,
         content_type=b"application/http" if url.lower().startswith((b"http:", b"https:")) else b"",
         is_segment=False,
         end=_ARC_END,
+        problem=None if is_sound else f"the record's length is {_text(length)!r}",
     )
+
+
+def address_of(line: bytes) -> str | None:
+    """The address with which a line begins that is no ARC record's and may have been meant as one; None without."""
+    found = _ADDRESS.match(line)
+    return _text(found[1]) if found else None
+
+
+def identity(record_id: str | None, url: str | None, date: datetime | None) -> str:
+    """What a record says it is: its id or, without one, its address and date. Two of one member may say the same."""
+    return record_id or f"{url} {date}"
 
 
 def _text(field: bytes | None) -> str | None:
@@ -146,19 +188,59 @@ def _url(field: bytes | None) -> str | None:
     return _text(field)
 
 
+# By the number of digits: what an ARC date, or one of WARC without its marks, may be shortened to.
+_SHORT_DATES = {4: "0101T000000", 6: "01T000000", 8: "T000000", 10: "0000", 12: "00", 14: ""}
+_MONTH = re.compile(r"\d{4}-\d\d")
+# Python would take a digit too for the mark between day and hour.
+_MOMENT = re.compile(r"(?P<day>\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(?:-?\d)?)(?P<time>\D.*)?", re.DOTALL)
+
+
 def read_date(date: bytes) -> datetime | None:
     """A WARC date (ISO 8601) or an ARC date (14 digits) as UTC; None where it is neither. Without a zone it is UTC.
 
-    >>> read_date(b"2020-01-31T01:02:03Z") == read_date(b"20200131010203")
+    A date of less than a second's precision, as WARC 1.1 allows it, is its first moment; of more than a microsecond's
+    the rest is dropped.
+
+    >>> read_date(b"2020-01-31T01:02:03Z") == read_date(b"20200131010203") == read_date(b"2020-01-31t01:02:03z")
     True
-    >>> read_date(b"2008-10-294T05:21:46-0700"), read_date(b"")
-    (None, None)
+    >>> read_date(b"2020-01") == read_date(b"202001010000") == read_date(b"2020-01-01")
+    True
+    >>> read_date(b"2008-10-294T05:21:46-0700"), read_date(b"202001310102030"), read_date(b"")
+    (None, None, None)
     """
-    text = date.decode("latin-1")
-    if len(text) == 14 and text.isdecimal():
-        text = f"{text[:8]}T{text[8:]}"
+    text = date.decode("latin-1").strip().upper()
+    bare = text.removesuffix("Z")
+    if bare.isascii() and bare.isdecimal():
+        if len(bare) not in _SHORT_DATES:
+            return None
+        text = bare + _SHORT_DATES[len(bare)]
+        text = text if "T" in text else f"{text[:8]}T{text[8:]}"
+    elif _MONTH.fullmatch(bare):
+        text = bare + "-01"
+    elif (found := _MOMENT.fullmatch(text)) is None:
+        return None
+    elif found["time"] == "Z":
+        text = found["day"]
     try:
         parsed = datetime.fromisoformat(text)
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def fetch_date(date: bytes, years: tuple[int, ...] = FETCH_YEARS) -> datetime | None:
+    """The same where its year, in UTC, is one in which a page may have been fetched: from the first to the last."""
+    found = read_date(date)
+    return found if found is not None and years[0] <= found.year <= years[-1] else None
+
+
+def what_is_wrong_with(date: bytes) -> str:
+    """Why a date gave none: `unreadable` or `out_of_range`.
+
+    >>> what_is_wrong_with(b"1114-12-26T20:15:00Z"), what_is_wrong_with(b"yesterday")
+    ('out_of_range', 'unreadable')
+    """
+    return UNREADABLE_DATE if read_date(date) is None else DATE_OUT_OF_RANGE
+
+
+UNREADABLE_DATE, DATE_OUT_OF_RANGE = "unreadable", "out_of_range"

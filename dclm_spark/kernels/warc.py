@@ -16,6 +16,7 @@ from dclm_spark.kernels.frames import GZIP
 from dclm_spark.kernels.http import MAX_HEAD_BYTES
 from dclm_spark.kernels.outcomes import NOT_AN_ARCHIVE, Fault, Page, Skip, Wanted
 from dclm_spark.kernels.records import header_of, is_record
+from dclm_spark.recipe import FETCH_YEARS
 
 Outcome = Page | Fault | Skip
 
@@ -29,6 +30,7 @@ def read_archive(
     content_types: tuple[str, ...],
     http_statuses: tuple[int, ...],
     digests: str = "ignore",
+    fetch_years: tuple[int, ...] = FETCH_YEARS,
 ) -> Iterator[Outcome]:
     """The records of a file in order. Pages, faults and skips together are the records read: none is lost or twice.
 
@@ -43,11 +45,18 @@ def read_archive(
             begins as html does.
         http_statuses: HTTP status codes that are pages. Empty means every status.
         digests: `ignore`, `count` or `quarantine`; see `Wanted`.
+        fetch_years: The first and the last year in which a page may have been fetched; another date is none.
 
     Raises:
         OSError: The stream failed. Whatever it raises passes through; what is wrong with its bytes is a `Fault`.
     """
-    wanted = Wanted(max_page_bytes, frozenset(content_types), frozenset(http_statuses), digests=digests)
+    wanted = Wanted(
+        max_page_bytes,
+        frozenset(content_types),
+        frozenset(http_statuses),
+        digests=digests,
+        fetch_years=fetch_years,
+    )
     careful = CarefulReader(stream, wanted)
     if not careful.n_bytes:
         yield Fault(0, None, None, NOT_AN_ARCHIVE, "the file is empty")
