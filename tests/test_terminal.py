@@ -65,8 +65,9 @@ def test_commands_print_no_command_of_a_page(attack, tmp_path, capsys):
     page = tmp_path / "page.html"
     page.write_bytes(f"<main><p>{attack}The harbour lies to the west.</p></main>".encode(errors="replace"))
     for form in ([], ["--json"]):
-        assert cli.main(["explain", "--html", str(page), "--url", f"http://a.b/{attack}", *form]) == 0
-        assert not OBEYED.search(capsys.readouterr().out)
+        status = cli.main(["explain", "--html", str(page), "--url", f"http://a.b/{attack}", *form])
+        assert status == (2 if "\0" in attack else 0)  # which is no text
+        assert not OBEYED.search("".join(capsys.readouterr()))
     name = attack.replace("\0", "")
     assert cli.main(["explain", "--html", str(tmp_path / name)]) == 2
     said = capsys.readouterr().err
@@ -86,10 +87,10 @@ def test_clusters_keep_their_own_colours_alone(attack):
 
 def test_a_recipe_that_is_printed_as_json_stays_json(tmp_path, capsys):
     recipe = tmp_path / "recipe.json"
-    recipe.write_text(json.dumps({"name": "a\x9b31m\x7f\x1b"}))
+    recipe.write_text(json.dumps({"name": "a", "annotation": {"soft_words": ["\x9b31m\x7f\x1b"]}}))
     assert cli.main(["recipe", "show", str(recipe)]) == 0
     said = capsys.readouterr().out
-    assert not OBEYED.search(said) and json.loads(said)["name"] == "a\x9b31m\x7f\x1b"
+    assert not OBEYED.search(said) and json.loads(said)["annotation"]["soft_words"] == ["\x9b31m\x7f\x1b"]
 
 
 def test_the_funnel_prints_no_command_of_a_recipe():
