@@ -112,6 +112,7 @@ def test_explain_of_a_hostile_address(lake, capsys):
         assert "evil.example" in said and not set(said) & {"\x1b", "\x07", "\x9b"}
 
 
+@pytest.mark.slow
 def test_files_that_are_compacted_keep_their_form(lake, capsys):
     assert dclm("maintain", "--warehouse", lake) == 0
     assert forms(lake) == {("INT64", "microseconds")}
