@@ -22,7 +22,7 @@ from dclm_spark.terminal import shown
 Partition = str | int | range | Sequence[str]
 """What a partition column is to be: a value, one of several, or a number of a range."""
 
-_CHECKSUM = re.compile(r"(\d{20})\.crc")
+_CHECKSUM = re.compile(r"\.?(\d{20})\.(?:.+\.)?crc")  # Delta's of a version, and Hadoop's of any file
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")
 
 UNKNOWN_LOG = (OSError, KeyError, TypeError, ValueError, pa.ArrowException)
@@ -140,7 +140,7 @@ class LocalLog:
             os.close(lock)  # lets go of the lock
 
     def _drop_checksums(self, table: str) -> None:
-        """Deletes the checksums of versions that are lost: Delta writes none over another, and would believe them."""
+        """Deletes the checksums of versions that are lost: they would be taken for those of the next of that number."""
         last = max(self.versions(table), default=-1)
         for entry in os.listdir(self._log(table)):
             if (match := _CHECKSUM.match(entry)) and int(match[1]) > last:

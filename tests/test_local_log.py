@@ -82,11 +82,17 @@ def test_rows_without_a_finished_run_are_found(lake):
 
 
 def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
+    log = entry(lake, 1).parent
+    names = ["{:020d}.crc", ".{:020d}.crc.crc", ".{:020d}.json.crc", ".{:020d}.checkpoint.parquet.crc"]
     for version in (1, 2):
-        entry(lake, version, "crc").touch()
+        for name in names:
+            (log / name.format(version)).touch()
     with LocalLog(lake.location).sole_writer("filtered") as is_alone:
         assert is_alone
-    assert [entry(lake, version, "crc").exists() for version in (1, 2)] == [True, False]
+    assert [[(log / name.format(version)).exists() for name in names] for version in (1, 2)] == [
+        [True] * 4,
+        [False] * 4,
+    ]
 
 
 def test_a_stage_is_made_by_one_at_a_time(lake):
