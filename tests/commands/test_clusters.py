@@ -146,7 +146,8 @@ def record(runs: list[Run]) -> None:
         "seconds": 0.0,
     }
     rows = [
-        tuple(written[name] if name in written else getattr(run, name) for name in schemas.RUNS.names) for run in runs
+        tuple(written[name] if name in written else getattr(run, name, None) for name in schemas.RUNS.names)
+        for run in runs
     ]
     place.append(place.spark.createDataFrame(rows, spark_schema(schemas.RUNS)), "runs", lineage={})
 
