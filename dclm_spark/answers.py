@@ -15,10 +15,10 @@ from dclm_spark.terminal import shown_json
 def to_json(answer: Any) -> str:
     """An answer as JSON; a number without end, which JSON cannot hold, as the text "inf".
 
-    What a table keeps as JSON in a string (`recipe_json`) is an object of the name without the ending.
+    What a table keeps as JSON in a string (`recipe_json`) is an object.
 
     >>> to_json([{"recipe_json": '{"name": "mine"}', "n": float("inf")}])
-    '[{"recipe": {"name": "mine"}, "n": "inf"}]'
+    '[{"recipe_json": {"name": "mine"}, "n": "inf"}]'
     """
     return shown_json(json.dumps(_plain(answer), default=_text, ensure_ascii=False))
 
@@ -40,7 +40,7 @@ def _text(value: Any) -> str:
 
 def _entry(key: Any, value: Any) -> tuple[Any, Any]:
     if isinstance(key, str) and key.endswith(_ENDING) and isinstance(value, str):
-        return key.removesuffix(_ENDING), json.loads(value)
+        return key, json.loads(value)
     return key, _plain(value)
 
 

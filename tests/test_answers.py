@@ -45,7 +45,7 @@ def test_json_in_a_string_is_an_object_and_a_text_that_looks_like_it_is_a_text()
     written = json.loads(
         answers.to_json([{"run": {"recipe_json": '{"a": [1]}', "text": '{"a": 1}'}, "other_json": None}])
     )
-    assert written == [{"run": {"recipe": {"a": [1]}, "text": '{"a": 1}'}, "other_json": None}]
+    assert written == [{"run": {"recipe_json": {"a": [1]}, "text": '{"a": 1}'}, "other_json": None}]
 
 
 def test_whoever_ignores_what_main_returns_sees_a_failure():

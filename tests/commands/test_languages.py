@@ -101,7 +101,7 @@ def test_a_limit_is_the_tail_of_the_reference_pages(place, capsys):
 def test_the_derived_recipe_keeps_sensible_pages_and_says_why_others_go(place, capsys):
     assert thresholds(place, "--tail", 0.01, "--min-pages", 10, out="kept.json") == 0
     warehouse = ("--warehouse", place / "later-lake")
-    more = ("--dump", "later", *warehouse, "--recipe", place / "kept.json", "--quiet")
+    more = ("--dump", "later", *warehouse, "--recipe", place / "kept.json")
     capsys.readouterr()
     assert dclm("run", "--input", place / "later", *more) == 0
     funnel = capsys.readouterr().out

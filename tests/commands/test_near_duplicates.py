@@ -218,13 +218,13 @@ def test_the_commands(source, tmp_path, capsys):
     assert main(["duplicates", "--dump", A, "--dump", B, *common, "--threshold", "0.8", "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert [run["dump"] for run in answer] == [A, B]
-    assert json.loads(answer[0]["recipe_json"])["duplicates"]["threshold"] == 0.8
+    assert answer[0]["recipe_json"]["duplicates"]["threshold"] == 0.8
     assert main(["duplicates", "--dump", A, *common]) == 2
     assert "made by another recipe" in capsys.readouterr().err
     at_once = ["--scope", "shards", "--shards", "4", "--force", "--json"]
     assert main(["duplicates", "--dump", A, B, *common, *at_once]) == 0
     answer = json.loads(capsys.readouterr().out)
-    near_settings = json.loads(answer[0]["recipe_json"])["duplicates"]
+    near_settings = answer[0]["recipe_json"]["duplicates"]
     assert (near_settings["scope"], near_settings["n_shards"]) == ("shards", 4)
     assert main(["signatures", "--dump", A, *common, "--bands", "14by8"]) == 2
     assert "--bands '14by8'" in capsys.readouterr().err
