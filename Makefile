@@ -9,13 +9,14 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
-.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-spark35 test-jobs35 \
+.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-long test-spark35 test-jobs35 \
 	test-stages35 lint format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests but the slow ones"
 	@echo "make test-slow     clusters of machines, kills, the README's commands, the stages over Spark Connect"
+	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
 	@echo "make lint          ruff, formatting, import contract"
 	@echo "make bench         the benchmark table of the README"
@@ -63,20 +64,23 @@ test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-programs test-again
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m slow
+	$(BIN)/python -m pytest tests/jobs -m "slow and not long"
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest tests/test_readme.py tests/commands -m slow
+	$(BIN)/python -m pytest tests/test_readme.py tests/commands -m "slow and not long"
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
+
+test-long: .venv/.test jars
+	$(BIN)/python -m pytest tests -m long
 
 test-spark35: .venv-spark35/.test
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
 
 test-jobs35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once"
+	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once and not long"
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not long"
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -23,7 +23,7 @@ from tests.chains import job_of, make_all
 from tests.tables import read
 
 A, B = "A", "B"
-slow = partial(pytest.param, marks=pytest.mark.slow)
+slow = partial(pytest.param, marks=[pytest.mark.slow, pytest.mark.long])
 RECIPE = Recipe("lines", signatures=MinHash(), duplicates=NearDuplicates())
 TEXTS = [near.variants(1, seed=seed, n_words=60)[0] for seed in range(24)]  # that have nothing in common
 X, Y, Z = ({"url": f"http://{name}.org/", "text": text} for name, text in zip("xyz", TEXTS[:3], strict=True))

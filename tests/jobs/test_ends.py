@@ -127,6 +127,7 @@ def test_while_the_jvm_starts(tmp_path, moment):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     "number, group", [(signal.SIGINT, False), (signal.SIGINT, True), (signal.SIGTERM, False)], ids=str
 )
@@ -152,6 +153,7 @@ def archives(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("group", [False, True])
 def test_inside_a_commit_and_the_same_command_goes_on(archives, tmp_path, group):
     lake = Lake(tmp_path, [DUMP], archives)
@@ -169,6 +171,7 @@ def test_inside_a_commit_and_the_same_command_goes_on(archives, tmp_path, group)
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("session", [("--master", "local[2]"), ("--remote", "local[2]")], ids=["classic", "connect"])
 def test_a_jvm_that_is_killed_is_named_so(stalling, tmp_path, session):
     process = start(
@@ -185,6 +188,7 @@ def test_a_jvm_that_is_killed_is_named_so(stalling, tmp_path, session):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_a_jvm_whose_heap_is_full_is_named_so(tmp_path):
     """Rows of one task that no heap of 400 MB holds: each worker's answer is a text of 300 MB."""
     program = tmp_path / "full.py"

@@ -104,8 +104,8 @@ TAKEN = "has begun to make {stage} of {dump} in .* as well: it goes on, and this
     ("verb", "table"),
     [
         ("replace", "filtered"),
-        pytest.param("replace", "removed", marks=pytest.mark.slow),
-        pytest.param("append", "runs", marks=pytest.mark.slow),
+        pytest.param("replace", "removed", marks=[pytest.mark.slow, pytest.mark.long]),
+        pytest.param("append", "runs", marks=[pytest.mark.slow, pytest.mark.long]),
     ],
 )
 def test_without_locks_who_comes_last_goes_on(spark, made, lake, without_locks, monkeypatch, verb, table):
@@ -126,6 +126,7 @@ def test_without_locks_who_comes_last_goes_on(spark, made, lake, without_locks, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("verb", "table", "restart"),
     [
@@ -200,7 +201,9 @@ def assert_mended(lake: Warehouse, made: Path, inputs: Path, lost: dict[str, int
     assert not any(outcome.is_new for outcome in make_all(job_of(lake), inputs))
 
 
-@pytest.mark.parametrize("suffixes", [("json",), pytest.param(("json", "crc"), marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "suffixes", [("json",), pytest.param(("json", "crc"), marks=[pytest.mark.slow, pytest.mark.long])]
+)
 def test_a_stage_whose_table_has_lost_its_last_version_is_made_anew(made, lake, inputs, suffixes):
     number = lose(lake, "filtered", *suffixes)
     before = version(made, "annotated")
@@ -213,12 +216,14 @@ def test_a_stage_whose_table_has_lost_its_last_version_is_made_anew(made, lake, 
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("table", ["removed", "annotated", "quarantine", "files", "plans"])
 def test_what_has_lost_its_last_version_is_made_anew(made, lake, inputs, table):
     assert_mended(lake, made, inputs, {table: lose(lake, table, "json")})
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("suffixes", [("json",), ("json", "crc")])
 def test_documents_that_have_lost_a_batch_are_read_anew(made, lake, inputs, suffixes):
     assert_mended(lake, made, inputs, {"documents": lose(lake, "documents", *suffixes)})
@@ -242,6 +247,7 @@ def test_a_dump_whose_runs_are_all_lost_is_named(lake):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_what_others_commit_and_what_is_maintained_takes_nothing_away(lake, inputs):
     make_all(job_of(lake, dump=OTHER), inputs)
     maintain(lake)

@@ -57,6 +57,7 @@ def dclm(*arguments: object, home: Path, **environment: str) -> str:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_input_and_warehouse_in_a_bucket(endpoint, tmp_path):
     import boto3
 

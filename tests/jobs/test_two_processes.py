@@ -137,6 +137,7 @@ def test_two_processes_read_the_same_files(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.once
 @pytest.mark.parametrize("has_locks", [True, False])
 def test_two_processes_make_one_stage(tmp_path, has_locks):

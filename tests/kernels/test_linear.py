@@ -217,6 +217,7 @@ def test_four_times_the_input_is_no_more_than_eight_times_the_work(name):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", PARSERS)
 def test_so_it_is_up_to_8_mib(name):
     grown, seconds = growth(name, 1 << 19, n_tries=3)
