@@ -11,7 +11,7 @@ from dclm_spark.parsing import Parser
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
 """Does what the arguments ask; returns its answer as data, and as words."""
 Group = Callable[[argparse.ArgumentParser], None]
-QUIET = "print nothing but errors, and what --json asks for"
+QUIET = "print nothing but the answer and errors"
 
 
 def _whole(least: int):

@@ -81,8 +81,6 @@ def _run(argv: Sequence[str]) -> int:
         return status
     if arguments.json:
         words = answers.to_json(answer)
-    elif getattr(arguments, "quiet", False):
-        words = ""
     try:
         if words:
             print(words if arguments.json or isinstance(words, Coloured) else shown(words), file=out, flush=True)
@@ -108,7 +106,7 @@ def _told(error: Exception) -> tuple[int, list[str]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, nothing is told: neither by this process nor by Java."""
+    """Inside, nothing is told, by this process or by Java; the answer and errors come after."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         before, interrupts.is_silent = interrupts.is_silent, True
         try:
