@@ -17,6 +17,8 @@ from tests.chains import DUMP, RECIPE, STRICTER, job_of, make_all, write_dump
 
 # No clusters that a dump joins, nor any too large for one task, and no page that loses a paragraph and stays.
 EMPTY = {"merged_clusters", "rounds", "cuts"}
+# On a disk with locks nobody claims anything in a table.
+MADE = [table for table in schemas.TABLES if table != "claims"]
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +63,7 @@ def duck():
 
 
 def test_delta_rs_reads_the_same_rows(lake):
-    for table in schemas.TABLES:
+    for table in MADE:
         found = DeltaTable(f"{lake.location}/{table}").to_pyarrow_table()
         assert found.num_rows == lake.read(table).count(), table
         assert (found.num_rows == 0) == (table in EMPTY), table
@@ -69,7 +71,7 @@ def test_delta_rs_reads_the_same_rows(lake):
 
 
 def test_duckdb_reads_the_same_rows(lake, duck):
-    for table in schemas.TABLES:
+    for table in MADE:
         (n,) = duck.execute(f"SELECT count(*) FROM delta_scan('{lake.location}/{table}')").fetchone()
         assert n == lake.read(table).count(), table
     for table in export.TABLES:
