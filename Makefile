@@ -38,7 +38,7 @@ help:
 	touch $@
 
 jars: .venv/.run
-	@$(BIN)/python -c "from dclm_spark.launch import prepare; prepare()"
+	@$(BIN)/python -c "from dclm_spark.spark.launch import prepare; prepare()"
 
 demo: jars
 	@rm -rf $(DEMO)

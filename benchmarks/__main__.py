@@ -4,9 +4,9 @@ Every goal of speed but one is a ratio of two measurements made in one run on on
 a slow or busy machine too. CPU time is that of the whole process tree, JVM and Python workers included, in a session
 that has done the same work once before. `--data` is a folder with the subfolders `docs-2026-10` and `docs-2026-14` of
 WARC files, and `articles` for the peers; `--quick` takes the bundled sample instead and shows that the programs work,
-not how fast they are. PEERS are `--bff` and the options of `benchmarks.peers`, which name a program and environments
-with other people's code; without one its rows are missing. Takes some sixty minutes on two free cores, and fifty more
-with datatrove's near-duplicates; needs the extras `local` and `test`.
+not how fast they are. PEERS are `--bff` and the options of `benchmarks.peers.peers`, which name a program and
+environments with other people's code; without one its rows are missing. Takes some sixty minutes on two free cores, and
+fifty more with datatrove's near-duplicates; needs the extras `local` and `test`.
 """
 
 import argparse
@@ -19,9 +19,8 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from benchmarks.archives import copy_each
-from benchmarks.dedup_goals import add_dedup_options, dedup_goals
-from benchmarks.goals import (
+from benchmarks.corpora.archives import copy_each
+from benchmarks.goals.chain import (
     GIB,
     ROOT,
     Goal,
@@ -33,8 +32,9 @@ from benchmarks.goals import (
     measure_memory,
     measure_signals,
 )
-from benchmarks.near_goals import Corpora, add_near_options, make_corpora, near_goals, scopes_in_words
-from benchmarks.peers import add_options, options_of
+from benchmarks.goals.near import Corpora, add_near_options, make_corpora, near_goals, scopes_in_words
+from benchmarks.goals.ngrams import add_dedup_options, dedup_goals
+from benchmarks.peers.peers import add_options, options_of
 
 PACKAGES = ("pyspark", "delta-spark", "pyarrow", "numpy", "fastwarc", "resiliparse", "fasttext-community")
 N_COPIES = 4  # a run has a fixed price; in a dump of the size of one file of Common Crawl it is small

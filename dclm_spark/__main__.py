@@ -1,14 +1,14 @@
 """`python -m dclm_spark COMMAND` is `dclm-spark COMMAND`."""
 
-from dclm_spark import interrupts
+from dclm_spark.spark import interrupts
 
 
 def main() -> int:
     """The command of the process' arguments; whatever is not 0 is raised as SystemExit, see `cli.main`."""
     with interrupts.taken():  # a signal may come while modules are imported
-        from dclm_spark import cli
+        from dclm_spark.cli.main import main as run
 
-        return cli.main()
+        return run()
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dclm_spark.kernels import unicode as u
+from dclm_spark.kernels.text import unicode as u
 
 MODES = ("paragraph", "document", "old_both", "naive_both", "both", "exact")
 """What is removed: units that are paragraphs; whole documents; paragraphs, and then the document for the n-grams of all

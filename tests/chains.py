@@ -7,11 +7,11 @@ from pathlib import Path
 
 from warcio.archiveiterator import ArchiveIterator
 
-from dclm_spark import chain
-from dclm_spark.ingest import Source
-from dclm_spark.recipe import Recipe
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.tables import Warehouse
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain
+from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Recipe
 from tests.archives import english_pages, html, write_warc
 
 DUMP = "CC-MAIN-2022-05"

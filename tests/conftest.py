@@ -27,7 +27,7 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory):
     """One local session for all tests, classic or, under `DCLM_SPARK_TEST_SESSION=connect`, Spark Connect; AQE off."""
-    from dclm_spark.session import get_session
+    from dclm_spark.spark.session import get_session
 
     config = {
         "spark.sql.adaptive.enabled": "false",
@@ -43,6 +43,6 @@ def spark(tmp_path_factory):
 @pytest.fixture
 def warehouse(spark, tmp_path):
     """An empty warehouse in a folder of its own."""
-    from dclm_spark.tables import Warehouse
+    from dclm_spark.lake.warehouse import Warehouse
 
     return Warehouse(spark, str(tmp_path / "lake"))

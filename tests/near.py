@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 
 WORDS = [
     f"{first}{second}" for first in "bcdfghjklmnpqrstvwz" for second in ("a", "ado", "emi", "ilo", "o", "una", "y")

@@ -5,8 +5,8 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from dclm_spark import remote
-from dclm_spark.sources import open_source
+from dclm_spark.files import remote
+from dclm_spark.files.inputs import open_source
 
 ALWAYS = 10**9
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dclm_spark.addresses import address_of, identity_of, secrets_of, without_secrets
+from dclm_spark.files.addresses import address_of, identity_of, secrets_of, without_secrets
 
 pytestmark = pytest.mark.once
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import answers, cli
+from dclm_spark.cli import answers, main
 
 pytestmark = pytest.mark.once
 ROOT = Path(__file__).parent.parent
@@ -16,11 +16,11 @@ ROOT = Path(__file__).parent.parent
 
 def test_the_answer_alone_is_in_the_file_and_the_words_stay_where_they_were(tmp_path, capsys):
     file = tmp_path / "answer.json"
-    assert cli.main(["recipe", "show", "gopher", "--json-file", str(file)]) == 0
+    assert main.main(["recipe", "show", "gopher", "--json-file", str(file)]) == 0
     out = capsys.readouterr().out
     assert json.loads(file.read_text())["name"] == "gopher" and json.loads(out)["name"] == "gopher"
     before = file.read_text()
-    assert cli.main(["recipe", "show", "no_such", "--json-file", str(file)]) == 2
+    assert main.main(["recipe", "show", "no_such", "--json-file", str(file)]) == 2
     assert file.read_text() == before and os.listdir(tmp_path) == ["answer.json"]
     assert file.stat().st_mode & 0o111 == 0 and file.stat().st_mode & 0o600 == 0o600
 
@@ -28,7 +28,7 @@ def test_the_answer_alone_is_in_the_file_and_the_words_stay_where_they_were(tmp_
 @pytest.mark.parametrize("name, reason", [("absent/a.json", "there is no folder"), (".", "is a folder")])
 def test_a_file_that_cannot_be_written_is_told_before_any_work(tmp_path, capsys, name, reason):
     asked = ["documents", "--dump", "D", "--warehouse", str(tmp_path / "lake"), "--input", "absent.warc.gz"]
-    assert cli.main([*asked, "--json-file", str(tmp_path / name)]) == 2
+    assert main.main([*asked, "--json-file", str(tmp_path / name)]) == 2
     err = capsys.readouterr().err
     assert reason in err and "absent.warc.gz" not in err
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from dclm_spark.cli.recipe_files import load_recipe
 from dclm_spark.errors import InputError, RecipeError
-from dclm_spark.recipe_files import load_recipe
-from dclm_spark.recipe_json import canonical_json, from_json
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL, REFINEDWEB_FAITHFUL
+from dclm_spark.recipe.as_json import canonical_json, from_json
+from dclm_spark.recipe.builtin import DCLM_BASELINE_FAITHFUL, REFINEDWEB_FAITHFUL
 
 # The steps of baselines_configs/dclm_baseline_refinedweb.yaml.
 BASELINE = """

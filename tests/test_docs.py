@@ -32,7 +32,7 @@ def apply_diffs(folder: Path) -> list[str]:
 def test_a_signal_takes_one_kernel_one_schema_line_and_one_bound(tmp_path):
     shutil.copytree(ROOT / "dclm_spark", tmp_path / "dclm_spark", ignore=shutil.ignore_patterns("__pycache__"))
     changed = apply_diffs(tmp_path)
-    assert changed == ["dclm_spark/kernels/quality.py", "dclm_spark/schemas.py", "dclm_spark/recipes.py"]
+    assert changed == ["dclm_spark/kernels/signals/quality.py", "dclm_spark/schemas.py", "dclm_spark/recipe/builtin.py"]
     (tmp_path / "page.html").write_bytes(html(f"<p>{ENGLISH}</p><p>{'Oh no! ' * 24}</p>"))
     command = [sys.executable, "-m", "dclm_spark", "explain", "--html", "page.html"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from dclm_spark.errors import InputError
-from dclm_spark.explain import explain_html, format_explanation
-from dclm_spark.recipe import Extraction
-from dclm_spark.recipes import C4, C4_FAITHFUL, FINEWEB
+from dclm_spark.recipe.builtin import C4, C4_FAITHFUL, FINEWEB
+from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.reports.explain import explain_html, format_explanation
 from tests.archives import html
 
 LINES = (

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dclm_spark.cli.failures import GOES_ON, told_of_java
 from dclm_spark.errors import JavaEnd
-from dclm_spark.failures import GOES_ON, told_of_java
 
 pytestmark = pytest.mark.once
 

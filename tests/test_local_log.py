@@ -9,10 +9,10 @@ import pytest
 from deltalake import CommitProperties, write_deltalake
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.local_log import LocalLog
-from dclm_spark.missing import find_lost, find_unfinished, in_words
-from dclm_spark.runs import outdated
-from dclm_spark.tables import Warehouse
+from dclm_spark.lake.local_log import LocalLog
+from dclm_spark.lake.missing import find_lost, find_unfinished, in_words
+from dclm_spark.lake.runs import outdated
+from dclm_spark.lake.warehouse import Warehouse
 
 pytestmark = pytest.mark.once
 

@@ -3,7 +3,7 @@
 import pytest
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.locations import Schema, misread, schema_of
+from dclm_spark.lake.locations import Schema, misread, schema_of
 
 pytestmark = pytest.mark.once
 

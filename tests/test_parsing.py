@@ -2,14 +2,14 @@
 
 import pytest
 
-from dclm_spark import cli
+from dclm_spark.cli import main
 
 pytestmark = pytest.mark.once
 
 
 def said(capsys, *arguments: str) -> str:
     with pytest.raises(SystemExit) as end:
-        cli.main(arguments)
+        main.main(arguments)
     out, err = capsys.readouterr()
     assert (end.value.code, out) == (2, "")
     (line,) = err.splitlines()
@@ -41,6 +41,6 @@ def test_a_wrong_argument_is_one_line(capsys, arguments, expected):
 
 def test_help_lists_the_exit_statuses(capsys):
     with pytest.raises(SystemExit):
-        cli.main(["--help"])
+        main.main(["--help"])
     statuses = capsys.readouterr().out.split("Exit status:")[1].splitlines()
     assert [line.split()[0] for line in statuses if line.strip()] == ["0", "1", "2", "3", "130"]

@@ -8,9 +8,9 @@ import zlib
 
 import pytest
 
-from dclm_spark import path_lists
-from dclm_spark.path_lists import Rules, joined, read_list
-from dclm_spark.reach import LINK_LOCAL, LOOPBACK, RefusedError, check_reach, host_of, place_of
+from dclm_spark.files import path_lists
+from dclm_spark.files.path_lists import Rules, joined, read_list
+from dclm_spark.files.reach import LINK_LOCAL, LOOPBACK, RefusedError, check_reach, host_of, place_of
 
 pytestmark = pytest.mark.once
 

@@ -58,7 +58,7 @@ def test_commands_run_as_written(checkout, monkeypatch, request):
 
 
 def test_the_funnels_are_what_the_demo_prints(checkout, spark, capsys):
-    from dclm_spark.cli import main
+    from dclm_spark.cli.main import main
 
     for dump in ("CC-MAIN-2022-05", "CC-MAIN-2022-21"):
         arguments = ["--dump", dump, "--warehouse", str(checkout / "build" / "demo")]

@@ -4,14 +4,15 @@ import dataclasses
 
 import pytest
 
-from dclm_spark import recipes, schemas
+from dclm_spark import schemas
+from dclm_spark.cli.recipe_files import load_recipe
 from dclm_spark.errors import RecipeError
-from dclm_spark.recipe import Extraction, Recipe
-from dclm_spark.recipe_files import load_recipe
-from dclm_spark.recipe_json import canonical_json, from_json, recipe_hash
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.rules import Bound
-from dclm_spark.runs import is_made_by, part_hash
+from dclm_spark.lake.runs import is_made_by, part_hash
+from dclm_spark.recipe import builtin
+from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
+from dclm_spark.recipe.bounds import Bound
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Extraction, Recipe
 
 
 @pytest.mark.parametrize(
@@ -48,10 +49,10 @@ def test_open_and_closed_limits(bound, breaking, kept):
     assert not bound.breaks(None)
 
 
-@pytest.mark.parametrize("name", sorted(recipes.RECIPES))
+@pytest.mark.parametrize("name", sorted(builtin.RECIPES))
 def test_each_recipe_has_its_twin(name):
-    recipe = recipes.RECIPES[name]
-    twin = recipes.RECIPES[name.removesuffix("_faithful") if name.endswith("_faithful") else f"{name}_faithful"]
+    recipe = builtin.RECIPES[name]
+    twin = builtin.RECIPES[name.removesuffix("_faithful") if name.endswith("_faithful") else f"{name}_faithful"]
     # The twins differ in how things are read, never in the rules and their limits.
     assert twin.bounds == recipe.bounds and twin != dataclasses.replace(recipe, name=twin.name)
 
@@ -202,5 +203,5 @@ def test_a_name_that_speaks_to_a_terminal_is_a_problem():
 
 
 def test_json_keeps_every_choice():
-    recipe = recipes.DCLM_BASELINE_FAITHFUL
+    recipe = builtin.DCLM_BASELINE_FAITHFUL
     assert from_json(canonical_json(recipe)) == recipe

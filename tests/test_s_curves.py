@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from dclm_spark.errors import InputError
-from dclm_spark.s_curves import plot_curve
+from dclm_spark.reports.s_curves import plot_curve
 
 
 @pytest.mark.parametrize(("suffix", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml")])

@@ -5,12 +5,13 @@ import re
 
 import pytest
 
-from dclm_spark import cli, cluster_words
-from dclm_spark.clusters_command import Coloured
-from dclm_spark.explain import format_explanation
-from dclm_spark.funnel import format_funnel
+from dclm_spark.cli import main
+from dclm_spark.cli.clusters import Coloured
+from dclm_spark.reports import cluster_text
+from dclm_spark.reports.explain import format_explanation
+from dclm_spark.reports.funnel import format_funnel
+from dclm_spark.reports.word_diff import diff_words, format_diff
 from dclm_spark.terminal import shown, shown_in_line, shown_json
-from dclm_spark.word_diff import diff_words, format_diff
 
 pytestmark = pytest.mark.once
 
@@ -65,11 +66,11 @@ def test_commands_print_no_command_of_a_page(attack, tmp_path, capsys):
     page = tmp_path / "page.html"
     page.write_bytes(f"<main><p>{attack}The harbour lies to the west.</p></main>".encode(errors="replace"))
     for form in ([], ["--json"]):
-        status = cli.main(["explain", "--html", str(page), "--url", f"http://a.b/{attack}", *form])
+        status = main.main(["explain", "--html", str(page), "--url", f"http://a.b/{attack}", *form])
         assert status == (2 if "\0" in attack else 0)  # which is no text
         assert not OBEYED.search("".join(capsys.readouterr()))
     name = attack.replace("\0", "")
-    assert cli.main(["explain", "--html", str(tmp_path / name)]) == 2
+    assert main.main(["explain", "--html", str(tmp_path / name)]) == 2
     said = capsys.readouterr().err
     assert not OBEYED.search(said) and len(said.splitlines()) == 1
 
@@ -81,14 +82,14 @@ def test_clusters_keep_their_own_colours_alone(attack):
     assert "\x1b[31m[-" in line
     assert not OBEYED.search(re.sub(r"\x1b\[(31|32|0)m", "", line).replace("\ufffd[31m", ""))
     page = {"doc_id": "0", "dump": "D", "url": attack, "duplicates": {"cluster_id": None, "scope": "dump"}}
-    assert not OBEYED.search(cluster_words.format_pages([page]))
+    assert not OBEYED.search(cluster_text.format_pages([page]))
     assert isinstance(Coloured(line), str)
 
 
 def test_a_recipe_that_is_printed_as_json_stays_json(tmp_path, capsys):
     recipe = tmp_path / "recipe.json"
     recipe.write_text(json.dumps({"name": "a", "annotation": {"soft_words": ["\x9b31m\x7f\x1b"]}}))
-    assert cli.main(["recipe", "show", str(recipe)]) == 0
+    assert main.main(["recipe", "show", str(recipe)]) == 0
     said = capsys.readouterr().out
     assert not OBEYED.search(said) and json.loads(said)["annotation"]["soft_words"] == ["\x9b31m\x7f\x1b"]
 

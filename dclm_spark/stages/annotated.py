@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.batches import with_banning_domains, with_listed_domains, with_signals
 from dclm_spark.errors import RecipeError, refuse_recipe
-from dclm_spark.kernels.fasttext import check_model
-from dclm_spark.recipe import Recipe
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.kernels.fasttext.identify import check_model
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.workers import with_banning_domains, with_listed_domains, with_signals
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

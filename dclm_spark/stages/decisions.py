@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import hash_share
-from dclm_spark.dedup_batches import DECISIONS, with_decisions
-from dclm_spark.deduplication import Bloom, Exact
-from dclm_spark.shard_batches import with_shard_decisions
-from dclm_spark.spark_types import spark_type
+from dclm_spark.recipe.deduplication import Bloom, Exact
+from dclm_spark.spark.types import spark_type
+from dclm_spark.stages.columns import hash_share
+from dclm_spark.stages.dedup_batches import DECISIONS, with_decisions
 from dclm_spark.stages.duplicates import survivor_order
+from dclm_spark.stages.shard_batches import with_shard_decisions
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

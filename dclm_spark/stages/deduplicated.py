@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.columns import without_paragraphs
+from dclm_spark.stages.columns import without_paragraphs
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from dclm_spark.batches import OpenFile, with_pages
 from dclm_spark.errors import refuse_recipe
-from dclm_spark.kernels.html import check_extractor
-from dclm_spark.recipe import Recipe
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.kernels.html.extract import check_extractor
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.workers import OpenFile, with_pages
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

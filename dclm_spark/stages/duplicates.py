@@ -6,10 +6,10 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.columns import domain_rank
 from dclm_spark.errors import refuse_recipe
-from dclm_spark.lsh_batches import with_anchors
-from dclm_spark.near_duplicates import ORDERS, MinHash, NearDuplicates
+from dclm_spark.recipe.near_duplicates import ORDERS, MinHash, NearDuplicates
+from dclm_spark.stages.columns import domain_rank
+from dclm_spark.stages.lsh_batches import with_anchors
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:

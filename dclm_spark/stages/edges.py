@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import domain_rank, rank_bits
 from dclm_spark.errors import refuse_recipe
-from dclm_spark.kernels.anchors import exact_margin
-from dclm_spark.kernels.packets import PLACE_SHIFT
-from dclm_spark.lsh_batches import FLUSH_ENTRIES, with_edges, with_meetings, with_packets, with_similarity
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.kernels.near.anchors import exact_margin
+from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.stages.columns import domain_rank, rank_bits
+from dclm_spark.stages.lsh_batches import FLUSH_ENTRIES, with_edges, with_meetings, with_packets, with_similarity
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:

@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.dedup_batches import with_exact_keys
-from dclm_spark.deduplication import Exact
+from dclm_spark.recipe.deduplication import Exact
+from dclm_spark.stages.dedup_batches import with_exact_keys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

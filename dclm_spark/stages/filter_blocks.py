@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import document_order, place_of
-from dclm_spark.dedup_batches import with_answers, with_kept_units
-from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels.bloom import Geometry
-from dclm_spark.kernels.ngram_packets import FLOCK_BLOCK
-from dclm_spark.shard_batches import with_shard_answers
+from dclm_spark.kernels.ngrams.bloom import Geometry
+from dclm_spark.kernels.ngrams.ngram_packets import FLOCK_BLOCK
+from dclm_spark.recipe.deduplication import Bloom
+from dclm_spark.stages.columns import document_order, place_of
+from dclm_spark.stages.dedup_batches import with_answers, with_kept_units
+from dclm_spark.stages.shard_batches import with_shard_answers
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import removed_by, removed_detail, removed_value, unless_measured
 from dclm_spark.errors import refuse_recipe
-from dclm_spark.recipe import Recipe
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.stages.columns import removed_by, removed_detail, removed_value, unless_measured
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

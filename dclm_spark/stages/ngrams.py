@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import document_order, hash_share, place_of
-from dclm_spark.dedup_batches import with_ngram_counts, with_ngrams
-from dclm_spark.deduplication import Bloom
+from dclm_spark.recipe.deduplication import Bloom
+from dclm_spark.stages.columns import document_order, hash_share, place_of
+from dclm_spark.stages.dedup_batches import with_ngram_counts, with_ngrams
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

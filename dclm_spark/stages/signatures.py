@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import hash_share
 from dclm_spark.errors import refuse_recipe
-from dclm_spark.lsh_batches import with_minhash
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.stages.columns import hash_share
+from dclm_spark.stages.lsh_batches import with_minhash
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -10,8 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import cli, recipe_json, schemas
-from dclm_spark.cluster_words import (
+from dclm_spark import schemas
+from dclm_spark.cli import main
+from dclm_spark.lake.runs import Run
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.reports.cluster_text import (
     format_chained,
     format_clusters,
     format_giants,
@@ -19,16 +25,12 @@ from dclm_spark.cluster_words import (
     format_pages,
     format_sizes,
 )
-from dclm_spark.clusters import count_clusters, count_sizes, list_chained, list_giants, list_merged
-from dclm_spark.explain import format_explanation
-from dclm_spark.funnel import format_funnel
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe import Recipe
-from dclm_spark.runs import Run
-from dclm_spark.size_plot import plot_sizes
-from dclm_spark.spark_types import spark_schema
-from dclm_spark.tables import Warehouse
-from dclm_spark.word_diff import diff_words, format_diff
+from dclm_spark.reports.clusters import count_clusters, count_sizes, list_chained, list_giants, list_merged
+from dclm_spark.reports.explain import format_explanation
+from dclm_spark.reports.funnel import format_funnel
+from dclm_spark.reports.plots import plot_sizes
+from dclm_spark.reports.word_diff import diff_words, format_diff
+from dclm_spark.spark.types import spark_schema
 
 A, B, LATE = "CC-MAIN-2022-05", "CC-MAIN-2022-21", "CC-MAIN-2022-27"
 RECIPE = Recipe("tested", signatures=MinHash(), duplicates=NearDuplicates(scope="all"))
@@ -137,7 +139,7 @@ def record(runs: list[Run]) -> None:
     written = {
         "attempt_id": None,
         "recipe_hash": "",
-        "recipe_json": recipe_json.canonical_json(RECIPE),
+        "recipe_json": as_json.canonical_json(RECIPE),
         "part_hash": "",
         "recipe": RECIPE.name,
         **dict.fromkeys(("versions", "input_versions", "output_versions"), {}),
@@ -159,7 +161,7 @@ def dclm(lake):
     @cache
     def run(*arguments: object):
         with redirect_stdout(io.StringIO()) as out:
-            assert cli.main([*map(str, arguments), "--warehouse", str(lake)]) == 0
+            assert main.main([*map(str, arguments), "--warehouse", str(lake)]) == 0
         return json.loads(out.getvalue()) if "--json" in arguments else out.getvalue()
 
     return run
@@ -366,7 +368,7 @@ def test_explain_says_what_became_of_a_page(dclm, name, said, data):
 
 def test_an_upstream_lends_its_clusters(lake, tmp_path, capsys):
     arguments = ["clusters", doc_id("a1"), "--warehouse", str(tmp_path / "own"), "--upstream", str(lake)]
-    assert cli.main(arguments) == 0
+    assert main.main(arguments) == 0
     assert "{+ancient+}" in capsys.readouterr().out
 
 
@@ -389,12 +391,12 @@ def test_an_upstream_lends_its_clusters(lake, tmp_path, capsys):
     ],
 )
 def test_what_cannot_be_shown_is_named(lake, capsys, arguments, said):
-    assert cli.main(["clusters", *arguments, "--warehouse", str(lake)]) == 2
+    assert main.main(["clusters", *arguments, "--warehouse", str(lake)]) == 2
     assert said in capsys.readouterr().err
 
 
 def test_without_duplicates_the_command_that_makes_them_is_named(spark, tmp_path, capsys):
-    assert cli.main(["clusters", "--warehouse", str(tmp_path / "none")]) == 2
+    assert main.main(["clusters", "--warehouse", str(tmp_path / "none")]) == 2
     assert "no table duplicates in" in (said := capsys.readouterr().err) and "`dclm-spark duplicates` makes it" in said
 
 
@@ -421,7 +423,7 @@ def test_where_none_are_alike_there_is_nothing_to_list(spark, tmp_path):
 
 def test_a_plot_without_matplotlib_says_what_to_install(lake, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    assert cli.main(["clusters", "--sizes", "--plot", str(tmp_path / "x.png"), "--warehouse", str(lake)]) == 2
+    assert main.main(["clusters", "--sizes", "--plot", str(tmp_path / "x.png"), "--warehouse", str(lake)]) == 2
     assert "pip install 'dclm-spark[plot]'" in capsys.readouterr().err
 
 
@@ -455,7 +457,7 @@ def test_long_texts_are_cut_and_long_changes_shortened(monkeypatch):
     assert line == "{+" + "word " * 20 + "... 19,960 words ..." + " word" * 20 + "+}"
     assert cut == "only the first 20,000 words were compared"
     # Words that repeat without end are compared as far as that takes seconds.
-    monkeypatch.setattr("dclm_spark.word_diff._MAX_PAIRS", 1_000_000)
+    monkeypatch.setattr("dclm_spark.reports.word_diff._MAX_PAIRS", 1_000_000)
     diff = diff_words("a b " * 3_000, "b a a " * 2_000)
     assert diff["is_coarse"] and diff["n_same"] + diff["n_gone"] == 6_000
     assert "words repeat too often" in format_diff(diff)[-1]

@@ -8,20 +8,23 @@ from functools import partial
 import pytest
 from pyspark.sql import functions as F
 
-from dclm_spark import cli, dedup_group, schemas, stored_filter
-from dclm_spark.arguments import make_parser
-from dclm_spark.asked import recipe_of
-from dclm_spark.dedup_chain import make_deduplicated
-from dclm_spark.deduplication import Bloom, Exact, Near
+from dclm_spark import schemas
+from dclm_spark.cli import main
+from dclm_spark.cli.options import make_parser
+from dclm_spark.cli.resolve import recipe_of
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
-from dclm_spark.job import Job
-from dclm_spark.kernels.exact_keys import canonical_url
-from dclm_spark.near_chain import make_duplicates, make_signatures
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe import Recipe
-from dclm_spark.runs import Run
-from dclm_spark.spark_types import spark_schema
-from dclm_spark.tables import Warehouse
+from dclm_spark.kernels.ngrams.exact_keys import canonical_url
+from dclm_spark.lake.runs import Run
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import groups as dedup_groups
+from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.methods import stored_filter
+from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
+from dclm_spark.recipe.deduplication import Bloom, Exact, Near
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.types import spark_schema
 from tests import bff, dedup
 from tests.tables import assert_same, content, read
 
@@ -268,7 +271,7 @@ def test_clusters_are_honoured_and_never_lost(lake, source):
 
 def test_scope_and_shards_are_those_of_every_method():
     def asked(*words: str) -> Recipe:
-        return recipe_of(make_parser(cli._COMMANDS).parse_args([*words, *where]), finds_near=True)
+        return recipe_of(make_parser(main._COMMANDS).parse_args([*words, *where]), finds_near=True)
 
     where = ("--scope", "shards", "--shards", "4", "--dump", A, "--warehouse", "lake")
     recipe = asked("deduplicated", "--method", "text", "bloom")
@@ -318,7 +321,7 @@ def test_a_filter_of_other_settings_is_not_added_to(lake, source, monkeypatch):
         ):
             make(lake, source, [B], bloom)
     with monkeypatch.context() as patched:
-        patched.setattr(dedup_group, "is_made_by", lambda run, recipe: True)
+        patched.setattr(dedup_groups, "is_made_by", lambda run, recipe: True)
         for name, found, asked in (("seed", 1, 2), ("max_ngram", 5, 6)):
             with pytest.raises(WarehouseError, match=f"written with {name} {found}; this run asks with {name} {asked}"):
                 make(lake, source, [B], replace(bloom, **{name: asked}))

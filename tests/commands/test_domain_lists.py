@@ -9,10 +9,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pytest
 
-from dclm_spark import cli, recipe_json
-from dclm_spark.domain_lists import check_domain_list, describe_domain_list, read_domain_list
+from dclm_spark.cli import main
 from dclm_spark.errors import InputError
-from dclm_spark.recipe import DomainList
+from dclm_spark.files.domain_lists import check_domain_list, describe_domain_list, read_domain_list
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.recipe import DomainList
 from tests.archives import english_pages, html, write_warc
 from tests.chains import DUMP
 from tests.tables import assert_balanced, read
@@ -31,7 +32,7 @@ def dclm(capsys):
     """A command in this process."""
 
     def run(*arguments: object) -> Said:
-        status = cli.main([str(argument) for argument in arguments])
+        status = main.main([str(argument) for argument in arguments])
         return Said(status, *capsys.readouterr())
 
     return run
@@ -105,9 +106,9 @@ def test_a_recipe_file_keeps_the_hash_and_refuses_another_content(spark, place, 
         "n_domains": 3,
     }
     (place / "mine.json").write_text(said.out)
-    recipe = recipe_json.from_json(said.out)
+    recipe = as_json.from_json(said.out)
     assert isinstance(recipe.annotation.banned_domains, DomainList)
-    assert recipe_json.from_json(recipe_json.canonical_json(recipe)) == recipe
+    assert as_json.from_json(as_json.canonical_json(recipe)) == recipe
 
     (place / "list.txt").write_text("other.org\n")
     refused = dclm(*what(place, "--recipe", place / "mine.json"))

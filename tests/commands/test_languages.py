@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dclm_spark import cli, recipe_json
-from dclm_spark.recipes import FINEWEB2
+from dclm_spark.cli import main
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.builtin import FINEWEB2
 from tests.archives import english_pages, html, write_warc
 from tests.tables import read
 
@@ -59,7 +60,7 @@ def pages(language: str) -> list[tuple[str, bytes]]:
 
 
 def dclm(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
+    return main.main([str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def thresholds(place: Path, *more: object, out: str = "three.json") -> int:
 
 def test_a_limit_is_the_tail_of_the_reference_pages(place, capsys):
     assert thresholds(place, "--method", "tail", "--tail", 0.25, "--min-pages", 10, "--json") == 0
-    derived = recipe_json.from_json((place / "three.json").read_text())
+    derived = as_json.from_json((place / "three.json").read_text())
     assert {entry["n_pages"] for entry in json.loads(capsys.readouterr().out)} == {N_PAGES}
     rows = [row for row in read(place / "lake", "annotated") if row["language"]["code"] == "de"]
     (bound,) = (b for b in derived.bounds if (b.signal, b.language) == ("gopher.mean_word_chars", "de"))

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 import zstandard
 
-from dclm_spark import chain, recipe_json
 from dclm_spark.errors import InputError, WarehouseError
-from dclm_spark.export import export_table
-from dclm_spark.funnel import count_funnel
-from dclm_spark.tables import Warehouse
+from dclm_spark.exports.pools import export_table
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain
+from dclm_spark.recipe import as_json
+from dclm_spark.reports.funnel import count_funnel
 from tests.archives import ENGLISH, english_pages, write_warc
 from tests.chains import DUMP, RECIPE, job_of, make_all, make_documents
 from tests.jobs.test_cli import dclm
@@ -102,7 +103,7 @@ def bag(objects: list[dict]) -> Counter[str]:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("pools")
-    (folder / "tested.json").write_text(recipe_json.canonical_json(RECIPE))
+    (folder / "tested.json").write_text(as_json.canonical_json(RECIPE))
     write_pools(folder / "pools")
     return folder
 

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import cli, schemas
-from dclm_spark.dedup_survey import survey
-from dclm_spark.deduplication import Bloom, Exact
+from dclm_spark import schemas
+from dclm_spark.cli import main
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
-from dclm_spark.job import Job
-from dclm_spark.near_chain import make_signatures
-from dclm_spark.recipe import Recipe
-from dclm_spark.runs import last_runs
-from dclm_spark.survey_choices import Choice, default_choices
-from dclm_spark.survey_plot import plot_survey
-from dclm_spark.survey_words import format_survey
-from dclm_spark.tables import Warehouse, frame_of
+from dclm_spark.lake.runs import last_runs
+from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.near_duplicates import make_signatures
+from dclm_spark.recipe.deduplication import Bloom, Exact
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.reports.survey import survey
+from dclm_spark.reports.survey_choices import Choice, default_choices
+from dclm_spark.reports.survey_plot import plot_survey
+from dclm_spark.reports.survey_words import format_survey
 from tests import dedup
 from tests.tables import version
 
@@ -210,14 +211,14 @@ def test_choices_have_the_settings_of_the_recipe():
 
 
 def test_command(lake, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "recipe_of", lambda arguments, **_: RECIPE)
+    monkeypatch.setattr(main, "recipe_of", lambda arguments, **_: RECIPE)
     asked = ["dedup", "survey", "--dump", "A", "--warehouse", lake.location, "--quiet"]
-    assert cli.main([*asked, "--choices", "text-dump", "--scratch", str(tmp_path / "scratch"), "--json"]) == 0
+    assert main.main([*asked, "--choices", "text-dump", "--scratch", str(tmp_path / "scratch"), "--json"]) == 0
     assert [entry["words"] for entry in json.loads(capsys.readouterr().out)] == [37, 25]
-    assert cli.main([*asked, "--choices", "nothing", "--by", "taste", "--scope", "all"]) == 2
+    assert main.main([*asked, "--choices", "nothing", "--by", "taste", "--scope", "all"]) == 2
     said = capsys.readouterr().err
     asked[asked.index(lake.location)] = str(tmp_path / "none")
-    assert cli.main([*asked, "--by", "age"]) == 2
+    assert main.main([*asked, "--by", "age"]) == 2
     assert "--by age: no finished documents" in capsys.readouterr().err
     assert "--choices 'nothing'; expected some of: none, text-dump" in said
     assert "--by 'taste'" in said

@@ -5,16 +5,16 @@ from dataclasses import replace
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.dedup_chain import make_deduplicated
-from dclm_spark.deduplication import Bloom, Exact
-from dclm_spark.explain import format_explanation
-from dclm_spark.funnel import count_funnel, format_funnel
-from dclm_spark.job import Job
-from dclm_spark.lookup import explain_page
-from dclm_spark.near_chain import make_duplicates, make_signatures
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe import Recipe
-from dclm_spark.tables import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
+from dclm_spark.recipe.deduplication import Bloom, Exact
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.reports.explain import format_explanation
+from dclm_spark.reports.funnel import count_funnel, format_funnel
+from dclm_spark.reports.page import explain_page
 from tests import dedup
 from tests.tables import read
 

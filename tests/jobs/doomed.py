@@ -24,8 +24,9 @@ import time
 from functools import partial
 from pathlib import Path
 
-from dclm_spark import cli, reading
-from dclm_spark.tables import Warehouse
+from dclm_spark.cli import main as cli
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import documents
 
 try:
     from pyspark.sql.classic.dataframe import DataFrame
@@ -153,7 +154,7 @@ def main() -> int:
     else:
         verb, table, nth = what
         doom(when, verb, table, int(nth), victim)
-    reading.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
+    documents.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
     sys.argv[1:] = command
     return cli.main()
 

@@ -15,13 +15,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from dclm_spark import chain, dedup_chain, near_chain
-from dclm_spark.deduplication import Bloom, Exact, Near
 from dclm_spark.errors import DclmError
-from dclm_spark.ingest import Source
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.session import get_session
-from dclm_spark.tables import Warehouse
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain, deduplicated, near_duplicates
+from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.recipe.deduplication import Bloom, Exact, Near
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.spark.session import get_session
 from tests.chains import DUMP, RECIPE
 
 RIVALS_RECIPE = replace(
@@ -50,9 +50,9 @@ def make(stage: str, job: chain.Job, archives: str) -> bool:
         "documents": lambda: [chain.make_documents(job, Source([archives]), batch_files=2)],
         "annotated": lambda: [chain.make_annotated(job)],
         "filtered": lambda: [chain.make_filtered(job)],
-        "signatures": lambda: [near_chain.make_signatures(job)],
-        "duplicates": lambda: near_chain.make_duplicates(job, [DUMP]),
-        "deduplicated": lambda: dedup_chain.make_deduplicated(job, [DUMP]),
+        "signatures": lambda: [near_duplicates.make_signatures(job)],
+        "duplicates": lambda: near_duplicates.make_duplicates(job, [DUMP]),
+        "deduplicated": lambda: deduplicated.make_deduplicated(job, [DUMP]),
     }[stage]()
     return any(outcome.is_new for outcome in outcomes)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import chain, ingest
 from dclm_spark.errors import FaultLimitError, InputError, ProblemsError, RecipeError, WarehouseError
-from dclm_spark.funnel import count_funnel
-from dclm_spark.rules import Bound
-from dclm_spark.sources import Listing, SourceFile
-from dclm_spark.tables import Warehouse
+from dclm_spark.files.inputs import Listing, SourceFile
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain, ingest_plan
+from dclm_spark.recipe.bounds import Bound
+from dclm_spark.reports.funnel import count_funnel
 from tests.archives import english_pages, write_warc
 from tests.chains import (
     DUMP,
@@ -327,7 +327,7 @@ def test_all_problems_are_reported_at_once(inputs, tmp_path):
 
 def test_a_plan_cuts_files_into_batches_with_the_largest_first():
     files = tuple(SourceFile(f"{i}.warc", n_bytes) for i, n_bytes in enumerate([1, 9, 5, None, 2, 2, 7]))
-    plan = ingest.make_plan(Listing(files, ("x",)), batch_files=2, part="p")
+    plan = ingest_plan.make_plan(Listing(files, ("x",)), batch_files=2, part="p")
     assert (plan.n_batches, plan.n_skipped_files) == (4, 1)
     assert [(batch, position, path) for batch, position, path, _ in plan.files] == [
         (0, 0, "1.warc"),

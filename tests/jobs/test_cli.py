@@ -15,10 +15,13 @@ from typing import NamedTuple
 
 import pytest
 
-from dclm_spark import chain, cli, recipe_json, schemas
-from dclm_spark.arguments import make_parser
-from dclm_spark.progress import Progress
-from dclm_spark.recipes import RECIPES
+from dclm_spark import schemas
+from dclm_spark.cli import main
+from dclm_spark.cli.options import make_parser
+from dclm_spark.pipeline import chain
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.builtin import RECIPES
+from dclm_spark.spark.progress import Progress
 from tests.archives import english_pages, html
 from tests.chains import DUMP, LARGE, RECIPE, SHORT, STRICTER, write_dump
 from tests.tables import content, read, version
@@ -38,7 +41,7 @@ def dclm(*arguments: object) -> Said:
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
         try:
-            status = cli.main([str(argument) for argument in arguments])
+            status = main.main([str(argument) for argument in arguments])
         except SystemExit as end:  # argparse's own
             status = end.code
     assert "Traceback" not in err.getvalue()
@@ -51,7 +54,7 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("cli")
     write_dump(folder / "warc")
     for recipe in (RECIPE, STRICTER):
-        (folder / f"{recipe.name}.json").write_text(recipe_json.canonical_json(recipe))
+        (folder / f"{recipe.name}.json").write_text(as_json.canonical_json(recipe))
     return folder
 
 
@@ -264,7 +267,7 @@ def test_recipe_prints_what_recipe_reads(place):
     printed = place / "printed.json"
     for name, recipe in RECIPES.items():
         printed.write_text(dclm("recipe", "--recipe", name).out)
-        assert recipe_json.from_json(printed.read_text()) == recipe
+        assert as_json.from_json(printed.read_text()) == recipe
         assert json.loads(dclm("recipe", "--recipe", printed, "--json").out)["name"] == name
     (place / "words.txt").write_text("casino\npoker\n")
     said = json.loads(dclm("recipe", "--hard-words", place / "words.txt", "--max-fault-share", 0.2, "--json").out)
@@ -382,7 +385,7 @@ def test_what_spark_fails_of_is_said_in_two_lines_and_promises_only_what_is_true
     lines["unknown"] = dclm("funnel", "--warehouse", "nowhere://bucket/lake")
     for name, expected in (("gone", ".parquet"), ("damaged", ""), ("unknown", "nowhere")):
         said = lines[name]
-        assert said.status == cli.EXIT_SPARK, (name, said)
+        assert said.status == main.EXIT_SPARK, (name, said)
         first, second = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
         assert first.startswith("dclm-spark: Spark failed: ") and expected in first
         assert "goes on" not in second and "DCLM_SPARK_TRACE=1" in second
@@ -406,7 +409,9 @@ def test_help_teaches_every_option_and_an_example(command):
     said = dclm(command, "--help")
     assert said.status == 0
     assert f"\n  dclm-spark {command} --" in said.out.split("Example")[1]
-    options = next(action for action in make_parser(cli._COMMANDS)._actions if action.choices).choices[command]._actions
+    options = (
+        next(action for action in make_parser(main._COMMANDS)._actions if action.choices).choices[command]._actions
+    )
     assert all(option.help for option in options)
     for line in said.out.splitlines():
         assert len(line) <= 120

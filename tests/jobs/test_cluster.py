@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from pyspark.find_spark_home import _find_spark_home
 
-from dclm_spark.deduplication import Bloom, Exact, Near
-from dclm_spark.jvm import resolve_jars
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe_json import canonical_json
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.recipe.as_json import canonical_json
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.deduplication import Bloom, Exact, Near
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.schemas import FLOW
-from dclm_spark.session import DELTA_SETTINGS
+from dclm_spark.spark.jvm import resolve_jars
+from dclm_spark.spark.session import DELTA_SETTINGS
 from tests.archives import english_pages, write_warc
 from tests.cluster import Cluster, standalone_cluster
 from tests.tables import COMPARED, NEAR, assert_balanced, assert_same, content, read
@@ -42,11 +42,11 @@ SETTINGS = {
 PROBE = """
     import json
     import pyarrow as pa
-    from dclm_spark.session import get_session
+    from dclm_spark.spark.session import get_session
 
     def look(batches):
         import dclm_spark
-        from dclm_spark.kernels import quality
+        from dclm_spark.kernels.signals import quality
 
         for batch in batches:
             quality.measure_quality(pa.array(["The harbour of the old town."]), stop_words=("the",))
@@ -62,7 +62,7 @@ PROBE = """
 # The other jobs in one session.
 REST = """
     import sys
-    from dclm_spark.cli import main
+    from dclm_spark.cli.main import main
     from dclm_spark.schemas import FLOW
 
     for stage in FLOW[1:]:
@@ -73,8 +73,8 @@ REST = """
 IN_STEP = """
     import itertools, sys, time
     from pathlib import Path
-    from dclm_spark import cli
-    from dclm_spark.tables import Warehouse
+    from dclm_spark.cli.main import main
+    from dclm_spark.lake.warehouse import Warehouse
 
     folder, me, other, *command = sys.argv[1:]
     steps = itertools.count()
@@ -95,7 +95,7 @@ IN_STEP = """
 
     for verb in ("prepare", "append", "replace"):
         in_step(verb)
-    sys.exit(cli.main(command))
+    sys.exit(main(command))
 """
 
 

@@ -195,14 +195,15 @@ def test_a_jvm_whose_heap_is_full_is_named_so(tmp_path):
     program.write_text(
         """
 import sys
-from dclm_spark import cli, funnel
+from dclm_spark.cli import main
+from dclm_spark.reports import funnel
 
 def fill(warehouse, **_):
     rows = warehouse.spark.range(0, 1, 1, 1).selectExpr("repeat('word ', 100000000) AS text")
     rows.selectExpr("length(concat(text, text, text)) AS n").collect()
 
 funnel.count_funnel = fill
-cli.main()
+main.main()
 """
     )
     arguments = ("funnel", "--warehouse", str(tmp_path / "lake"), "--conf", "spark.driver.memory=480m")

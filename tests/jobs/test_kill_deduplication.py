@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.tables import Warehouse
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.recipe.builtin import DCLM_BASELINE
 from tests import dedup
 from tests.kills import Lake
 from tests.tables import assert_same, content, read

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from warcio.exceptions import ArchiveLoadFailed
 
-from dclm_spark.funnel import count_funnel
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.sources import ARCHIVE
-from dclm_spark.tables import Warehouse
+from dclm_spark.files.inputs import ARCHIVE
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.reports.funnel import count_funnel
 from tests.chains import count_records, job_of, make_all
 from tests.tables import assert_balanced, read
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import chain, cli, dedup_chain
-from dclm_spark.deduplication import Exact
+from dclm_spark.cli import main
 from dclm_spark.errors import WarehouseError
-from dclm_spark.export import export_table
-from dclm_spark.funnel import count_funnel, format_funnel
-from dclm_spark.local_log import LocalLog
-from dclm_spark.maintain import maintain
-from dclm_spark.tables import Warehouse
+from dclm_spark.exports.pools import export_table
+from dclm_spark.lake.local_log import LocalLog
+from dclm_spark.lake.maintenance import maintain
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain, deduplicated
+from dclm_spark.recipe.deduplication import Exact
+from dclm_spark.reports.funnel import count_funnel, format_funnel
 from tests.chains import DUMP, RECIPE, STRICTER, job_of, make_all, make_documents, write_dump
 from tests.tables import COMPARED, assert_same, content, read, version
 
@@ -60,7 +61,7 @@ def test_who_comes_second_ends_with_a_sentence(lake, capsys):
         ):
             pass
         arguments = ["filtered", "--warehouse", lake.location, "--dump", DUMP, "--force", "--quiet"]
-        assert cli.main(arguments) == cli.EXIT_USAGE
+        assert main.main(arguments) == main.EXIT_USAGE
         assert capsys.readouterr().err.count("\n") == 1
         assert not chain.make_filtered(job_of(lake)).is_new, "what is done need not be made"
     assert version(lake.location, "filtered") == before
@@ -166,7 +167,7 @@ def test_without_locks_documents_are_read_once(
 def test_texts_of_a_table_that_is_older_than_what_it_was_made_from_are_not_handed_out(lake, tmp_path):
     recipe = replace(RECIPE, deduplication=(Exact("exact", "url"),))
     job = job_of(lake, recipe=recipe)
-    [outcome] = dedup_chain.make_deduplicated(job, [DUMP])
+    [outcome] = deduplicated.make_deduplicated(job, [DUMP])
     assert dict(outcome.run["input_versions"]) == {"filtered": version(lake.location, "filtered")}
     [done] = export_table(lake, "deduplicated", to=str(tmp_path / "pool"))
     assert done["n_rows"] == 8
@@ -210,7 +211,7 @@ def test_a_stage_whose_table_has_lost_its_last_version_is_made_anew(made, lake, 
     with pytest.raises(
         WarehouseError, match=rf"filtered of {DUMP} are not all there, filtered has lost version {number}"
     ):
-        dedup_chain.make_deduplicated(job_of(lake, recipe=replace(RECIPE, deduplication=(Exact("exact"),))), [DUMP])
+        deduplicated.make_deduplicated(job_of(lake, recipe=replace(RECIPE, deduplication=(Exact("exact"),))), [DUMP])
     assert_mended(lake, made, inputs, {"filtered": number})
     assert version(lake.location, "annotated") == before
 

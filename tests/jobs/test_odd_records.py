@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
-from dclm_spark import cli, schemas
+from dclm_spark import schemas
+from dclm_spark.cli import main
 from tests.kernels.test_odd_records import HEAD, arc, warc
 
 DATES = [b"2018-03-04T05:06:07.000000002Z", b"2018-03", b"1114-12-26T20:15:00Z", b"9999-12-31T23:59:59Z", b"soon"]
@@ -20,7 +21,7 @@ TIMESTAMPS, ZONE = "spark.sql.parquet.outputTimestampType", "spark.sql.session.t
 
 
 def dclm(*arguments: object) -> int:
-    return cli.main([str(argument) for argument in arguments])
+    return main.main([str(argument) for argument in arguments])
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,13 @@ import pytest
 from deltalake import DeltaTable
 from pyspark.sql import functions as F
 
-from dclm_spark import export, near_chain, schemas
-from dclm_spark.dedup_chain import make_deduplicated
-from dclm_spark.deduplication import Bloom, Exact, Near
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.tables import Warehouse
+from dclm_spark import schemas
+from dclm_spark.exports import pools
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import near_duplicates
+from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.recipe.deduplication import Bloom, Exact, Near
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, RECIPE, STRICTER, job_of, make_all, write_dump
 
@@ -40,8 +42,8 @@ def lake(spark, tmp_path_factory) -> Warehouse:
             deduplication=(Exact(scope="incremental"), Near(), ngrams),
         )
         job = job_of(warehouse, dump=dump, recipe=near)
-        near_chain.make_signatures(job)
-        near_chain.make_duplicates(job, [dump])
+        near_duplicates.make_signatures(job)
+        near_duplicates.make_duplicates(job, [dump])
         make_deduplicated(job, [dump])
     return warehouse
 
@@ -74,7 +76,7 @@ def test_duckdb_reads_the_same_rows(lake, duck):
     for table in MADE:
         (n,) = duck.execute(f"SELECT count(*) FROM delta_scan('{lake.location}/{table}')").fetchone()
         assert n == lake.read(table).count(), table
-    for table in export.TABLES:
+    for table in pools.TABLES:
         rows = duck.execute(f"SELECT dump, doc_id, text FROM delta_scan('{lake.location}/{table}')").fetchall()
         assert sorted(rows) == sorted(map(tuple, lake.read(table).select("dump", "doc_id", "text").collect()))
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import s3a
+from dclm_spark.spark import s3a
 from tests.archives import english_pages, html, write_warc
 from tests.kills import ENVIRONMENT, SETTINGS
 

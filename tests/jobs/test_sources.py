@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import remote
 from dclm_spark.errors import InputError
-from dclm_spark.sources import Listing, SourceFile, list_files, open_source
+from dclm_spark.files import remote
+from dclm_spark.files.inputs import Listing, SourceFile, list_files, open_source
 from tests.sites import ALWAYS, Site
 
 CONTENT = random.Random(7).randbytes(300_000)

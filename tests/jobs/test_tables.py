@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import chain
-from dclm_spark.maintain import maintain
-from dclm_spark.tables import Warehouse
+from dclm_spark.lake.maintenance import maintain
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, job_of, make_all, make_documents, write_dump
 from tests.tables import COMPARED, VARYING

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark.jvm import resolve_jars
+from dclm_spark.spark.jvm import resolve_jars
 from tests.archives import english_pages, html, write_warc
 from tests.jobs.rival import TABLES
 from tests.kills import ENVIRONMENT, ROOT, SETTINGS

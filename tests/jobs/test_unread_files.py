@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import chain, cli, ingest, reading
+from dclm_spark.cli import main
 from dclm_spark.errors import FaultLimitError, UnreadFilesError, WarehouseError
-from dclm_spark.funnel import count_funnel, format_funnel
-from dclm_spark.kernels import pages
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.tables import Warehouse
+from dclm_spark.kernels.archive import pages
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import chain, documents, ingest_plan
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.reports.funnel import count_funnel, format_funnel
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, job_of
 from tests.sites import ALWAYS, Site, open_hastily
@@ -23,8 +24,8 @@ N_PAGES = dict(zip(NAMES, (2, 3, 30, 4, 5), strict=True))
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(reading, "open_source", open_hastily)
-    monkeypatch.setattr(reading, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(documents, "open_source", open_hastily)
+    monkeypatch.setattr(documents, "AGAIN_SECONDS", 0.0)
 
 
 SIGNED = "X-Amz-Credential=AKIDEXAMPLE%2F20220101&X-Amz-Date=20220101T000000Z&X-Amz-Signature={}"
@@ -37,8 +38,8 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
     damaged = archives["/cut.warc.gz"][:-60]
     files = {"/fine.warc.gz": archives["/fine.warc.gz"], "/cut.warc.gz": damaged}
     planned = []
-    one_a_task = reading.one_a_task
-    monkeypatch.setattr(reading, "one_a_task", lambda spark, paths: planned.extend(paths) or one_a_task(spark, paths))
+    one_a_task = documents.one_a_task
+    monkeypatch.setattr(documents, "one_a_task", lambda spark, paths: planned.extend(paths) or one_a_task(spark, paths))
     with Site(
         {f"{path}?{SIGNED.format(key)}": data for key in ("5ec4e7", "0fa1b2") for path, data in files.items()}
     ) as site:
@@ -49,7 +50,7 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
             inputs = [f"{own}/{name}.warc.gz?{SIGNED.format(key)}" for name in names]
             command = ["documents", "--dump", DUMP, "--warehouse", warehouse.location, "--max-fault-share", "1"]
             with redirect_stderr(said), redirect_stdout(said):
-                status = cli.main([*command, "--input", *inputs, *options])
+                status = main.main([*command, "--input", *inputs, *options])
             assert not any(secret in said.getvalue() for secret in SECRETS), said.getvalue()
             return status, said.getvalue()
 
@@ -57,7 +58,7 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
         site.files[down] = archives["/down.warc.gz"]
         site.once_listed[down] = ALWAYS
         status, said = run("5ec4e7")
-        assert status == cli.EXIT_FAULTS
+        assert status == main.EXIT_FAULTS
         assert "1 of 3 files" in said and f"  {site.url}/down.warc.gz: unreadable: " in said
         site.files[f"/down.warc.gz?{SIGNED.format('0fa1b2')}"] = archives["/down.warc.gz"]
         asked = site.asked.copy()
@@ -75,7 +76,7 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
         (tmp_path / "plain").mkdir(exist_ok=True)
         (tmp_path / "plain" / path[1:]).write_bytes(data)
     plain = Warehouse(spark, f"{warehouse.location}-plain")
-    chain.make_documents(job_of(plain), ingest.Source([str(tmp_path / "plain")]))
+    chain.make_documents(job_of(plain), ingest_plan.Source([str(tmp_path / "plain")]))
     assert {row["doc_id"] for row in tables["documents"]} == {
         row["doc_id"] for row in read(plain.location, "documents")
     }
@@ -98,14 +99,16 @@ def site(archives):
         yield site
 
 
-def documents(warehouse: Warehouse) -> dict[str, int]:
+def rows_of(warehouse: Warehouse) -> dict[str, int]:
     """Name of the archive -> its rows of `documents`."""
     found = [row["warc_path"].rpartition("/")[2].partition(".")[0] for row in read(warehouse.location, "documents")]
     return {name: found.count(name) for name in NAMES if name in found}
 
 
 def make(warehouse: Warehouse, site: Site, **options) -> chain.Outcome:
-    return chain.make_documents(job_of(warehouse), ingest.Source([f"{site.url}/warc.paths"]), batch_files=2, **options)
+    return chain.make_documents(
+        job_of(warehouse), ingest_plan.Source([f"{site.url}/warc.paths"]), batch_files=2, **options
+    )
 
 
 def unread(warehouse: Warehouse, site: Site, **options) -> dict[str, str]:
@@ -123,7 +126,7 @@ def test_a_store_that_fails_loses_no_page(spark, warehouse, site, archives):
     site.cut = {"/cut.warc.gz": ALWAYS}
     site.files.pop("/absent.warc.gz")
     assert unread(warehouse, site) == {"down": "unreadable", "cut": "unreadable", "absent": "missing"}
-    assert documents(warehouse) == {"fine": 2, "heals": 4}
+    assert rows_of(warehouse) == {"fine": 2, "heals": 4}
     assert read(warehouse.location, "quarantine") == [], "an error of the store is no fault of a record"
     assert len(read(warehouse.location, "files")) == 2
 
@@ -140,7 +143,7 @@ def test_a_store_that_fails_loses_no_page(spark, warehouse, site, archives):
     site.cut, site.files["/absent.warc.gz"] = {}, archives["/absent.warc.gz"]
     asked = site.asked.copy()
     assert unread(warehouse, site) == {"down": "unreadable"}
-    assert documents(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
+    assert rows_of(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
     assert (site.asked - asked).keys() <= {"/warc.paths", "/down.warc.gz", "/cut.warc.gz", "/absent.warc.gz"}
 
     # A run that is allowed to leave it out is finished, counts it, and adds up.
@@ -194,17 +197,17 @@ def test_an_interrupted_batch_whose_files_fail_next_time(warehouse, site, monkey
     interrupted()
     site.down = {"/down.warc.gz": ALWAYS}
     assert unread(warehouse, site) == {"down": "unreadable"}
-    assert documents(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
+    assert rows_of(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
     # The same, when it is read again; another file fails in the meantime.
     site.down = {}
     interrupt(monkeypatch, table, 0)
     interrupted()
     site.down = {"/down.warc.gz": ALWAYS}
     assert unread(warehouse, site) == {"down": "unreadable"}
-    assert documents(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
+    assert rows_of(warehouse) == {name: n for name, n in N_PAGES.items() if name != "down"}
     site.down = {}
     assert make(warehouse, site).run["n_rows_out"] == 44
-    assert documents(warehouse) == N_PAGES
+    assert rows_of(warehouse) == N_PAGES
     assert sorted(row["path"] for row in read(warehouse.location, "files")) == sorted(
         f"{site.url}/{name}.warc.gz" for name in NAMES
     )
@@ -214,17 +217,17 @@ def test_a_file_that_is_read_and_then_lost_fails_the_write(spark):
     """As where an executor is lost with its rows, and the store fails when they are read anew."""
     import pyarrow as pa
 
-    from dclm_spark.spark_types import spark_schema
+    from dclm_spark.spark.types import spark_schema
 
     rows = [("a", "text", None), ("b", None, "missing: b")]
     table = [{"dump": DUMP, "warc_path": path, "text": text, "unread": why} for path, text, why in rows]
     columns = spark_schema(pages.SCHEMA)
     batches = pa.Table.from_pylist(table, schema=pages.SCHEMA)
     frame = spark.createDataFrame(batches.to_pandas(), columns)
-    assert [row["text"] for row in reading._whole_files(frame, {"b"}).where("text IS NOT NULL").collect()] == ["text"]
+    assert [row["text"] for row in documents._whole_files(frame, {"b"}).where("text IS NOT NULL").collect()] == ["text"]
     for column in ("text", "kind"):
         with pytest.raises(Exception, match="could not be read again: b"):
-            reading._whole_files(frame, set()).where(f"{column} IS NOT NULL").select("dump").collect()
+            documents._whole_files(frame, set()).where(f"{column} IS NOT NULL").select("dump").collect()
 
 
 @pytest.mark.slow
@@ -281,7 +284,7 @@ def test_all_files_are_named_up_to_a_bound():
 @pytest.mark.once
 def test_a_plan_puts_files_off_behind_all_others():
     files = tuple((n // 2, n % 2, f"{n}.warc", None) for n in range(6))
-    plan = ingest.Plan("a", "p", files, 0)
+    plan = ingest_plan.Plan("a", "p", files, 0)
     later = plan.put_off({"0.warc": "missing: x", "3.warc": "unreadable: y"}).put_off({"3.warc": "unreadable: z"})
     assert later.batches({file[2] for file in files}) == {
         0: ["1.warc"], 1: ["2.warc"], 2: ["4.warc", "5.warc"], 3: ["0.warc"], 4: ["3.warc"],

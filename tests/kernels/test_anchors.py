@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels import anchors as module
-from dclm_spark.kernels.anchors import Anchors
-from dclm_spark.near_duplicates import NearDuplicates
+from dclm_spark.kernels.near import anchors as module
+from dclm_spark.kernels.near.anchors import Anchors
+from dclm_spark.recipe.near_duplicates import NearDuplicates
 
 P = 10
 

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dclm_spark import schemas
-from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels.ngrams import ngrams
-from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import DCLM_BASELINE, FINEWEB, RECIPES
+from dclm_spark.kernels.ngrams.ngrams import ngrams
+from dclm_spark.kernels.signals.annotate import annotate_batch
+from dclm_spark.recipe.builtin import DCLM_BASELINE, FINEWEB, RECIPES
+from dclm_spark.recipe.deduplication import Bloom
 
 ANNOTATIONS = {
     "dclm": DCLM_BASELINE.annotation,

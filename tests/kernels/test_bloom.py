@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.bloom import (
+from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.ngrams.bloom import (
     HASH_BITS,
     WORDS,
     add,
@@ -20,7 +21,6 @@ from dclm_spark.kernels.bloom import (
     reached_rate,
     within_block,
 )
-from dclm_spark.kernels.jit import kernel
 
 N = 200_000
 

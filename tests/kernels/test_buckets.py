@@ -7,8 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.buckets import N_EXAMPLES, Edges, distinct_edges, join_block
-from dclm_spark.kernels.packets import PLACE_SHIFT, Entries, Repeated, distinct_texts, entries_of, pack, unpack
+from dclm_spark.kernels.near.buckets import N_EXAMPLES, Edges, distinct_edges, join_block
+from dclm_spark.kernels.near.entry_packets import (
+    PLACE_SHIFT,
+    Entries,
+    Repeated,
+    distinct_texts,
+    entries_of,
+    pack,
+    unpack,
+)
 
 N_BANDS = 3
 

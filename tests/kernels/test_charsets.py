@@ -2,8 +2,8 @@
 
 import pytest
 
-from dclm_spark.kernels.charsets import decode
-from dclm_spark.kernels.sniffing import binary_type
+from dclm_spark.kernels.archive.sniffing import binary_type
+from dclm_spark.kernels.html.charsets import decode
 
 RUSSIAN = "Привет, это обычный русский текст о погоде и природе. " * 9
 JAPANESE = "これは日本語のテストページです。" * 9

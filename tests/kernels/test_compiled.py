@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark.kernels import compiled
+from dclm_spark.kernels.compiled import machine_code
 
 MAKE = """
 import pickle, sys
 import pyarrow as pa
-from dclm_spark.kernels import words
-from dclm_spark.kernels.compiled import machine_code
+from dclm_spark.kernels.compiled.machine_code import machine_code
+from dclm_spark.kernels.text import words
 code = machine_code("words", lambda: words.count_words_split(pa.array(["a b"])))
 pickle.dump(code, open(sys.argv[1], "wb"))
 print(sum(words._count_rows.stats.cache_hits.values()), sum(words._count_rows.stats.cache_misses.values()))
@@ -23,8 +23,9 @@ print(sum(words._count_rows.stats.cache_hits.values()), sum(words._count_rows.st
 USE = """
 import pickle, sys
 import pyarrow as pa
-from dclm_spark.kernels import compiled, words
-compiled.keep(pickle.load(open(sys.argv[1], "rb")))
+from dclm_spark.kernels.compiled import machine_code
+from dclm_spark.kernels.text import words
+machine_code.keep(pickle.load(open(sys.argv[1], "rb")))
 assert words.count_words_split(pa.array(["a b"])).to_pylist() == [2]
 print(sum(words._count_rows.stats.cache_hits.values()), sum(words._count_rows.stats.cache_misses.values()))
 """
@@ -58,7 +59,7 @@ def test_what_has_been_exercised_is_not_again(place):
 
 def test_code_of_another_version_is_left_out(place):
     code = pickle.loads((place / "code").read_bytes())
-    (place / "older").write_bytes(pickle.dumps(compiled.MachineCode("older", code.files)))
+    (place / "older").write_bytes(pickle.dumps(machine_code.MachineCode("older", code.files)))
     assert run(USE, place / "older", place / "other") == [0, 1]
 
 
@@ -66,12 +67,12 @@ def test_code_that_is_broken_is_compiled_again(place):
     code = pickle.loads((place / "code").read_bytes())
     broken = zlib.compress(b"broken")
     files = {name: content if name.endswith(".nbi") else broken for name, content in code.files.items()}
-    (place / "broken").write_bytes(pickle.dumps(compiled.MachineCode(code.version, files)))
+    (place / "broken").write_bytes(pickle.dumps(machine_code.MachineCode(code.version, files)))
     assert run(USE, place / "broken", place / "mended")[1] == 1
 
 
 def test_without_a_place_to_keep_it_there_is_none(monkeypatch):
-    monkeypatch.setattr(compiled, "cache_folder", lambda: None)
-    code = compiled.machine_code("any", lambda: pytest.fail("not to be run"))
-    assert code == compiled.MachineCode()
-    compiled.keep(code)
+    monkeypatch.setattr(machine_code, "cache_folder", lambda: None)
+    code = machine_code.machine_code("any", lambda: pytest.fail("not to be run"))
+    assert code == machine_code.MachineCode()
+    machine_code.keep(code)

@@ -7,7 +7,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.corrections import _top_level_domains, correct_text
+from dclm_spark.kernels.signals.corrections import _top_level_domains, correct_text
 
 TLDS = _top_level_domains()
 # The longest first, the order in which DCLM's expression, a trie, tries them.

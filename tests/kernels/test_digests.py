@@ -9,12 +9,12 @@ from dataclasses import replace
 import pytest
 from fastwarc.warc import ArchiveIterator
 
-from dclm_spark.kernels.digests import digest_problem
-from dclm_spark.kernels.outcomes import Fault, Page, Skip
-from dclm_spark.kernels.pages import read_pages
-from dclm_spark.kernels.warc import read_archive
-from dclm_spark.recipe import Extraction
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.kernels.archive.digests import digest_problem
+from dclm_spark.kernels.archive.outcomes import Fault, Page, Skip
+from dclm_spark.kernels.archive.pages import read_pages
+from dclm_spark.kernels.archive.warc import read_archive
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Extraction
 from tests.kernels.test_warc import COMPRESS, HTML, PAGE, chunked, page, response, warc
 
 FORMS = {

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.distinct import make_distinct
+from dclm_spark.kernels.bytes.distinct import make_distinct
 
 NUMBERS = st.one_of(st.integers(0, 5), st.integers(0, (1 << 64) - 1), st.integers((1 << 64) - 3, (1 << 64) - 1))
 

@@ -7,7 +7,7 @@ from urllib.parse import urlparse
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.domains import (
+from dclm_spark.kernels.signals.domains import (
     BANNING,
     banning_domains,
     count_banned,

@@ -6,7 +6,7 @@ import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.exact_keys import canonical_url, text_keys, url_keys
+from dclm_spark.kernels.ngrams.exact_keys import canonical_url, text_keys, url_keys
 
 
 @pytest.mark.parametrize(

@@ -24,8 +24,16 @@ import pyarrow as pa
 import pytest
 
 import dclm_spark
-from dclm_spark.kernels import fasttext, fasttext_file, fasttext_predict
-from dclm_spark.kernels.fasttext import BUNDLED_MODEL, check_model, identify_language, model_file, model_fingerprint
+from dclm_spark.kernels.fasttext import identify as fasttext
+from dclm_spark.kernels.fasttext import model_file as fasttext_file
+from dclm_spark.kernels.fasttext import predict
+from dclm_spark.kernels.fasttext.identify import (
+    BUNDLED_MODEL,
+    check_model,
+    identify_language,
+    model_file,
+    model_fingerprint,
+)
 from dclm_spark.schemas import LANGUAGE
 
 ENGLISH = "The quick brown fox jumps over the lazy dog, and then it goes home to have dinner with its family."
@@ -174,8 +182,8 @@ def test_quantized_outputs_are_near_enough(tmp_path):
 def test_a_full_memory_changes_nothing(monkeypatch, n_tokens, n_rows):
     texts = [ENGLISH, GERMAN, *random_texts(50)]
     expected = identify(*texts)
-    monkeypatch.setattr(fasttext_predict, "_MEMORY_TOKENS", n_tokens)
-    monkeypatch.setattr(fasttext_predict, "_MEMORY_ROWS", n_rows)
+    monkeypatch.setattr(predict, "_MEMORY_TOKENS", n_tokens)
+    monkeypatch.setattr(predict, "_MEMORY_ROWS", n_rows)
     fasttext._load.cache_clear()
     assert identify(*texts) == expected
     fasttext._load.cache_clear()
@@ -334,7 +342,7 @@ def test_rows_that_are_nowhere_in_the_file_are_not_taken(trained, tmp_path):
 
 
 def test_a_model_that_the_library_reads_in_another_way_is_refused(trained, monkeypatch):
-    monkeypatch.setattr(fasttext, "_MAX_DIFFERENCE", -1.0)
+    monkeypatch.setattr(identify, "_MAX_DIFFERENCE", -1.0)
     (problem,) = check_model(str(trained / "model.bin"))
     assert "where fastText gives" in problem
 
@@ -433,7 +441,7 @@ def test_bundled_model_works_from_a_zip(tmp_path):
         for path in (package / "schemas.py", package / "data" / BUNDLED_MODEL, *(package / "kernels").glob("*.py")):
             archive.write(path, f"dclm_spark/{path.relative_to(package)}")
     script = (
-        "import pyarrow as pa, dclm_spark.kernels.fasttext as f; assert '.zip' in f.__file__; "
+        "import pyarrow as pa, dclm_spark.kernels.fasttext.identify as f; assert '.zip' in f.__file__; "
         f"print(f.identify_language(pa.array([{ENGLISH!r}]), model='lid.176.ftz', languages=('en',), newline=''))"
     )
     done = subprocess.run(

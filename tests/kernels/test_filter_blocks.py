@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels import filter_blocks, ngram_packets
-from dclm_spark.kernels.bloom import geometry_for
-from dclm_spark.kernels.filter_blocks import Answer, Block
-from dclm_spark.kernels.ngram_decisions import count_seen, decide, is_cut
-from dclm_spark.kernels.ngram_packets import FLOCK_BLOCK, Flock, Packet, Sent, doc_ids, halves
-from dclm_spark.kernels.ngrams import ngrams
+from dclm_spark.kernels.ngrams import filter_blocks, ngram_packets
+from dclm_spark.kernels.ngrams.bloom import geometry_for
+from dclm_spark.kernels.ngrams.filter_blocks import Answer, Block
+from dclm_spark.kernels.ngrams.ngram_decisions import count_seen, decide, is_cut
+from dclm_spark.kernels.ngrams.ngram_packets import FLOCK_BLOCK, Flock, Packet, Sent, doc_ids, halves
+from dclm_spark.kernels.ngrams.ngrams import ngrams
+from dclm_spark.recipe.deduplication import Bloom
 from tests import bff
 
 MODES = ("paragraph", "document", "old_both")

@@ -9,11 +9,11 @@ import time
 import pyarrow as pa
 import pytest
 
-from benchmarks.hard_texts import made_up_text
+from benchmarks.corpora.hard_texts import made_up_text
 from dclm_spark import schemas
-from dclm_spark.kernels.fineweb import FINEWEB_TYPE, measure_fineweb
-from dclm_spark.kernels.marks import IS_TERMINAL, mark_table
-from dclm_spark.kernels.tokens import count_tokens
+from dclm_spark.kernels.signals.fineweb import FINEWEB_TYPE, measure_fineweb
+from dclm_spark.kernels.signals.marks import IS_TERMINAL, mark_table
+from dclm_spark.kernels.tokens.tokens import count_tokens
 
 TERMINAL = tuple(chr(point) for point, kind in enumerate(mark_table()) if kind & IS_TERMINAL)
 

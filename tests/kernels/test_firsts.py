@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.buckets import join_block
-from dclm_spark.kernels.firsts import N_DELEGATES, Firsts
-from dclm_spark.kernels.packets import PLACE_SHIFT, distinct_texts, entries_of
+from dclm_spark.kernels.near.buckets import join_block
+from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT, distinct_texts, entries_of
+from dclm_spark.kernels.near.firsts import N_DELEGATES, Firsts
 from tests.near import meetings
 
 N_BANDS, N_ROWS = 3, 2

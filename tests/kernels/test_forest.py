@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.edge_packets import N_BUCKETS, edges_of, gathered, packets
-from dclm_spark.kernels.forest import Forest, components, spanning_forests
-from dclm_spark.kernels.node_table import NodeTable
-from dclm_spark.kernels.stars import Neighbours
+from dclm_spark.kernels.graph.edge_packets import N_BUCKETS, edges_of, gathered, packets
+from dclm_spark.kernels.graph.forest import Forest, components, spanning_forests
+from dclm_spark.kernels.graph.node_table import NodeTable
+from dclm_spark.kernels.graph.stars import Neighbours
 from tests.graphs import by_scipy
 
 at_leisure = settings(deadline=None)  # the first example waits for a compiler

@@ -11,11 +11,11 @@ from collections import Counter
 import pyarrow as pa
 import pytest
 
-from benchmarks.hard_texts import made_up_text
+from benchmarks.corpora.hard_texts import made_up_text
 from dclm_spark import schemas
-from dclm_spark.kernels.gopher import GOPHER_TYPE, measure_gopher
-from dclm_spark.kernels.marks import mark_table
-from dclm_spark.kernels.tokens import count_tokens, tokens_of
+from dclm_spark.kernels.signals.gopher import GOPHER_TYPE, measure_gopher
+from dclm_spark.kernels.signals.marks import mark_table
+from dclm_spark.kernels.tokens.tokens import count_tokens, tokens_of
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 TOP, DUPLICATE = (2, 3, 4), (5, 6, 7, 8, 9, 10)

@@ -3,10 +3,10 @@
 import pytest
 from resiliparse.extract.html2text import extract_plain_text
 
-from dclm_spark.kernels.charsets import decode
-from dclm_spark.kernels.html import check_extractor, extract
-from dclm_spark.kernels.sandbox import EXTRACTION, GROWN, TOO_SLOW, Limits
-from dclm_spark.kernels.warc import Page, read_archive
+from dclm_spark.kernels.archive.warc import Page, read_archive
+from dclm_spark.kernels.html.charsets import decode
+from dclm_spark.kernels.html.extract import check_extractor, extract
+from dclm_spark.kernels.html.sandbox import EXTRACTION, GROWN, TOO_SLOW, Limits
 
 DCLM = {"extractor": "resiliparse", "options": {"main_content": True}}
 

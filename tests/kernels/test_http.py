@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from dclm_spark.kernels.http import decode_payload, read_content_type, read_fields, read_head
-from dclm_spark.kernels.pages import read_pages
-from dclm_spark.recipe import Extraction
+from dclm_spark.kernels.archive.http import decode_payload, read_content_type, read_fields, read_head
+from dclm_spark.kernels.archive.pages import read_pages
+from dclm_spark.recipe.recipe import Extraction
 from tests.kernels.test_warc import COMPRESS, HTML, PAGE, Page, read, response, tally, warc
 
 ZSTD = COMPRESS["zst"]

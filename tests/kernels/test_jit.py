@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 
 import dclm_spark
-from dclm_spark.kernels import jit
-from dclm_spark.kernels.private_folder import is_private
+from dclm_spark.kernels.compiled import jit
+from dclm_spark.kernels.compiled.private_folder import is_private
 
 PACKAGE = Path(dclm_spark.__file__).parent
 COUNT = """
 import pyarrow as pa, sys
-from dclm_spark.kernels import jit, words
+from dclm_spark.kernels.compiled import jit
+from dclm_spark.kernels.text import words
 assert words.count_words_split(pa.array(["a b"])).to_pylist() == [2]
 print(words.__file__, jit.cache_folder(), sum(words._count_rows.stats.cache_hits.values()), sep="\\n")
 """
@@ -120,7 +121,7 @@ def test_a_place_that_cannot_be_written_or_read_costs_only_a_compilation(tmp_pat
 
 def test_importing_writes_nothing(tmp_path):
     subprocess.run(
-        [sys.executable, "-c", "import dclm_spark.kernels.quality, dclm_spark.kernels.corrections"],
+        [sys.executable, "-c", "import dclm_spark.kernels.signals.quality, dclm_spark.kernels.signals.corrections"],
         env=os.environ | {"PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path)},
         check=True,
     )

@@ -12,12 +12,12 @@ import pyarrow as pa
 import pytest
 from fastwarc.stream_io import BrotliWriter
 
-from dclm_spark.kernels.http import BadCoding, Head, decode_payload, read_content_type, read_fields, read_head
-from dclm_spark.kernels.pools import read_pool
-from dclm_spark.kernels.records import NEXT_RECORD, RECORD, read_date
-from dclm_spark.kernels.sniffing import binary_type
-from dclm_spark.kernels.urls import measure_urls
-from dclm_spark.kernels.warc import read_archive
+from dclm_spark.kernels.archive.http import BadCoding, Head, decode_payload, read_content_type, read_fields, read_head
+from dclm_spark.kernels.archive.pools import read_pool
+from dclm_spark.kernels.archive.records import NEXT_RECORD, RECORD, read_date
+from dclm_spark.kernels.archive.sniffing import binary_type
+from dclm_spark.kernels.archive.warc import read_archive
+from dclm_spark.kernels.signals.urls import measure_urls
 from tests.kernels.test_warc import COMPRESS, HTML, arc, page, response, warc, written_by
 
 pytestmark = pytest.mark.once

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dclm_spark import schemas
-from dclm_spark.kernels.lines import LINES_TYPE, correct_lines
-from dclm_spark.kernels.words import count_words_fasttext
-from dclm_spark.recipes import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
-from dclm_spark.rules import LineBound, LinePattern, LinePhrase, LineRule
+from dclm_spark.kernels.signals.lines import LINES_TYPE, correct_lines
+from dclm_spark.kernels.text.words import count_words_fasttext
+from dclm_spark.recipe.bounds import LineBound, LinePattern, LinePhrase, LineRule
+from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
 
 FIXED, FAITHFUL = (recipe.annotation.line_rules for recipe in (DCLM_BASELINE, DCLM_BASELINE_FAITHFUL))
 COUNTER = re.compile(

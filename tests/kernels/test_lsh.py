@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import pytest
 
-from dclm_spark.kernels import lsh
+from dclm_spark.kernels.near import lsh
 
 
 @pytest.mark.parametrize(("n_bands", "n_rows"), lsh.SETTINGS.values())

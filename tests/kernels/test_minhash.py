@@ -9,12 +9,12 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.kernels import binary
-from dclm_spark.kernels import minhash as minhash_module
-from dclm_spark.kernels.minhash import minima, sign
-from dclm_spark.kernels.permutations import permutations
-from dclm_spark.kernels.similarity import estimate, jaccard
-from dclm_spark.near_duplicates import MinHash
+from dclm_spark.kernels.bytes import binary
+from dclm_spark.kernels.near import minhash as minhash_module
+from dclm_spark.kernels.near.minhash import minima, sign
+from dclm_spark.kernels.near.permutations import permutations
+from dclm_spark.kernels.near.similarity import estimate, jaccard
+from dclm_spark.recipe.near_duplicates import MinHash
 
 DEFAULT = MinHash()
 STORING = MinHash(stores_shingles=True)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels.ngrams import ngrams
-from dclm_spark.kernels.unicode import WORD_BREAK, WORD_BREAKERS, char_tables, code_point_at
-from dclm_spark.kernels.words import next_word_end
+from dclm_spark.kernels.ngrams.ngrams import ngrams
+from dclm_spark.kernels.text.unicode import WORD_BREAK, WORD_BREAKERS, char_tables, code_point_at
+from dclm_spark.kernels.text.words import next_word_end
+from dclm_spark.recipe.deduplication import Bloom
 
 # Unicode's White_Space, which is not str.isspace: the separators of information are none.
 WHITE_SPACE = frozenset(map(ord, "\t\n\v\f\r \x85\u00a0\u1680\u2028\u2029\u202f\u205f\u3000")) | set(

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 import pytest
 from warcio.archiveiterator import ArchiveIterator
 
-from dclm_spark.kernels import careful
-from dclm_spark.kernels.http import read_head
-from dclm_spark.kernels.outcomes import Fault, Page, Skip
-from dclm_spark.kernels.pages import document_id, read_pages
-from dclm_spark.kernels.records import NEXT_RECORD, RECORD, fetch_date, read_date
-from dclm_spark.kernels.warc import read_archive
-from dclm_spark.recipe import Extraction
+from dclm_spark.kernels.archive import careful
+from dclm_spark.kernels.archive.http import read_head
+from dclm_spark.kernels.archive.outcomes import Fault, Page, Skip
+from dclm_spark.kernels.archive.pages import document_id, read_pages
+from dclm_spark.kernels.archive.records import NEXT_RECORD, RECORD, fetch_date, read_date
+from dclm_spark.kernels.archive.warc import read_archive
+from dclm_spark.recipe.recipe import Extraction
 
 pytestmark = pytest.mark.once
 

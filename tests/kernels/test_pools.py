@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dclm_spark import schemas
-from dclm_spark.kernels import pages
-from dclm_spark.kernels.fields import read_fields
-from dclm_spark.kernels.frames import TRUNCATED, UNREADABLE
-from dclm_spark.kernels.outcomes import CHARSET, TOO_LARGE, Fault, Skip
-from dclm_spark.kernels.pools import BAD_JSON, FORMATS, KINDS, NO_TEXT, Line, compress, read_pool, write_line
-from dclm_spark.recipe import Extraction
+from dclm_spark.kernels.archive import pages
+from dclm_spark.kernels.archive.frames import TRUNCATED, UNREADABLE
+from dclm_spark.kernels.archive.json_fields import read_fields
+from dclm_spark.kernels.archive.outcomes import CHARSET, TOO_LARGE, Fault, Skip
+from dclm_spark.kernels.archive.pools import BAD_JSON, FORMATS, KINDS, NO_TEXT, Line, compress, read_pool, write_line
+from dclm_spark.recipe.recipe import Extraction
 
 RECORD = {
     "WARC-Type": "response",

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from dclm_spark.kernels.prescan import MAX_BYTES, prescan
+from dclm_spark.kernels.html.prescan import MAX_BYTES, prescan
 
 META = b"<meta charset=windows-1251>"
 CYRILLIC = "windows-1251"

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.kernels.quality import QUALITY_TYPE, measure_quality
+from dclm_spark.kernels.signals.quality import QUALITY_TYPE, measure_quality
 
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")
 # Lower case that is not a matter of one character for one: the sigma that ends a word, the dotted I.
@@ -65,7 +65,7 @@ def test_signals_are_what_the_rules_give(stop_words):
 
 
 def test_words_are_those_of_the_word_kernels():
-    from dclm_spark.kernels.words import count_words_fasttext
+    from dclm_spark.kernels.text.words import count_words_fasttext
 
     chance = random.Random(15)
     text = pa.array([made_up_text(chance) for _ in range(500)])

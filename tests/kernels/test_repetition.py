@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dclm_spark import schemas
-from dclm_spark.kernels.repetition import REPETITION_TYPE, measure_repetition
-from dclm_spark.kernels.words import words_uax29
+from dclm_spark.kernels.signals.repetition import REPETITION_TYPE, measure_repetition
+from dclm_spark.kernels.text.words import words_uax29
 
 
 def repetition_by_rule(text: str) -> dict:

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 import dclm_spark
-from dclm_spark.kernels import sandbox
-from dclm_spark.kernels.html import extract
-from dclm_spark.kernels.pages import read_pages
-from dclm_spark.kernels.sandbox import CRASHED, GROWN, TOO_SLOW, ExtractorError, Limits
-from dclm_spark.recipe import Extraction
+from dclm_spark.kernels.archive.pages import read_pages
+from dclm_spark.kernels.html import sandbox
+from dclm_spark.kernels.html.extract import extract
+from dclm_spark.kernels.html.sandbox import CRASHED, GROWN, TOO_SLOW, ExtractorError, Limits
+from dclm_spark.recipe.recipe import Extraction
 from tests.archives import ENGLISH, english_pages, write_warc
 
 pytestmark = pytest.mark.once
@@ -199,8 +199,8 @@ def run(code: str, path: Path) -> subprocess.Popen:
 def test_no_process_outlives_its_worker(number):
     worker = run(
         f"""
-        from dclm_spark.kernels import sandbox
-        from dclm_spark.kernels.html import extract
+        from dclm_spark.kernels.html import sandbox
+        from dclm_spark.kernels.html.extract import extract
         extract("<p>x", extractor="resiliparse", options={{}})
         print(sandbox._process._process.pid, flush=True)
         extract("<rt>" * {len(SLOW) // 4}, extractor="resiliparse", options={{}})
@@ -224,7 +224,7 @@ def test_the_package_may_be_a_zip(tmp_path):
     worker = run(
         """
         import dclm_spark
-        from dclm_spark.kernels.html import extract
+        from dclm_spark.kernels.html.extract import extract
         print(".zip" in dclm_spark.__file__, extract("<p>x", extractor="resiliparse", options={}))
         """,
         tmp_path / "dclm.zip",

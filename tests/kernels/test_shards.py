@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.deduplication import Bloom
-from dclm_spark.kernels.bloom import geometry_for
-from dclm_spark.kernels.shards import Shard, Verdicts
+from dclm_spark.kernels.ngrams.bloom import geometry_for
+from dclm_spark.kernels.ngrams.shards import Shard, Verdicts
+from dclm_spark.recipe.deduplication import Bloom
 from tests import bff
 
 EXACT = Bloom(filter="exact", scope="shards", word_breaker="15.1")

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels import mixing
-from dclm_spark.kernels.minhash import _constants, sign
-from dclm_spark.kernels.simplify import simplify
-from dclm_spark.kernels.tokens import tokens_of
-from dclm_spark.kernels.words import words_uax29
-from dclm_spark.near_duplicates import NORMALIZATIONS, WORDS, MinHash
+from dclm_spark.kernels.bytes import hashing
+from dclm_spark.kernels.near.minhash import _constants, sign
+from dclm_spark.kernels.text.simplify import simplify
+from dclm_spark.kernels.text.words import words_uax29
+from dclm_spark.kernels.tokens.tokens import tokens_of
+from dclm_spark.recipe.near_duplicates import NORMALIZATIONS, WORDS, MinHash
 
 FEW = MinHash(n_bands=2, n_rows=2, stores_shingles=True)
 MASK = (1 << 64) - 1
@@ -30,7 +30,7 @@ def finished(number: int) -> int:
 
 
 def folded(state: int, number: int) -> int:
-    state = (state ^ number) * int(mixing._FOLD) & MASK
+    state = (state ^ number) * int(hashing._FOLD) & MASK
     return state ^ state >> 32
 
 
@@ -38,7 +38,7 @@ def word_hash(word: str, seed: int) -> int:
     state, data = seed, word.encode()
     for start in range(0, len(data) + 1, 8):
         state = folded(state, int.from_bytes(data[start : start + 8], "little"))
-    return (state ^ len(data)) * int(mixing._LENGTH) & MASK
+    return (state ^ len(data)) * int(hashing._LENGTH) & MASK
 
 
 def units_of(text: str, minhash: MinHash) -> list[str]:

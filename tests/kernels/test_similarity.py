@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.similarity import estimate, jaccard
+from dclm_spark.kernels.near.similarity import estimate, jaccard
 
 TYPES = (pa.binary(), pa.large_binary())
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.lowering import lower_text
-from dclm_spark.kernels.simplify import simplify
+from dclm_spark.kernels.text.lowering import lower_text
+from dclm_spark.kernels.text.simplify import simplify
 
 # What this Python knows: only of those is it an oracle.
 CHARS = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cn", "Cs")]

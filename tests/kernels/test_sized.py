@@ -3,7 +3,7 @@
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.sized import MAX_BYTES, MAX_ROWS, sized
+from dclm_spark.kernels.bytes.sized import MAX_BYTES, MAX_ROWS, sized
 
 pytestmark = pytest.mark.once
 

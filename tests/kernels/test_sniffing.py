@@ -12,7 +12,7 @@ import zlib
 
 import pytest
 
-from dclm_spark.kernels.sniffing import OCTETS, binary_type
+from dclm_spark.kernels.archive.sniffing import OCTETS, binary_type
 
 HTML = "<!doctype html><html><head><title>Über</title></head><body><p>Größe, naïve café</p></body></html>"
 

@@ -1,6 +1,6 @@
 """spaCy's English words and sentences: against what datatrove and spaCy 3.8 gave, recorded, and by hand.
 
-`benchmarks/record_spacy.py` makes the recording, so that neither of the two is needed here.
+`tools/record_spacy.py` makes the recording, so that neither of the two is needed here.
 """
 
 import gzip
@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dclm_spark.kernels.jit import kernel
-from dclm_spark.kernels.spacy_words import (
+from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.text.unicode import char_room, char_tables, decode, utf8_buffers
+from dclm_spark.kernels.tokens.spacy_words import (
     count_sentences,
     count_sentences_spacy,
     count_words_spacy,
@@ -24,7 +25,6 @@ from dclm_spark.kernels.spacy_words import (
     spacy_tables,
     words_spacy,
 )
-from dclm_spark.kernels.unicode import char_room, char_tables, decode, utf8_buffers
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import time
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.urls import _finder, host_of, measure_urls, registered_domain
+from dclm_spark.kernels.signals.urls import _finder, host_of, measure_urls, registered_domain
 from dclm_spark.schemas import URLS
 
 
@@ -92,7 +92,7 @@ def test_registered_domain(host, domain):
 
 
 def test_domain_list_is_never_downloaded(monkeypatch):
-    from dclm_spark.kernels import urls
+    from dclm_spark.kernels.signals import urls
 
     monkeypatch.setattr(socket.socket, "connect", lambda *_: pytest.fail("the network was used"))
     urls._extractor.cache_clear()

@@ -14,9 +14,9 @@ from warcio.archiveiterator import ArchiveIterator
 from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
-from dclm_spark.kernels.careful import CarefulReader
-from dclm_spark.kernels.outcomes import KINDS, Fault, Page, Skip, Wanted
-from dclm_spark.kernels.warc import read_archive
+from dclm_spark.kernels.archive.careful import CarefulReader
+from dclm_spark.kernels.archive.outcomes import KINDS, Fault, Page, Skip, Wanted
+from dclm_spark.kernels.archive.warc import read_archive
 
 HTML = ("text/html", "application/xhtml+xml")
 WORDS = [bytes(random.Random(1).choices(b"abcdefghijklmnopqrst", k=n)) for n in range(2, 10) for _ in range(60)]

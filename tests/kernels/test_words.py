@@ -8,16 +8,16 @@ import unicodedata
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.repetition import measure_repetition
-from dclm_spark.kernels.tokens import tokens_of
-from dclm_spark.kernels.unicode import (
+from dclm_spark.kernels.signals.repetition import measure_repetition
+from dclm_spark.kernels.text.unicode import (
     IS_ALNUM,
     IS_LETTER,
     IS_SPACE,
     char_tables,
     utf8_buffers,
 )
-from dclm_spark.kernels.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
+from dclm_spark.kernels.text.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
+from dclm_spark.kernels.tokens.tokens import tokens_of
 
 # Every class of UAX #29 is met, most of them in more than one script.
 PIECES = [

@@ -5,7 +5,7 @@ import time
 import pytest
 from resiliparse.extract.html2text import extract_plain_text
 
-from dclm_spark.kernels.xhtml import as_html
+from dclm_spark.kernels.html.xhtml import as_html
 
 SENTENCES = [f"Sentence {n} of the article is long enough to be kept by those who look for text." for n in range(7)]
 

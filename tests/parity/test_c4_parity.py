@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.c4 import clean_c4
-from dclm_spark.recipe import C4Lines
+from dclm_spark.kernels.signals.c4 import clean_c4
+from dclm_spark.recipe.recipe import C4Lines
 
 RECORDED = Path(__file__).parent.parent / "data" / "c4"
-# As benchmarks/record_c4.py names them; what datatrove switches off by -1 is null or 0 here.
+# As tools/record_c4.py names them; what datatrove switches off by -1 is null or 0 here.
 SETTINGS = {
     "c4": C4Lines(cleans_text=True),
     "fineweb": C4Lines(cleans_text=True, needs_end_mark=False),

@@ -6,9 +6,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from dclm_spark.explain import judge
-from dclm_spark.kernels.signals import annotate_batch
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
+from dclm_spark.kernels.signals.annotate import annotate_batch
+from dclm_spark.recipe.builtin import DCLM_BASELINE_FAITHFUL
+from dclm_spark.reports.explain import judge
 
 # The step of DCLM's configuration that a signal's bound stands for.
 STEPS = {

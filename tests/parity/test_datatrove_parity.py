@@ -1,6 +1,6 @@
 """Gopher's and FineWeb's rules as datatrove decided them: the same numbers, the same pages kept, the same reason.
 
-`benchmarks/record_datatrove.py` made the recordings: of texts that are hard to measure, and of the golden pages.
+`tools/record_datatrove.py` made the recordings: of texts that are hard to measure, and of the golden pages.
 """
 
 import gzip
@@ -10,10 +10,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.fineweb import measure_fineweb
-from dclm_spark.kernels.gopher import measure_gopher
-from dclm_spark.recipes import FINEWEB_FAITHFUL
-from dclm_spark.rules import Bound
+from dclm_spark.kernels.signals.fineweb import measure_fineweb
+from dclm_spark.kernels.signals.gopher import measure_gopher
+from dclm_spark.recipe.bounds import Bound
+from dclm_spark.recipe.builtin import FINEWEB_FAITHFUL
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "datatrove"
 N_HARD_TEXTS = 497

@@ -6,8 +6,8 @@ import json
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.corrections import correct_text
-from dclm_spark.kernels.fasttext import identify_language
+from dclm_spark.kernels.fasttext.identify import identify_language
+from dclm_spark.kernels.signals.corrections import correct_text
 
 THRESHOLD = 0.65  # DCLM-Baseline keeps English above it
 

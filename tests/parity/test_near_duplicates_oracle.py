@@ -4,10 +4,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from benchmarks.jaccard import all_pairs, known_pairs
-from dclm_spark.kernels.minhash import sign
-from dclm_spark.kernels.similarity import estimate, jaccard
-from dclm_spark.near_duplicates import MinHash
+from benchmarks.corpora.jaccard import all_pairs, known_pairs
+from dclm_spark.kernels.near.minhash import sign
+from dclm_spark.kernels.near.similarity import estimate, jaccard
+from dclm_spark.recipe.near_duplicates import MinHash
 
 N_PAIRS = 4_000
 N_BINS = 10

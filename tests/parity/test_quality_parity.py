@@ -8,13 +8,13 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.corrections import correct_text
-from dclm_spark.kernels.lines import correct_lines
-from dclm_spark.kernels.quality import measure_quality
-from dclm_spark.kernels.repetition import measure_repetition
-from dclm_spark.kernels.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
-from dclm_spark.recipes import DCLM_BASELINE_FAITHFUL
-from dclm_spark.rules import LineBound, LinePattern
+from dclm_spark.kernels.signals.corrections import correct_text
+from dclm_spark.kernels.signals.lines import correct_lines
+from dclm_spark.kernels.signals.quality import measure_quality
+from dclm_spark.kernels.signals.repetition import measure_repetition
+from dclm_spark.kernels.text.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
+from dclm_spark.recipe.bounds import LineBound, LinePattern
+from dclm_spark.recipe.builtin import DCLM_BASELINE_FAITHFUL
 
 N_RECORDED_WORDS = 400  # of each page, where it has more
 STOP_WORDS = ("the", "be", "to", "of", "and", "that", "have", "with")

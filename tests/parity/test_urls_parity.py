@@ -5,7 +5,7 @@ import json
 
 import pyarrow as pa
 
-from dclm_spark.kernels.urls import measure_urls
+from dclm_spark.kernels.signals.urls import measure_urls
 
 # Words at which DCLM-Baseline drops a page: strict, hard, soft.
 DROPPED_AT = (1, 1, 2)

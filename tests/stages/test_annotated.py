@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.recipes import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
+from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
 from dclm_spark.stages.annotated import annotate
 from tests.archives import ENGLISH
 

@@ -3,9 +3,9 @@
 import pytest
 from pyspark.sql import functions as F
 
-from dclm_spark.columns import document_order, domain_rank, rank_bits
-from dclm_spark.deduplication import MAX_PREFERRED_DOMAINS, Bloom, methods_problems
-from dclm_spark.near_duplicates import NearDuplicates
+from dclm_spark.recipe.deduplication import MAX_PREFERRED_DOMAINS, Bloom, methods_problems
+from dclm_spark.recipe.near_duplicates import NearDuplicates
+from dclm_spark.stages.columns import document_order, domain_rank, rank_bits
 from dclm_spark.stages.edges import bucket_order
 
 DOMAINS = ["org", *(f"{'www.' * (n % 3)}host{n}.example.org" for n in range(300)), "host7.example.org"]

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from dclm_spark.components import connected_components
 from dclm_spark.errors import DclmError, RoundLimitError
-from dclm_spark.session import planned_for_python
+from dclm_spark.spark.session import planned_for_python
+from dclm_spark.stages.components import connected_components
 from tests.graphs import by_scipy
 
 
@@ -138,7 +138,7 @@ def test_too_few_rounds(spark, cut):
 
 def test_a_hub_waits_on_the_disk(monkeypatch):
     # More than what a task keeps in memory before it writes: 64 MiB would be four million edges.
-    from dclm_spark import components
+    from dclm_spark.stages import components
 
     monkeypatch.setattr(components, "_SPOOL_BYTES", 1000)
     batches = components.packets([star(200_000)])

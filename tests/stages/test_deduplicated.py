@@ -1,7 +1,7 @@
 """`deduplicated`: what no other document stands for, and of which one each that went was a near-duplicate."""
 
 from dclm_spark import schemas
-from dclm_spark.spark_types import spark_schema
+from dclm_spark.spark.types import spark_schema
 from dclm_spark.stages.deduplicated import drop_duplicates
 from tests import near
 

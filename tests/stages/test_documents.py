@@ -4,9 +4,9 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.columns import one_a_task
-from dclm_spark.kernels import pages
-from dclm_spark.recipes import DCLM_BASELINE
+from dclm_spark.kernels.archive import pages
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.stages.columns import one_a_task
 from dclm_spark.stages.documents import extract_documents
 from tests.archives import english_pages, write_warc
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.components import connected_components
-from dclm_spark.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.spark_types import spark_schema
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.spark.types import spark_schema
+from dclm_spark.stages.components import connected_components
 from dclm_spark.stages.duplicates import find_duplicates
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents

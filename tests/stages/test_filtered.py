@@ -4,11 +4,11 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError
-from dclm_spark.explain import judge
-from dclm_spark.recipe import Recipe
-from dclm_spark.recipes import DCLM_BASELINE
-from dclm_spark.rules import Bound
-from dclm_spark.spark_types import spark_schema
+from dclm_spark.recipe.bounds import Bound
+from dclm_spark.recipe.builtin import DCLM_BASELINE
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.reports.explain import judge
+from dclm_spark.spark.types import spark_schema
 from dclm_spark.stages.filtered import filter_documents
 
 SOUND = {

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from dclm_spark import jvm, launch, session
-from dclm_spark.daemon import without_spark_zips
 from dclm_spark.errors import SessionError
+from dclm_spark.spark import jvm, launch, session
+from dclm_spark.spark.daemon import without_spark_zips
 
 ROOT = Path(__file__).parents[2]
 # A table written with a Python worker in between, read back, and found in its own history.
 ROUND_TRIP = """
     import sys
-    from dclm_spark.session import get_session
+    from dclm_spark.spark.session import get_session
     from pyspark.sql import functions as F
 
     def unchanged(batches):
@@ -49,7 +49,7 @@ def refusal(call: str = "get_session()", **environment: str | None) -> str:
     """The words of the SessionError that a call in a fresh process raises."""
     code = f"""
         from dclm_spark.errors import SessionError
-        from dclm_spark.session import get_session
+        from dclm_spark.spark.session import get_session
         try:
             {call}
         except SessionError as error:
@@ -89,7 +89,7 @@ def test_a_server_that_runs_already_is_used_and_checked(tmp_path):
             import os, subprocess
             get_session(remote="local[1]")
             port = get_session().conf.get("spark.connect.grpc.binding.port")
-            again = 'from dclm_spark.session import get_session; print(get_session().range(3).count())'
+            again = 'from dclm_spark.spark.session import get_session; print(get_session().range(3).count())'
             url = f"sc://localhost:{port}"
             print(subprocess.run([sys.executable, "-c", again], env=os.environ | {"SPARK_REMOTE": url},
                                  capture_output=True, text=True, check=True).stdout)
@@ -101,7 +101,7 @@ def test_a_server_that_runs_already_is_used_and_checked(tmp_path):
 def test_an_active_session_is_not_replaced():
     code = """
         from dclm_spark.errors import SessionError
-        from dclm_spark.session import get_session
+        from dclm_spark.spark.session import get_session
         spark = get_session(master="local[1]")
         for call in (dict(master="local[2]"), dict(remote="sc://localhost"), dict(config={"spark.jars": "a.jar"})):
             try:
@@ -145,7 +145,7 @@ def test_spark_submit_keeps_its_own_session(tmp_path):
 def test_spark_submit_without_delta_is_told_what_to_pass(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
-        "from dclm_spark.errors import SessionError\nfrom dclm_spark.session import get_session\n"
+        "from dclm_spark.errors import SessionError\nfrom dclm_spark.spark.session import get_session\n"
         "try:\n    get_session()\nexcept SessionError as error:\n    print(error)\n"
     )
     said = spark_submit(script).stdout

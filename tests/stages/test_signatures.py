@@ -4,8 +4,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.near_duplicates import MinHash
-from dclm_spark.spark_types import spark_schema
+from dclm_spark.recipe.near_duplicates import MinHash
+from dclm_spark.spark.types import spark_schema
 from dclm_spark.stages.signatures import sign_documents
 from tests import near
 

@@ -8,12 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from dclm_spark import local_log, schemas
+from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.inputs import Inputs
-from dclm_spark.missing import dumps_of
-from dclm_spark.spark_types import spark_schema, spark_type
-from dclm_spark.tables import PROPERTIES, Warehouse
+from dclm_spark.lake import local_log
+from dclm_spark.lake.missing import dumps_of
+from dclm_spark.lake.pinned import Inputs
+from dclm_spark.lake.warehouse import PROPERTIES, Warehouse
+from dclm_spark.spark.types import spark_schema, spark_type
 
 LINEAGE = {"run_id": "r1", "stage": "tests"}
 FETCHED_AT = dt.datetime(2022, 1, 17, 12, 30, tzinfo=dt.UTC)

@@ -1,0 +1,98 @@
+"""The command `dclm-spark clusters`: its options, and which report answers them."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.errors import InputError
+from dclm_spark.terminal import Coloured
+
+if TYPE_CHECKING:
+    from dclm_spark.lake.warehouse import Warehouse
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the options of the command, those that exclude each other as such."""
+    parser.add_argument("--dump", help="only clusters with a document of this dump")
+    group = parser.add_argument_group("what to show (figures and the largest clusters)").add_mutually_exclusive_group()
+    group.add_argument("page", nargs="?", help="this page's cluster: its URL as the crawl wrote it, or its doc_id")
+    group.add_argument("--largest", type=_count, default=10, metavar="N", help="how many clusters (%(default)s)")
+    group.add_argument(
+        "--chained",
+        type=_count,
+        nargs="?",
+        const=10,
+        metavar="N",
+        help="the clusters with the member least alike to the survivor (10 of them)",
+    )
+    group.add_argument("--sizes", action="store_true", help="how many clusters are of which size")
+    group.add_argument("--giants", action="store_true", help="giant buckets, with pages as examples")
+    group.add_argument("--merged", action="store_true", help="clusters that a later dump has joined")
+    parser.add_argument("--plot", metavar="FILE", help="the picture of --sizes: a .png or .svg (needs matplotlib)")
+    parser.add_argument(
+        "--members", type=_count, metavar="N", help="of a page's cluster, to lay beside the survivor (the page, or 3)"
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= _MOST:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 to {_MOST}")
+    return int(text)
+
+
+_MOST = 1_000
+
+
+def answer(arguments: argparse.Namespace, open_warehouse: Callable[[str], "Warehouse"]) -> tuple[Any, str]:
+    """The report that the arguments ask for, as data and as words.
+
+    Args:
+        arguments: The parsed arguments.
+        open_warehouse: A location -> the warehouse there.
+
+    Raises:
+        InputError: An option has nothing to belong to, or a plot cannot be written.
+        WarehouseError: As the reports do.
+    """
+    from dclm_spark.reports import cluster_page, cluster_text, clusters, plots
+
+    problems = []
+    if arguments.plot and not arguments.sizes:
+        problems.append("--plot draws --sizes; give both")
+    if arguments.members is not None and arguments.page is None:
+        problems.append("--members are those of a page's cluster; name a page")
+    if (arguments.members or 0) > cluster_page.MAX_DIFFS:
+        problems.append(f"--members {arguments.members}; expected {cluster_page.MAX_DIFFS} at most")
+    if arguments.page is not None and arguments.dump is not None:
+        problems.append("--dump and a page do not go together: a page's cluster is shown whole")
+    if problems:
+        raise InputError(problems)
+    target = plots.check_plot(arguments.plot) if arguments.plot else None
+    warehouse = open_warehouse(arguments.warehouse)
+    upstream = open_warehouse(arguments.upstream) if arguments.upstream else None
+    if arguments.page is not None:
+        entries = cluster_page.show_page(warehouse, arguments.page, n_diffs=arguments.members, upstream=upstream)
+        has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+        return entries, Coloured(cluster_text.format_pages(entries, has_colour=has_colour))
+    if arguments.sizes:
+        sizes = clusters.count_sizes(warehouse, dump=arguments.dump, upstream=upstream)
+        words = cluster_text.format_sizes(sizes)
+        if target is not None:
+            if not sizes:
+                raise InputError(["no clusters, nothing to plot"])
+            plots.plot_sizes(sizes, target)
+            words += f"\nplot: {target}"
+        return sizes, words
+    if arguments.chained is not None:
+        chained = clusters.list_chained(warehouse, arguments.chained, dump=arguments.dump, upstream=upstream)
+        return chained, cluster_text.format_chained(chained)
+    if arguments.giants:
+        giants = clusters.list_giants(warehouse, dump=arguments.dump, upstream=upstream)
+        return giants, cluster_text.format_giants(giants)
+    if arguments.merged:
+        merged = clusters.list_merged(warehouse, dump=arguments.dump, upstream=upstream)
+        return merged, cluster_text.format_merged(merged)
+    figures = clusters.count_clusters(warehouse, dump=arguments.dump, n_largest=arguments.largest, upstream=upstream)
+    return figures, cluster_text.format_clusters(figures)

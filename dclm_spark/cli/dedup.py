@@ -1,0 +1,134 @@
+"""The command `dclm-spark dedup`: what to look at before a method of deduplication is chosen."""
+
+import argparse
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.errors import InputError, WarehouseError
+
+if TYPE_CHECKING:
+    from dclm_spark.lake.warehouse import Warehouse
+    from dclm_spark.recipe.recipe import Recipe
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds what to do, and the options of each."""
+    parser.add_argument(
+        "action", choices=tuple(_ACTIONS), help="; ".join(f"{name}: {_HELP[name]}" for name in _ACTIONS)
+    )
+    group = parser.add_argument_group("survey")
+    group.add_argument(
+        "--choices",
+        nargs="+",
+        action="extend",
+        metavar="NAME",
+        help="only these: text-dump, text-all, url-all, near-dump, near-shards, near-all, bloom-dump, "
+        "bloom-shards, bloom-all, together-all (all of them)",
+    )
+    group.add_argument("--by", default="dump", help="shares by dump, domain, length or age (%(default)s)")
+    group.add_argument(
+        "--scratch", metavar="FOLDER", help="where each choice's tables are made (the warehouse's folder `survey`)"
+    )
+    group.add_argument("--plot", metavar="FILE", help="the curves as a picture: a .png or .svg (needs matplotlib)")
+
+
+def answer(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    """What the action finds, as data and as words.
+
+    Args:
+        arguments: The parsed arguments.
+        open_warehouse: A location -> the warehouse there.
+        read_recipe: The recipe that the arguments ask for.
+    """
+    return _ACTIONS[arguments.action](arguments, open_warehouse, read_recipe)
+
+
+def _survey(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    from dclm_spark.lake.finished import Places
+    from dclm_spark.pipeline.job import Job
+    from dclm_spark.reports import survey, survey_words
+    from dclm_spark.reports.plots import check_plot
+    from dclm_spark.reports.survey_choices import default_choices
+    from dclm_spark.reports.survey_plot import plot_survey
+
+    problems = []
+    if arguments.scope is not None:
+        problems.append("--scope: a survey takes every scope; --choices names those wanted")
+    if arguments.by not in survey_words.BREAKDOWNS:
+        problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(survey_words.BREAKDOWNS)}")
+    recipe = read_recipe()
+    known = {choice.name: choice for choice in default_choices(recipe)}
+    names = list(dict.fromkeys(arguments.choices or known))
+    problems += [f"--choices {name!r}; expected some of: {', '.join(known)}" for name in names if name not in known]
+    if problems:
+        raise InputError(problems)
+    target = check_plot(arguments.plot) if arguments.plot else None
+    job = Job(
+        warehouse=open_warehouse(arguments.warehouse),
+        dump=arguments.dump[0],
+        recipe=recipe,
+        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        is_forced=arguments.force,
+        is_quiet=arguments.quiet,
+    )
+    if arguments.by == "age" and Places(job.warehouse, job.upstream).rows("documents") is None:
+        raise WarehouseError([f"--by age: no finished documents in {job.warehouse}, which say when pages were fetched"])
+    entries = survey.survey(job, arguments.dump, [known[name] for name in names], scratch=arguments.scratch)
+    words = survey_words.format_survey(entries, by=arguments.by)
+    if target is not None:
+        plot_survey(target, entries)
+        words += f"\nplot: {target}"
+    return entries, words
+
+
+def _plan(
+    arguments: argparse.Namespace,
+    open_warehouse: Callable[[str], "Warehouse"],
+    read_recipe: Callable[[], "Recipe"],
+) -> tuple[Any, str]:
+    from dataclasses import replace
+
+    from dclm_spark.lake.pinned import Inputs
+    from dclm_spark.pipeline.job import Job
+    from dclm_spark.pipeline.methods.ngrams import plan_of
+    from dclm_spark.pipeline.methods.plan import check_plan, describe, format_plan
+    from dclm_spark.pipeline.methods.step import Step
+    from dclm_spark.recipe.deduplication import Bloom
+
+    recipe = read_recipe()
+    found = [(number, one) for number, one in enumerate(recipe.methods) if isinstance(one, Bloom)]
+    if not found:
+        raise InputError([f"the recipe {recipe.name} has no bloom to plan; add it with --method bloom"])
+    number, bloom = found[0]
+    # Without a capacity a filter for several dumps is no recipe yet: to choose one is what the plan is for.
+    checked = replace(recipe, deduplication=(replace(bloom, capacity=bloom.capacity or 1),))
+    dumps = tuple(arguments.dump)
+    job = Job(
+        warehouse=open_warehouse(arguments.warehouse),
+        dump=dumps[0],
+        recipe=checked,
+        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        is_quiet=arguments.quiet,
+    )
+    job.check()
+    inputs = Inputs({dump: replace(job, dump=dump).ledger().lender for dump in dumps})
+    step = Step(job, number, bloom, dumps, (), {}, inputs)
+    plan = plan_of(step, step.read("filtered"))
+    check_plan(plan, bloom)
+    entry = describe(plan, bloom)
+    return entry, format_plan(entry)
+
+
+_HELP = {
+    "survey": "run methods and scopes beside each other, and show what each leaves",
+    "plan": "count n-grams in a sample, and say what a filter for them takes",
+}
+_ACTIONS = {"survey": _survey, "plan": _plan}

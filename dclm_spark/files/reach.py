@@ -1,0 +1,136 @@
+"""Which machines a list, or a server that redirects, may lead to: this machine and its metadata only if asked for."""
+
+import ipaddress
+import re
+import socket
+import unicodedata
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import unquote
+
+from dclm_spark.files.addresses import SCHEME
+
+LOOPBACK = "this machine"
+LINK_LOCAL = "a link-local or metadata address"
+PLACES = {LOOPBACK: "localhost", LINK_LOCAL: "169.254.169.254"}
+"""The places that nobody is led to unasked, and a host of each."""
+
+# Where clouds tell an instance its credentials, beside 169.254/16: AWS over IPv6, Alibaba, Azure, Oracle.
+_METADATA = [
+    ipaddress.ip_network(network)
+    for network in ("fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
+]
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "instance-data.ec2.internal")
+
+
+class RefusedError(Exception):
+    """A connection leads to a place that nobody has asked for."""
+
+
+def host_of(address: str) -> str:
+    """The host of a URL, in lower case; empty where there is none.
+
+    >>> host_of("http://me:pw@Example.ORG:80/a"), host_of("http://[::1]/"), host_of("/data")
+    ('example.org', '::1', '')
+    """
+    begin = SCHEME.match(address)
+    if begin is None:
+        return ""
+    authority = re.match(r"[^/?#\\]*", address[begin.end() :])[0].rpartition("@")[2]
+    bracketed = re.match(r"\[([^\]]*)\]", authority)
+    host = bracketed[1] if bracketed else authority.partition(":")[0]
+    return unicodedata.normalize("NFKC", unquote(host)).strip().rstrip(".").lower()
+
+
+def place_of(host: str) -> str | None:
+    """`LOOPBACK` or `LINK_LOCAL` where a host is one of those by its own words; null of any other name or address.
+
+    >>> place_of("127.1"), place_of("0x7f000001"), place_of("::ffff:169.254.169.254"), place_of("example.org")
+    ('this machine', 'this machine', 'a link-local or metadata address', None)
+    """
+    if (
+        host == "localhost"
+        or host.endswith((".localhost", ".localdomain"))
+        or host in ("ip6-localhost", "ip6-loopback")
+    ):
+        return LOOPBACK
+    if host in _METADATA_NAMES:
+        return LINK_LOCAL
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        try:
+            # Decimal, hexadecimal, octal and short forms, as the system's own resolver reads them.
+            address = ipaddress.ip_address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fx.]+", host) else None
+        except OSError:
+            address = None
+    return None if address is None else _place(address)
+
+
+def _place(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+        if inner is None and (address in _NAT64 or int(address) >> 32 == 0 and int(address) > 1):
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return _place(inner)
+    if address.is_loopback or address.is_unspecified or address in ipaddress.ip_network("0.0.0.0/8"):
+        return LOOPBACK
+    is_metadata = any(address in network for network in _METADATA if network.version == address.version)
+    return LINK_LOCAL if address.is_link_local or is_metadata else None
+
+
+def places_asked_for(hosts: Iterable[str]) -> set[str]:
+    """The places that hosts which a user has written name by their own words."""
+    return {place for host in hosts if (place := place_of(host)) is not None}
+
+
+def resolves_to(host: str) -> set[str]:
+    """The places among the addresses of a host's name, as this machine looks it up; empty where it has none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        return set()
+    return places_asked_for(str(entry[4][0]) for entry in found)
+
+
+def check_reach(host: str, peer: str, asked: Iterable[str]) -> None:
+    """Refuses a connection to a place that nobody has asked for.
+
+    Args:
+        host: Of the URL that is fetched, be it of a redirect.
+        peer: The address that the connection leads to; empty where a proxy makes it.
+        asked: The hosts that the user has written.
+
+    Raises:
+        RefusedError: It leads to this machine or a link-local address, and no host asked for does.
+    """
+    place = place_of(peer) or place_of(host)
+    if place is not None and host not in asked and place not in places_asked_for(asked):
+        raise RefusedError(f"{host} is {place}, and nobody has asked for that; name such a file itself as an input")
+
+
+async def guarded_client(*, asked: tuple[str, ...], **options: Any) -> Any:
+    """A session of aiohttp, as fsspec asks for one, whose connections, redirected ones too, are checked."""
+    import aiohttp
+
+    class Connector(aiohttp.TCPConnector):
+        async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+            host = host_of(str(req.url))
+            if req.proxy is not None:
+                check_reach(host, "", asked)
+                return await super().connect(req, traces, timeout)
+            if place_of(host) is not None:
+                check_reach(host, host, asked)
+            # What a name resolves to shows when the connection stands; nothing has been asked over it yet.
+            connection = await super().connect(req, traces, timeout)
+            try:
+                peer = connection.transport.get_extra_info("peername")
+                check_reach(host, str(peer[0]) if peer else "", asked)
+            except BaseException:
+                connection.close()
+                raise
+            return connection
+
+    return aiohttp.ClientSession(connector=Connector(), **options)

@@ -1,0 +1,225 @@
+"""Compiled kernels: a decorator over Numba whose cache works where Numba's own does not.
+
+Numba keeps machine code beside the source file and calls it fresh as long as *that* file is unchanged. Here that would
+fail twice: a package in a zip (`--py-files`) or a read-only site-packages has no such place, and a kernel that has
+inlined a function of another module would keep the old one after an upgrade. So the code is kept in a folder named by a
+hash of all kernels' sources, under `NUMBA_CACHE_DIR`, else under a folder of the user's in the temporary directory.
+Without a place to write, kernels compile in memory, in every worker.
+
+Nothing is read or written at import: a kernel looks for its cache when it is first called.
+"""
+
+import contextlib
+import functools
+import gc
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from numba import config, njit
+from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
+from numba.extending import register_jitable
+
+from dclm_spark.kernels.compiled.private_folder import is_private
+
+
+def kernel(function):
+    """The function, one that Python calls, compiled on its first call; all workers of a machine share the code.
+
+    It runs without the GIL.
+
+    >>> @kernel
+    ... def twice(number):
+    ...     return 2 * number
+    >>> twice(21)
+    42
+    """
+    dispatcher = njit(nogil=True)(function)
+    dispatcher._cache = _KernelCache(function)
+    compile_ = dispatcher.compile
+
+    def compile_undisturbed(signature):
+        # A compilation makes millions of objects that live until its end; looking through them again and again for
+        # garbage takes an eighth of its time.
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return compile_(signature)
+        finally:
+            if was_enabled:
+                gc.enable()
+
+    dispatcher.compile = compile_undisturbed
+    return dispatcher
+
+
+def helper(function):
+    """The function made callable from kernels, which compile it with themselves; from Python it stays plain Python.
+
+    Most functions of this package are helpers: without entries from Python and C they compile
+    faster, and need no cache.
+
+    >>> @helper
+    ... def thrice(number):
+    ...     return 3 * number
+    >>> kernel(lambda number: thrice(number) + 1)(2)
+    7
+    """
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
+
+
+def inlined(function):
+    """The same, for a few small functions that are called once a word: their code is put where they are called.
+
+    A call hands over each array with a count of its references, which costs more than a look at a small table.
+
+    >>> @inlined
+    ... def half(number):
+    ...     return number // 2
+    >>> @kernel
+    ... def quarter(number):
+    ...     return half(half(number))
+    >>> quarter(8)
+    2
+    """
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True, inline="always")(function)
+
+
+def inlined_code(function):
+    """The same for functions of any size, called once a unit of text: LLVM does it, which takes less time to compile.
+
+    >>> @inlined_code
+    ... def double(number):
+    ...     return 2 * number
+    >>> kernel(lambda number: double(double(number)))(2)
+    8
+    """
+    return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True, forceinline=True)(function)
+
+
+@functools.cache
+def sources_hash() -> str:
+    """The hash, 16 hex letters, of the sources of all kernels, in whatever room, read from a folder or a zip."""
+    digest = hashlib.sha256()
+    for path, source in _sources(resources.files("dclm_spark.kernels"), ""):
+        digest.update(path.encode() + b"\0" + source)
+    return digest.hexdigest()[:16]
+
+
+def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
+    """Path below the kernels' folder, and content, of each Python file below a folder, in the order of the paths."""
+    for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if entry.is_dir():
+            yield from _sources(entry, f"{path}{entry.name}/")
+        elif entry.name.endswith(".py"):
+            yield f"{path}{entry.name}", entry.read_bytes()
+
+
+@functools.cache
+def cache_folder() -> Path | None:
+    """The folder of this version's machine code, made if need be; None where there is no safe place to write.
+
+    What is in it is run: a folder that others can write to is not used, with a warning where `NUMBA_CACHE_DIR` names
+    one, and the temporary one is taken in its place.
+    """
+    version = f"dclm_spark-{sources_hash()}"
+    if config.CACHE_DIR:
+        named = Path(config.CACHE_DIR)
+        with contextlib.suppress(OSError):
+            named.mkdir(parents=True, exist_ok=True)
+        if not named.is_dir() or is_private(named / version):
+            return _writable(named / version)
+        warnings.warn(
+            f"NUMBA_CACHE_DIR is {config.CACHE_DIR}, which is not this user's alone, and compiled kernels are run: "
+            "they are kept in the temporary folder instead; name a folder of your own, with mode 0700",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    user = os.getuid() if hasattr(os, "getuid") else os.getlogin()
+    private = Path(tempfile.gettempdir()) / f"dclm_spark-numba-{user}"
+    return _writable(private / version) if is_private(private) else None
+
+
+def _writable(folder: Path) -> Path | None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError:
+        return None
+    return folder
+
+
+class _KernelLocator:
+    """Answers Numba's questions about one kernel's cache: where it is, and when it is stale."""
+
+    def __init__(self, folder: Path, line: int):
+        self._folder = folder
+        self._line = line
+
+    @classmethod
+    def from_function(cls, function, source_path: str):
+        folder = cache_folder()
+        return folder and cls(folder, function.__code__.co_firstlineno)
+
+    def get_cache_path(self) -> str:
+        return str(self._folder)
+
+    def get_source_stamp(self) -> str:
+        return sources_hash()
+
+    def get_disambiguator(self) -> str:
+        return str(self._line)
+
+    def ensure_cache_path(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+
+
+class _KernelCacheImpl(CompileResultCacheImpl):
+    _locator_classes = [_KernelLocator]
+
+
+class _KernelFiles(FunctionCache):
+    _impl_class = _KernelCacheImpl
+
+
+class _KernelCache:
+    """The cache of one kernel, found on first use; one that fails in any way costs a compilation, never an error."""
+
+    def __init__(self, function):
+        self._function = function
+
+    @functools.cached_property
+    def _files(self) -> Any:
+        try:
+            return _KernelFiles(self._function)
+        except (OSError, RuntimeError):  # RuntimeError: what Numba raises when no locator has a place
+            return NullCache()
+
+    @property
+    def cache_path(self) -> str | None:
+        return self._files.cache_path
+
+    def load_overload(self, signature, target_context):
+        # A torn, foreign or unreadable file can raise nearly anything while it is unpickled.
+        with contextlib.suppress(Exception):
+            return self._files.load_overload(signature, target_context)
+        return None
+
+    def save_overload(self, signature, compiled) -> None:
+        with contextlib.suppress(Exception):
+            self._files.save_overload(signature, compiled)
+
+    def enable(self) -> None:
+        self._files.enable()
+
+    def disable(self) -> None:
+        self._files.disable()
+
+    def flush(self) -> None:
+        self._files.flush()

@@ -1,0 +1,89 @@
+"""Edges in packets: many in one binary value, so that Spark moves thousands of them as it moves one row.
+
+A packet holds edges of nodes of one bucket, which their ids decide, and says how many there are and what they add to a
+checksum of the graph, whatever their order.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.graph.node_table import mixed
+
+PACKETS = pa.schema([schemas.ROUNDS.field(name) for name in ("bucket", "n_edges", "edges_hash", "edges")])
+"""One row is a packet: the bucket of each edge's node, from 0; how many edges; the exclusive or of a hash of each; and
+the edges, node and other, 8 bytes each as the machine has them, edge after edge."""
+N_BUCKETS = 1 << 11
+"""More than tasks, so that each gets a few, and so few that a packet is some kilobytes."""
+
+_BUCKET_SHIFT = np.uint64(64 - 11)  # the upper bits, as the lower ones choose a slot
+_EDGE_BYTES = 16
+_GATHERED_EDGES = 1 << 19
+
+
+def packets(pieces: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
+    """Edges, int64 arrays of shape (n, 2), as rows of PACKETS."""
+    for edges in gathered(pieces, _GATHERED_EDGES):
+        in_order = np.empty_like(edges)
+        ends, hashes = np.zeros(N_BUCKETS, dtype=np.int64), np.zeros(N_BUCKETS, dtype=np.uint64)
+        _sort_by_bucket(edges, in_order, ends, hashes)
+        n_edges = np.diff(ends, prepend=0)
+        buckets = np.flatnonzero(n_edges)
+        offsets = np.concatenate([[0], ends[buckets] * _EDGE_BYTES]).astype(np.int32)
+        values = pa.Array.from_buffers(pa.binary(), len(buckets), [None, pa.py_buffer(offsets), pa.py_buffer(in_order)])
+        columns = [
+            pa.array(buckets.astype(np.int32)),
+            pa.array(n_edges[buckets]),
+            pa.array(hashes[buckets].view(np.int64)),
+            values,
+        ]
+        yield pa.RecordBatch.from_arrays(columns, schema=PACKETS)
+
+
+def edges_of(packet_batch: pa.RecordBatch) -> np.ndarray:
+    """The edges of all packets of a batch.
+
+    >>> edges_of(next(packets([np.array([[5, 3], [4, -1]])]))).tolist()
+    [[5, 3], [4, -1]]
+    """
+    values = packet_batch.column("edges")
+    # One value begins where the one before ends.
+    ends = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset :][: len(values) + 1]
+    data = memoryview(values.buffers()[2])[ends[0] : ends[-1]]
+    return np.frombuffer(data, dtype=np.int64).reshape(-1, 2)
+
+
+def gathered(pieces: Iterable[np.ndarray], n_edges: int) -> Iterator[np.ndarray]:
+    """The same edges, in pieces of `n_edges` or more, but for the last: a kernel's call costs as much as many edges."""
+    held: list[np.ndarray] = []
+    n_held = 0
+    for piece in pieces:
+        held.append(piece)
+        n_held += len(piece)
+        if n_held >= n_edges:
+            yield np.concatenate(held)
+            held, n_held = [], 0
+    if n_held:
+        yield np.concatenate(held)
+
+
+@kernel
+def _sort_by_bucket(edges, in_order, ends, hashes):
+    """Writes the edges bucket by bucket, where each bucket ends, and the hash of its edges."""
+    for row in range(len(edges)):
+        ends[mixed(edges[row, 0]) >> _BUCKET_SHIFT] += 1
+    n_before = 0
+    for bucket in range(len(ends)):
+        n_edges = ends[bucket]
+        ends[bucket] = n_before
+        n_before += n_edges
+    for row in range(len(edges)):
+        node = mixed(edges[row, 0])
+        bucket = node >> _BUCKET_SHIFT
+        place = ends[bucket]
+        in_order[place, 0], in_order[place, 1] = edges[row, 0], edges[row, 1]
+        hashes[bucket] ^= mixed(node + np.uint64(edges[row, 1]))
+        ends[bucket] = place + 1

@@ -1,0 +1,81 @@
+"""A table of nodes: 64-bit ids, numbered by first appearance, with what is known of each at its number.
+
+A table of slots leads from an id to its number, so that a node takes 8 bytes, 8 to 16 of slots, and its values'.
+"""
+
+import numpy as np
+
+from dclm_spark.kernels.compiled.jit import helper, inlined, kernel
+
+_FIRST_ROOM = 1 << 10
+_MAX_NODES = (1 << 31) - 1  # a number has 32 bits
+
+
+class NodeTable:
+    """Arrays for kernels that call `number_of`: `ids`, `values`, `slots`. Of ids and values, the first `n_nodes` count.
+
+    Args:
+        types: NumPy types of the values of a node. What a new node's are, the kernel says.
+    """
+
+    def __init__(self, *types: type):
+        self.n_nodes = 0
+        self.ids = np.empty(_FIRST_ROOM, dtype=np.int64)
+        self.values = [np.empty(_FIRST_ROOM, dtype=type_) for type_ in types]
+        self.slots = np.zeros(2 * _FIRST_ROOM, dtype=np.int32)  # a node's number and 1; 0 is free
+
+    def make_room(self, n_more: int) -> None:
+        """Sees to it that a kernel may add `n_more` nodes."""
+        n_nodes = self.n_nodes + n_more
+        room = len(self.ids)
+        if n_nodes <= room:
+            return
+        if n_nodes > _MAX_NODES:
+            raise OverflowError(f"{self.n_nodes:,} nodes lie in one table, which has no room for more.")
+        while room < n_nodes:
+            room *= 2
+        self.slots = np.zeros(0, dtype=np.int32)  # before its successor is made, which is filled from the ids
+        self.ids = self._grown(self.ids, room)
+        self.values = [self._grown(value, room) for value in self.values]
+        self.slots = np.zeros(2 * room, dtype=np.int32)
+        _fill_slots(self.slots, self.ids, self.n_nodes)
+
+    def _grown(self, array: np.ndarray, room: int) -> np.ndarray:
+        grown = np.empty(room, dtype=array.dtype)
+        grown[: self.n_nodes] = array[: self.n_nodes]
+        return grown
+
+
+@helper
+def number_of(id_, slots, ids, n_nodes):
+    """The number of an id in a table that has room: `n_nodes`, the next one, where it was not there before."""
+    mask = np.uint64(len(slots) - 1)
+    slot = mixed(id_) & mask
+    while True:
+        number = slots[slot] - 1
+        if number < 0:
+            slots[slot] = n_nodes + 1
+            ids[n_nodes] = id_
+            return n_nodes
+        if ids[number] == id_:
+            return np.int64(number)
+        slot = (slot + np.uint64(1)) & mask
+
+
+@inlined
+def mixed(id_):
+    """All bits of an id in all bits, as SplitMix64 ends (Steele et al. 2014), so that ids in a row lie apart."""
+    bits = np.uint64(id_)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
+
+
+@kernel
+def _fill_slots(slots, ids, n_nodes):
+    mask = np.uint64(len(slots) - 1)
+    for number in range(n_nodes):
+        slot = mixed(ids[number]) & mask
+        while slots[slot] != 0:
+            slot = (slot + np.uint64(1)) & mask
+        slots[slot] = number + 1

@@ -1,0 +1,155 @@
+"""Anchors: which survivor each document of a component belongs to, in one pass over documents in survivor order."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from dclm_spark.kernels.bytes.binary import binary_buffers
+from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.near.similarity import BYTES_OF_HASH, count_common
+from dclm_spark.recipe.near_duplicates import NearDuplicates
+
+MAX_ANCHORS = 1000
+"""Survivors of one component that documents are compared with. A component that falls apart into more is no cluster of
+anything: what is alike to none of the first thousand stays, alone."""
+
+_NO_SHINGLES = pa.array([], pa.binary())
+
+
+class Anchors:
+    """The survivors of the component at hand; batches come one after the other, a component may span several.
+
+    With `clusters="components"` the first document of a component is the survivor of all. With `anchored` a document
+    belongs to the first survivor that it is alike to, and is a survivor itself where there is none.
+
+    Args:
+        n_permutations: The length of signatures.
+        near: Its `clusters` and `threshold` are used.
+    """
+
+    def __init__(self, n_permutations: int, near: NearDuplicates):
+        self._is_anchored = near.clusters == "anchored"
+        self._threshold = near.threshold
+        self._margin = exact_margin(near.threshold, n_permutations)
+        self._root: int | None = None
+        self._last: tuple[str, str] | None = None
+        # Of the survivors of the component that the last batch ended in.
+        self._signatures = np.empty((0, n_permutations), dtype=np.uint16)
+        self._ids = pa.array([], pa.string())
+        self._shingles = _NO_SHINGLES
+
+    def assign(
+        self,
+        roots: np.ndarray,
+        doc_ids: pa.Array,
+        dumps: pa.Array,
+        signatures: np.ndarray,
+        shingles: pa.Array | None = None,
+    ) -> tuple[pa.BooleanArray, pa.StringArray, pa.DoubleArray, pa.BooleanArray]:
+        """For each document: whether it counts (False for a second row of the same document), the doc_id of its
+        survivor, its similarity to it, and whether it is the survivor itself.
+
+        Args:
+            roots: The component of each, those of a component together.
+            doc_ids: Their ids, in the survivor order within a component.
+            dumps: Their dumps.
+            signatures: A matrix (documents, permutations), uint16.
+            shingles: Their distinct shingles, for exact similarities near the threshold.
+        """
+        n = len(roots)
+        if n == 0:
+            return tuple(pa.array([], type_) for type_ in (pa.bool_(), pa.string(), pa.float64(), pa.bool_()))
+        keys = list(zip(doc_ids.to_pylist(), dumps.to_pylist(), strict=True))
+        is_member = np.fromiter((key != last for key, last in zip(keys, [self._last, *keys], strict=False)), bool, n)
+        is_same = np.empty(n, dtype=bool)
+        is_same[0] = self._root == roots[0]
+        is_same[1:] = roots[1:] == roots[:-1]
+        own = binary_buffers(_NO_SHINGLES if shingles is None else shingles)
+        anchors, similarity, current = _assign(
+            is_same,
+            is_member,
+            np.ascontiguousarray(signatures),
+            self._signatures,
+            *own,
+            *binary_buffers(self._shingles),
+            shingles is not None,
+            self._is_anchored,
+            self._threshold,
+            self._margin,
+        )
+        # Survivors held from before, then the batch's own documents: one list, which `anchors` counts from.
+        n_held = len(self._ids)
+        ids = pa.concat_arrays([self._ids, doc_ids.cast(pa.string())])
+        cluster_ids = ids.take(pa.array(anchors))
+        self._root, self._last = int(roots[-1]), keys[-1]
+        self._ids = ids.take(pa.array(current))
+        self._signatures = np.concatenate([self._signatures, signatures])[current]
+        if shingles is not None:
+            self._shingles = pa.concat_arrays([self._shingles, pc.cast(shingles, pa.binary())]).take(pa.array(current))
+        is_survivor = anchors == np.arange(n_held, n_held + n)
+        return pa.array(is_member), cluster_ids, pa.array(similarity), pa.array(is_survivor)
+
+
+def exact_margin(threshold: float, n_permutations: int) -> float:
+    """How far from the threshold an estimate may lie by chance: three standard errors, sqrt(J (1 - J) / permutations).
+
+    >>> round(exact_margin(0.7, 112), 3)
+    0.13
+    """
+    return 3 * (threshold * (1 - threshold) / n_permutations) ** 0.5
+
+
+@kernel
+def _assign(
+    is_same,
+    is_member,
+    signatures,
+    held,
+    shingles,
+    bounds,
+    held_shingles,
+    held_bounds,
+    is_exact,
+    is_anchored,
+    threshold,
+    margin,
+):
+    """The survivor of each document as a number, held ones before the batch; and those of the last component."""
+    n, n_held = len(is_same), len(held)
+    anchors, similarity = np.empty(n, dtype=np.int64), np.ones(n, dtype=np.float64)
+    limit = MAX_ANCHORS if is_anchored else 1
+    current = np.empty(limit, dtype=np.int64)
+    n_current = n_held
+    for index in range(n_held):
+        current[index] = index
+    for row in range(n):
+        anchors[row] = n_held + row
+        if not is_same[row]:
+            n_current = 0
+        if not is_member[row]:
+            continue
+        is_found = False
+        for index in range(n_current):
+            anchor = current[index]
+            other = held[anchor] if anchor < n_held else signatures[anchor - n_held]
+            n_same = 0
+            for value in range(len(other)):
+                n_same += signatures[row, value] == other[value]
+            alike = n_same / len(other)
+            if is_exact and abs(alike - threshold) <= margin:
+                start, stop = bounds[row], bounds[row + 1]
+                if anchor < n_held:
+                    first, last, of_anchor = held_bounds[anchor], held_bounds[anchor + 1], held_shingles
+                else:
+                    first, last, of_anchor = bounds[anchor - n_held], bounds[anchor - n_held + 1], shingles
+                n_all = (stop - start + last - first) // BYTES_OF_HASH
+                n_same = count_common(shingles, start, stop, of_anchor, first, last)
+                alike = n_same / (n_all - n_same)
+            if not is_anchored or alike >= threshold:
+                anchors[row], similarity[row] = anchor, alike
+                is_found = True
+                break
+        if not is_found and n_current < limit:
+            current[n_current] = n_held + row
+            n_current += 1
+    return anchors, similarity, current[:n_current].copy()

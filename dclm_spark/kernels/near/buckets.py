@@ -1,0 +1,143 @@
+"""Buckets: the texts that share a band key, and the pairs of candidates that they make."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.near.entry_packets import IS_FIRST_BAND, PLACE_SHIFT, Entries, Repeated
+
+N_EXAMPLES = 5  # pairs of a giant bucket that stand for it
+IS_FIRST = -1
+"""In the place of an order: the pair says that the text is a bucket's first, and no more."""
+_SHIFT = np.uint64(PLACE_SHIFT)
+
+
+class Edges(NamedTuple):
+    """Pairs of candidates: a text and the first of a bucket that both are in, arrays of one length.
+
+    Args:
+        texts: int64.
+        others: int64, the bucket's first; the text itself where several documents have it.
+        places: int64. The place of the text's first document; where it is its own pair, of the last one. Where pairs
+            are `to_verify`, the whole order of that document, or `IS_FIRST`.
+        bucket_sizes: int64. Texts of a giant bucket that the pair is an example of; else 0.
+        is_ignored: bool. The pair is an example only, and no candidate.
+    """
+
+    texts: np.ndarray
+    others: np.ndarray
+    places: np.ndarray
+    bucket_sizes: np.ndarray
+    is_ignored: np.ndarray
+
+
+def join_block(
+    entries: Entries,
+    repeated: Repeated,
+    *,
+    first_new_place: int,
+    giant_bucket: int,
+    ignores_giants: bool,
+    to_verify: bool = False,
+) -> Edges:
+    """The edges of all buckets of a block, each once, in no order: linear in entries, however large a bucket.
+
+    Args:
+        entries: All of the block, in any order; a (key, text) may come several times, from several packets.
+        repeated: Those of the block, in any order.
+        first_new_place: Only texts in places from here on make edges; those before have made theirs.
+        giant_bucket: A bucket of more texts gives examples.
+        ignores_giants: Such a bucket gives nothing else.
+        to_verify: With all that it takes to find whom else members meet, see `kernels.firsts`: the first of each bucket
+            is a pair of its own, and where one member of a bucket is new, those before are there as well.
+    """
+    by_key = np.lexsort((entries.orders, entries.texts, entries.keys))
+    keys, texts, orders = (column[by_key] for column in entries)
+    found = Edges(*_join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants, to_verify))
+    is_new = repeated.places >= first_new_place
+    own = repeated.texts[is_new]
+    none = np.zeros(len(own), dtype=np.int64)
+    places = repeated.places[is_new] << (PLACE_SHIFT if to_verify else 0)
+    repeats = Edges(own, own, places, none, none.astype(bool))
+    return distinct_edges(Edges(*(np.concatenate(pair) for pair in zip(found, repeats, strict=True))))
+
+
+def distinct_edges(edges: Edges) -> Edges:
+    """Each pair once: its last place where it is its own, the largest bucket, ignored only if it always was."""
+    order = np.lexsort((edges.others, edges.texts))
+    texts, others, places, sizes, is_ignored = (column[order] for column in edges)
+    if len(texts) == 0:
+        return edges
+    is_first = np.ones(len(texts), dtype=bool)
+    is_first[1:] = (texts[1:] != texts[:-1]) | (others[1:] != others[:-1])
+    starts = np.flatnonzero(is_first)
+    return Edges(
+        texts[starts],
+        others[starts],
+        np.maximum.reduceat(places, starts),
+        np.maximum.reduceat(sizes, starts),
+        np.logical_and.reduceat(is_ignored, starts),
+    )
+
+
+@kernel
+def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants, to_verify):
+    """The edges of entries sorted by key, text and order."""
+    n = len(keys)
+    # No more edges than entries; memory that is not written to costs nothing.
+    out_texts, out_others = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    out_places, out_sizes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    out_ignored = np.empty(n, dtype=np.bool_)
+    n_edges = 0
+    start = 0
+    while start < n:
+        end = start + 1
+        n_texts = 1
+        center = start  # the bucket's first: the smallest order, then the smallest hash
+        has_new = np.int64(orders[start] >> _SHIFT) >= first_new_place
+        while end < n and keys[end] == keys[start]:
+            if texts[end] != texts[end - 1]:
+                n_texts += 1
+                has_new |= np.int64(orders[end] >> _SHIFT) >= first_new_place
+            if orders[end] < orders[center]:
+                center = end
+            end += 1
+        is_giant = n_texts > giant_bucket
+        is_whole = to_verify and has_new and not (is_giant and ignores_giants)
+        n_examples = 0
+        n_before = n_edges
+        at = start
+        while at < end:
+            # A text that came in several packets: its first document is in the first entry, its last in the last.
+            last = at
+            while last + 1 < end and texts[last + 1] == texts[at]:
+                last += 1
+            place, last_place = np.int64(orders[at] >> _SHIFT), np.int64(orders[last] >> _SHIFT)
+            if last > at and keys[at] & IS_FIRST_BAND and last_place >= first_new_place:
+                out_texts[n_edges] = out_others[n_edges] = texts[at]
+                out_places[n_edges] = np.int64(orders[last]) if to_verify else last_place
+                out_sizes[n_edges] = 0
+                out_ignored[n_edges] = False
+                n_edges += 1
+            is_new = place >= first_new_place
+            if texts[at] != texts[center] and (is_new or is_whole):
+                is_example = is_giant and is_new and n_examples < N_EXAMPLES
+                if is_example or not (is_giant and ignores_giants):
+                    out_texts[n_edges] = texts[at]
+                    out_others[n_edges] = texts[center]
+                    out_places[n_edges] = np.int64(orders[at]) if to_verify else place
+                    out_sizes[n_edges] = n_texts if is_example else 0
+                    out_ignored[n_edges] = is_giant and ignores_giants
+                    n_edges += 1
+                    n_examples += is_example
+            at = last + 1
+        if to_verify and n_edges > n_before:
+            # The center's own entry makes no other edge, but where it is repeated, and then has two.
+            out_texts[n_edges] = out_others[n_edges] = texts[center]
+            out_places[n_edges] = IS_FIRST
+            out_sizes[n_edges] = 0
+            out_ignored[n_edges] = True
+            n_edges += 1
+        start = end
+    return out_texts[:n_edges], out_others[:n_edges], out_places[:n_edges], out_sizes[:n_edges], out_ignored[:n_edges]

@@ -1,0 +1,251 @@
+"""One block of the filter: which of its n-grams an earlier unit had, over all documents in their order.
+
+Units are asked for before they are added, document by document in rising order, wherever their packets come from.
+Documents of the same order, which no order of theirs tells apart, are asked together, the first unit of each, then the
+second: so nothing depends on which packet came first, or on which units were not sent again.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from dclm_spark.kernels.bytes.packed import pack_arrays, unpack_arrays
+from dclm_spark.kernels.compiled.jit import helper, kernel
+from dclm_spark.kernels.ngrams.bloom import WORDS, add, holds, reached_rate
+from dclm_spark.kernels.ngrams.ngram_packets import Packet
+from dclm_spark.kernels.ngrams.seen import NOBODY, first_to_have, make_room, see
+
+_FIRST_ROOM = 1 << 12
+
+
+class Block(NamedTuple):
+    """What a block holds.
+
+    Args:
+        words: uint64, of a Bloom filter; none where it is exact.
+        hashes: uint64, where it is exact: a table, a power of two long, 0 where it is free.
+        firsts: int64. Of each hash the number of the document that had it first.
+        orders: uint64. Of each document that is the first of some.
+        ids: uint64, shape (documents, 2).
+        n_ngrams: That it was given; distinct ones, if it is exact.
+    """
+
+    words: np.ndarray
+    hashes: np.ndarray
+    firsts: np.ndarray
+    orders: np.ndarray
+    ids: np.ndarray
+    n_ngrams: int
+
+    @property
+    def fp_rate(self) -> float:
+        """The chance that a new n-gram seems seen; 0 if the block is exact."""
+        return float(reached_rate(self.words)) if len(self.words) else 0.0
+
+
+class Answer(NamedTuple):
+    """What a block says of a packet: of its units of which some n-gram was seen, arrays of one length.
+
+    Args:
+        units: int64. Which of the flock's it is.
+        n_seen: int64. n-grams seen, 1 or more.
+        orders: uint64. Of the earliest document that had one of them; none unless the block is exact.
+        ids: uint64, shape (units, 2). Of that document.
+    """
+
+    units: np.ndarray
+    n_seen: np.ndarray
+    orders: np.ndarray
+    ids: np.ndarray
+
+
+def empty_block(n_buckets: int | None) -> Block:
+    """A block of a filter with so many buckets, or an exact one."""
+    room = _FIRST_ROOM if n_buckets is None else 0
+    return Block(
+        np.zeros((n_buckets or 0) * WORDS, dtype=np.uint64),
+        np.zeros(room, dtype=np.uint64),
+        np.zeros(room, dtype=np.int64),
+        np.empty(0, dtype=np.uint64),
+        np.empty((0, 2), dtype=np.uint64),
+        0,
+    )
+
+
+def pack_block(block: Block) -> bytes:
+    """A block as bytes; an exact one's hashes in rising order."""
+    is_held = block.hashes != 0
+    hashes, firsts = block.hashes[is_held], block.firsts[is_held]
+    in_order = np.argsort(hashes)
+    needed, numbers = np.unique(firsts[in_order], return_inverse=True)
+    columns = [block.words, np.diff(hashes[in_order], prepend=np.uint64(0)), numbers.astype(np.uint32)]
+    columns += [block.orders[needed], *(np.ascontiguousarray(half) for half in block.ids[needed].T)]
+    return pack_arrays([*columns, np.array([block.n_ngrams], dtype=np.int64)])
+
+
+def unpack_block(packed: bytes) -> Block:
+    """What `pack_block` was given, its tables with room for more."""
+    words, differences, numbers, orders, high, low, n_ngrams = unpack_arrays(packed)
+    if len(words):
+        return empty_block(0)._replace(words=words, n_ngrams=int(n_ngrams[0]))
+    hashes, firsts = _table(np.cumsum(differences, dtype=np.uint64), numbers.astype(np.int64))
+    return Block(words, hashes, firsts, orders, np.stack([high, low], axis=1), int(n_ngrams[0]))
+
+
+def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | None]) -> tuple[list[Answer], Block]:
+    """What the block says of each packet, and what it holds afterwards. The block given may be changed.
+
+    Args:
+        block: What it held before.
+        packets: All of the block, in any order.
+        is_kept: Of each packet which of the flock's units (bool) are added; null adds all.
+    """
+    if not packets:
+        return [], block
+    orders, ids, n_runs, first_units, units, n_ngrams, hashes = (
+        np.concatenate(columns) for columns in zip(*packets, strict=True)
+    )
+    runs_of_packets = [len(packet.units) for packet in packets]
+    adds = np.ones(len(units), dtype=np.bool_)
+    at = 0
+    for packet, kept, n in zip(packets, is_kept, runs_of_packets, strict=True):
+        if kept is not None:
+            adds[at : at + n] = kept[packet.units]
+        at += n
+    by_order = np.argsort(orders, kind="stable")
+    first_runs = np.cumsum(n_runs) - n_runs
+    first_ngrams = np.cumsum(n_ngrams) - n_ngrams
+    is_exact = len(block.hashes) > 0
+    n_known = len(block.orders)
+    n_held = np.array([block.n_ngrams], dtype=np.int64)
+    n_seen, earliest, new_hashes, new_firsts = _ask_runs(
+        orders,
+        by_order,
+        first_runs,
+        n_runs,
+        first_units,
+        units,
+        first_ngrams,
+        n_ngrams,
+        hashes,
+        adds,
+        np.concatenate([block.orders, orders]) if is_exact else block.orders,
+        n_known,
+        block.words,
+        block.hashes,
+        block.firsts,
+        n_held,
+    )
+    if is_exact:
+        block = block._replace(orders=np.concatenate([block.orders, orders]), ids=np.concatenate([block.ids, ids]))
+    block = block._replace(hashes=new_hashes, firsts=new_firsts, n_ngrams=int(n_held[0]))
+    answers, at = [], 0
+    for packet, n in zip(packets, runs_of_packets, strict=True):
+        seen, first = n_seen[at : at + n], earliest[at : at + n]
+        some = np.flatnonzero(seen)
+        known = first[some] if is_exact else np.empty(0, dtype=np.int64)
+        answers.append(Answer(packet.units[some], seen[some], block.orders[known], block.ids[known]))
+        at += n
+    return answers, block
+
+
+def pack_answer(answer: Answer) -> bytes:
+    """An answer as bytes."""
+    columns = [np.diff(answer.units, prepend=0).astype(np.uint32), answer.n_seen.astype(np.uint32)]
+    columns += [answer.orders, *(np.ascontiguousarray(half) for half in answer.ids.T)] if len(answer.orders) else []
+    return pack_arrays(columns)
+
+
+def unpack_answer(packed: bytes) -> Answer:
+    """What `pack_answer` was given."""
+    units, n_seen, *known = unpack_arrays(packed)
+    orders, ids = (
+        (known[0], np.stack(known[1:], axis=1)) if known else (np.empty(0, np.uint64), np.empty((0, 2), np.uint64))
+    )
+    return Answer(np.cumsum(units, dtype=np.int64), n_seen.astype(np.int64), orders, ids)
+
+
+@kernel
+def _table(hashes, firsts):
+    room = np.zeros(_FIRST_ROOM, dtype=np.uint64), np.zeros(_FIRST_ROOM, dtype=np.int64)
+    table, documents = make_room(room[0], room[1], 0, len(hashes))
+    n_held = np.zeros(1, dtype=np.int64)
+    nothing = np.zeros(0, dtype=np.uint64)
+    for index in range(len(hashes)):
+        see(hashes[index], firsts[index], nothing, np.uint64(64), 1, table, documents, n_held)
+    return table, documents
+
+
+@kernel
+def _ask_runs(
+    orders,
+    by_order,
+    first_runs,
+    n_runs,
+    first_units,
+    units,
+    first_ngrams,
+    n_ngrams,
+    ngrams,
+    adds,
+    known_orders,
+    n_known,
+    words,
+    hashes,
+    firsts,
+    n_held,
+):
+    n_buckets = len(words) // WORDS
+    n_seen, earliest = np.zeros(len(n_ngrams), dtype=np.int64), np.full(len(n_ngrams), NOBODY)
+    next_runs, end_runs = first_runs.copy(), first_runs + n_runs
+    start = 0
+    while start < len(by_order):
+        end = start + 1
+        while end < len(by_order) and orders[by_order[end]] == orders[by_order[start]]:
+            end += 1
+        while True:
+            number = NOBODY  # of the first units, within their documents, that are left
+            for place in range(start, end):
+                doc = by_order[place]
+                if next_runs[doc] < end_runs[doc]:
+                    here = units[next_runs[doc]] - first_units[doc]
+                    number = here if number == NOBODY else min(number, here)
+            if number == NOBODY:
+                break
+            for place in range(start, end):
+                doc = by_order[place]
+                run = next_runs[doc]
+                if run < end_runs[doc] and units[run] - first_units[doc] == number:
+                    first = first_ngrams[run]
+                    for index in range(first, first + n_ngrams[run]):
+                        if len(words):
+                            n_seen[run] += holds(words, ngrams[index], 0, n_buckets)
+                        else:
+                            had = first_to_have(ngrams[index], hashes, firsts)
+                            if had != NOBODY:
+                                n_seen[run] += 1
+                                if earliest[run] == NOBODY or known_orders[had] < known_orders[earliest[run]]:
+                                    earliest[run] = had
+            for place in range(start, end):
+                doc = by_order[place]
+                run = next_runs[doc]
+                if run == end_runs[doc] or units[run] - first_units[doc] != number:
+                    continue
+                next_runs[doc] += 1
+                if adds[run]:
+                    hashes, firsts = make_room(hashes, firsts, n_held[0], n_ngrams[run])
+                    first = first_ngrams[run]
+                    for index in range(first, first + n_ngrams[run]):
+                        _add(ngrams[index], n_known + doc, words, n_buckets, hashes, firsts, n_held)
+        start = end
+    return n_seen, earliest, hashes, firsts
+
+
+@helper
+def _add(ngram, document, words, n_buckets, hashes, firsts, n_held):
+    if len(words):
+        add(words, ngram, 0, n_buckets)
+        n_held[0] += 1
+    else:
+        see(ngram, document, words, np.uint64(64), 1, hashes, firsts, n_held)

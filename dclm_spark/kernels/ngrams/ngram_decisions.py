@@ -1,0 +1,161 @@
+"""What becomes of documents, once all blocks have said how many n-grams of their units were seen before."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark import schemas
+from dclm_spark.kernels.ngrams.filter_blocks import Answer
+from dclm_spark.kernels.ngrams.ngram_packets import Flock, doc_ids
+from dclm_spark.kernels.ngrams.seen import NOBODY
+from dclm_spark.kernels.ngrams.shards import Verdicts
+from dclm_spark.recipe.deduplication import Bloom
+
+DECISIONS = pa.schema([field for field in schemas.DECISIONS if field.name != "step"])
+OF_NGRAMS, OF_PARAGRAPHS = "duplicate_ngrams", "duplicate_paragraphs"
+"""Why a document goes: most of its n-grams were seen before; nothing is left once such paragraphs are cut."""
+PLACE_SHIFT = 52
+"""An order is the dump's place among those that are deduplicated together, above 52 bits of the order within it."""
+
+
+def count_seen(flock: Flock, answers: Iterable[Answer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of each unit of a flock: n-grams seen (int64), and of the earliest document that had one its order (uint64; the
+    largest number where none is known) and the halves of its id."""
+    n_seen = np.where(flock.is_repeat != 0, flock.n_ngrams, 0)
+    orders = np.full(len(n_seen), np.iinfo(np.uint64).max, dtype=np.uint64)
+    ids = np.zeros((len(n_seen), 2), dtype=np.uint64)
+    for answer in answers:
+        n_seen[answer.units] += answer.n_seen
+        if len(answer.orders):
+            is_earlier = answer.orders < orders[answer.units]
+            units = answer.units[is_earlier]
+            orders[units], ids[units] = answer.orders[is_earlier], answer.ids[is_earlier]
+    return n_seen, orders, ids
+
+
+def is_cut(flock: Flock, n_seen: np.ndarray, bloom: Bloom) -> np.ndarray:
+    """Which units, by themselves, are no more to be kept."""
+    return n_seen / flock.n_ngrams > bloom.threshold
+
+
+def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequence[str]) -> pa.RecordBatch:
+    """Rows of `DECISIONS`: the documents of a flock that go, or lose paragraphs.
+
+    Args:
+        flock: The documents.
+        answers: Of all blocks.
+        bloom: Its `mode` and `threshold` are used.
+        dumps: The dumps in their places; those that came before are among them.
+    """
+    n_seen, orders, ids = count_seen(flock, answers)
+    cut = is_cut(flock, n_seen, bloom)
+    n_documents = len(flock.n_units)
+    owners = np.repeat(np.arange(n_documents), flock.n_units)
+    n_all = np.bincount(owners, flock.n_ngrams, n_documents)
+    n_all_seen = np.bincount(owners, n_seen, n_documents)
+    n_cuts = np.bincount(owners, cut, n_documents).astype(np.int64)
+    with np.errstate(invalid="ignore"):
+        shares = n_all_seen / n_all
+        is_gone = shares > bloom.threshold if bloom.mode != "paragraph" else np.zeros(n_documents, dtype=bool)
+    # A document's one unit is gone with it.
+    is_emptied = ~is_gone & (n_cuts > 0) & (n_cuts == flock.n_units) & (flock.has_short == 0)
+    is_cut_here = cut & ~(is_gone | is_emptied)[owners]
+    cuts = np.flatnonzero(is_cut_here)
+    has_first = orders != np.iinfo(np.uint64).max
+    details = _details(orders, ids, has_first, dumps)
+    firsts = _firsts(orders, owners, n_documents)
+    return _rows(
+        doc_ids(flock.ids),
+        [dumps[place] for place in (flock.orders >> np.uint64(PLACE_SHIFT)).tolist()],
+        Verdicts(
+            is_gone,
+            is_emptied,
+            shares,
+            firsts,
+            np.bincount(owners[cuts], minlength=n_documents),
+            flock.paragraphs[cuts],
+            (n_seen / flock.n_ngrams)[cuts],
+            np.where(has_first, np.arange(len(orders)), NOBODY)[cuts],
+        ),
+        details,
+    )
+
+
+def _firsts(orders: np.ndarray, owners: np.ndarray, n_documents: int) -> np.ndarray:
+    """Of each document the unit whose earliest document is the earliest of all; -1 where none is known."""
+    firsts = np.full(n_documents, NOBODY)
+    by_order = np.argsort(orders, kind="stable")[::-1]
+    firsts[owners[by_order]] = by_order  # the last one to be written is the smallest
+    known = firsts != NOBODY
+    firsts[known] = np.where(orders[firsts[known]] == np.iinfo(np.uint64).max, NOBODY, firsts[known])
+    return firsts
+
+
+def _details(orders: np.ndarray, ids: np.ndarray, has_first: np.ndarray, dumps: Sequence[str]) -> list[str | None]:
+    found: list[str | None] = [None] * len(orders)
+    known = np.flatnonzero(has_first)
+    places = (orders[known] >> np.uint64(PLACE_SHIFT)).tolist()
+    for unit, place, doc_id in zip(known.tolist(), places, doc_ids(ids[known]), strict=True):
+        found[unit] = first_seen(dumps[place], doc_id)
+    return found
+
+
+def first_seen(dump: str, doc_id: str) -> str:
+    """Where an n-gram was seen first, in words."""
+    return f"first seen in {doc_id} of {dump}"
+
+
+def rows_of_shard(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, seen: Sequence[str]) -> pa.RecordBatch:
+    """Rows of `DECISIONS` for documents of a shard, read one after the other.
+
+    Args:
+        ids: Their doc_ids.
+        dumps: Their dumps.
+        verdicts: What becomes of them.
+        seen: Of each document of the shard so far where it is, in words.
+    """
+    return _rows(ids, dumps, verdicts, seen)
+
+
+def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: Sequence[str | None]) -> pa.RecordBatch:
+    """Rows for documents of which something is taken; `firsts` of the verdicts are places in `words`."""
+
+    def detail(number: int) -> str | None:
+        return words[number] if number != NOBODY else None
+
+    all_gone = verdicts.is_gone | verdicts.is_emptied
+    taken = np.flatnonzero(all_gone | (verdicts.n_cuts > 0))
+    numbers = taken.tolist()
+    gone = all_gone[taken]
+    n_cuts = verdicts.n_cuts[taken]
+    cuts = pa.StructArray.from_arrays(
+        [
+            pa.array(verdicts.paragraphs, pa.int32()),
+            pa.array(verdicts.cut_shares),
+            pa.array([detail(first) for first in verdicts.cut_firsts.tolist()], pa.string()),
+        ],
+        fields=list(schemas.CUT),
+    )
+    # Documents that go whole have none, so those of the others lie one after the other.
+    list_offsets = np.concatenate([[0], np.cumsum(n_cuts)]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(list_offsets), cuts, mask=pa.array(gone)) if len(taken) else None
+    columns = {
+        "dump": pa.array([dumps[number] for number in numbers], pa.string()),
+        "doc_id": pa.array([ids[number] for number in numbers], pa.string()),
+        "removed_by": pa.array(
+            [
+                OF_NGRAMS if verdicts.is_gone[number] else OF_PARAGRAPHS if verdicts.is_emptied[number] else None
+                for number in numbers
+            ],
+            pa.string(),
+        ),
+        "value": pa.array(verdicts.shares[taken], mask=~gone),
+        "detail": pa.array(
+            [detail(int(verdicts.firsts[number])) if all_gone[number] else None for number in numbers], pa.string()
+        ),
+        "survivor_id": pa.nulls(len(numbers), pa.string()),
+        "survivor_dump": pa.nulls(len(numbers), pa.string()),
+        "cuts": lists if lists is not None else pa.array([], pa.list_(schemas.CUT)),
+    }
+    return pa.RecordBatch.from_arrays([columns[field.name].cast(field.type) for field in DECISIONS], schema=DECISIONS)

@@ -1,0 +1,110 @@
+"""What was seen before: n-grams in a Bloom filter, or their hashes themselves and the document of each, asked alike.
+
+A kernel names the arrays of a `Seen` and calls `was_seen` and `see`; `make_room` goes before each unit.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from dclm_spark.kernels.compiled.jit import helper
+from dclm_spark.kernels.ngrams.bloom import WORDS, Geometry, add, block_of, block_shift, holds, within_block
+
+_FIRST_ROOM = 1 << 12
+_1 = np.uint64(1)
+NOBODY = -1  # in the place of a document, where a filter does not know
+
+
+class Seen(NamedTuple):
+    """n-grams that were seen.
+
+    Args:
+        words: uint64, the blocks of a Bloom filter; none where it is exact.
+        shift: See `bloom.block_shift`.
+        n_buckets: Of a block of the filter.
+        hashes: uint64, a table of hashes, a power of two long, 0 where it is free; of length 0 for a filter.
+        firsts: int64. The document that had each first.
+        n_held: int64, one number: of hashes that the table holds, or of n-grams that the filter was given.
+    """
+
+    words: np.ndarray
+    shift: np.uint64
+    n_buckets: int
+    hashes: np.ndarray
+    firsts: np.ndarray
+    n_held: np.ndarray
+
+
+def nothing_seen(geometry: Geometry | None) -> Seen:
+    """An empty filter of this size, or an empty table."""
+    is_exact = geometry is None
+    n_blocks, n_buckets = (1, 1) if is_exact else geometry
+    room = _FIRST_ROOM if is_exact else 0
+    return Seen(
+        np.zeros(0 if is_exact else n_blocks * n_buckets * WORDS, dtype=np.uint64),
+        block_shift(n_blocks),
+        n_buckets,
+        np.zeros(room, dtype=np.uint64),
+        np.zeros(room, dtype=np.int64),
+        np.zeros(1, dtype=np.int64),
+    )
+
+
+@helper
+def make_room(hashes, firsts, n_held, n_more):
+    """The table with room for so many more hashes, and its documents; a filter's empty ones stay."""
+    n_slots = len(hashes)
+    if n_slots == 0 or 2 * (n_held + n_more) <= n_slots:
+        return hashes, firsts
+    while 2 * (n_held + n_more) > n_slots:
+        n_slots *= 2
+    grown, grown_firsts = np.zeros(n_slots, dtype=np.uint64), np.zeros(n_slots, dtype=np.int64)
+    for index in range(len(hashes)):
+        if hashes[index]:
+            slot = _slot_of(hashes[index], grown)
+            grown[slot] = hashes[index]
+            grown_firsts[slot] = firsts[index]
+    return grown, grown_firsts
+
+
+@helper
+def _slot_of(hash_, hashes):
+    """The slot that holds a hash, or the free one where it belongs."""
+    mask = np.uint64(len(hashes) - 1)
+    slot = hash_ & mask
+    while hashes[slot] and hashes[slot] != hash_:
+        slot = (slot + _1) & mask
+    return np.int64(slot)
+
+
+@helper
+def first_to_have(hash_, hashes, firsts):
+    """The document that had an n-gram first; `NOBODY` if none had it. Only of an exact table."""
+    key = max(hash_, _1)
+    slot = _slot_of(key, hashes)
+    return firsts[slot] if hashes[slot] else NOBODY
+
+
+@helper
+def was_seen(hash_, words, shift, n_buckets, hashes):
+    """Whether an n-gram was seen, or seems so."""
+    if len(hashes):
+        key = max(hash_, _1)  # 0 is a free slot
+        return hashes[_slot_of(key, hashes)] != 0
+    within = within_block(hash_, shift)
+    return holds(words, within, block_of(hash_, shift) * n_buckets * WORDS, n_buckets)
+
+
+@helper
+def see(hash_, document, words, shift, n_buckets, hashes, firsts, n_held):
+    """Adds an n-gram of a document, for which there is room."""
+    if len(hashes):
+        key = max(hash_, _1)
+        slot = _slot_of(key, hashes)
+        if hashes[slot] == 0:
+            hashes[slot] = key
+            firsts[slot] = document
+            n_held[0] += 1
+    else:
+        add(words, within_block(hash_, shift), block_of(hash_, shift) * n_buckets * WORDS, n_buckets)
+        n_held[0] += 1

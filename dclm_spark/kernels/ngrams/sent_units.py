@@ -1,0 +1,68 @@
+"""Units that a worker has sent to the filter, so that the same need not be sent again."""
+
+import numpy as np
+
+from dclm_spark.kernels.bytes.hashing import fold
+from dclm_spark.kernels.compiled.jit import kernel
+
+
+class Sent:
+    """Units that a worker has sent, so that it need not send the same again: where every n-gram is kept, an equal unit
+    that comes later, of the same document or of one of a higher order, was seen, all of it.
+
+    Args:
+        n_slots: A power of two. A unit that finds no room is sent again.
+    """
+
+    def __init__(self, n_slots: int = 1 << 21):
+        self.hashes = np.zeros(n_slots, dtype=np.uint64)
+        self.orders = np.zeros(n_slots, dtype=np.uint64)
+        self.documents = np.zeros(n_slots, dtype=np.int64)
+        self.n_documents = 0
+        self.n_held = np.zeros(1, dtype=np.int64)
+
+    def add(
+        self, hashes: np.ndarray, starts: np.ndarray, n_ngrams: np.ndarray, orders: np.ndarray, n_units: np.ndarray
+    ) -> np.ndarray:
+        """Which units of some documents, in their order, are repeats (uint8); the others are remembered.
+
+        Args:
+            hashes: n-grams.
+            starts: Where each unit's begin.
+            n_ngrams: How many each has.
+            orders: Of the documents, rising.
+            n_units: Of the documents.
+        """
+        is_repeat = np.zeros(len(starts), dtype=np.uint8)
+        numbers = np.repeat(np.arange(len(n_units)) + self.n_documents, n_units)
+        known = self.hashes, self.orders, self.documents, self.n_held
+        _mark_repeats(hashes, starts, n_ngrams, np.repeat(orders, n_units), numbers, *known, is_repeat)
+        self.n_documents += len(n_units)
+        return is_repeat
+
+
+@kernel
+def _mark_repeats(
+    hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
+):
+    """Marks the units that equal one of an earlier document, or of their own, and remembers the others.
+
+    Documents of one order are asked together: which of them was sent first decides nothing.
+    """
+    mask = np.uint64(len(sent_hashes) - 1)
+    for unit in range(len(starts)):
+        state = np.uint64(n_ngrams[unit])
+        for index in range(starts[unit], starts[unit] + n_ngrams[unit]):
+            state = fold(state, hashes[index])
+        state = max(state, np.uint64(1))  # 0 is a free slot
+        slot = state & mask
+        while sent_hashes[slot] and sent_hashes[slot] != state:
+            slot = (slot + np.uint64(1)) & mask
+        if sent_hashes[slot] == 0:
+            if 2 * n_held[0] < len(sent_hashes):
+                sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]
+                n_held[0] += 1
+        elif sent_orders[slot] < orders[unit] or sent_documents[slot] == documents[unit]:
+            is_repeat[unit] = 1
+        elif sent_orders[slot] > orders[unit]:
+            sent_orders[slot], sent_documents[slot] = orders[unit], documents[unit]

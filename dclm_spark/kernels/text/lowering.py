@@ -1,0 +1,102 @@
+"""Text in lower case as `str.lower` has it: special cases and the final sigma too, where Arrow has one for one."""
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.kernels.bytes.lanes import HIGH_BITS, load, lower_lane, lowest_byte, store
+from dclm_spark.kernels.compiled.jit import helper, kernel
+from dclm_spark.kernels.text.unicode import (
+    IS_CASE_IGNORABLE,
+    IS_CASED,
+    REPLACEMENT,
+    char_tables,
+    code_point_at,
+    flags_of,
+    put_char,
+    short_char,
+    start_of_char_before,
+    string_array,
+    utf8_buffers,
+)
+
+_CAPITAL_SIGMA, _SMALL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C3, 0x3C2
+_DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = 0x130, ord("i"), 0x307  # the one character that becomes two
+_ASCII_LOWER = np.array([ord(chr(byte).lower()) for byte in range(128)], dtype=np.uint8)
+
+
+def lower_text(text: pa.Array) -> pa.LargeStringArray:
+    """Each text in lower case; null for null.
+
+    `str.lower` with the mappings of Unicode 14.0; those of later versions are missing.
+
+    >>> lower_text(pa.array(["ΟΔΟΣ", "İ", "", None])).to_pylist()
+    ['οδος', 'i̇', '', None]
+    """
+    data, offsets = utf8_buffers(text)
+    return string_array(text.cast(pa.large_string()), *_lower_rows(data, offsets, char_tables()))
+
+
+@kernel
+def _lower_rows(text, offsets, tables):
+    n_bytes = offsets[-1] - offsets[0]
+    # Two bytes may become three, nothing grows more. Memory that is not written to costs nothing.
+    lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)  # eight bytes are written at a time
+    lowered_offsets = np.zeros(len(offsets), dtype=np.int64)
+    blocks, lower = tables.blocks, tables.lower
+    end, last = 0, len(text) - 1
+    for row in range(len(offsets) - 1):
+        start, stop = offsets[row], offsets[row + 1]
+        at = start
+        while at < stop:
+            if text[at] < 0x80:
+                if at + 8 <= stop:
+                    lane = load(text, at)
+                    store(lower_lane(lane), lowered, end)  # what is not ASCII is written over
+                    n_bytes = np.int64(8)
+                    if lane & HIGH_BITS:
+                        n_bytes = np.int64(lowest_byte(lane & HIGH_BITS)[0])
+                    at += n_bytes
+                    end += n_bytes
+                else:
+                    lowered[end] = _ASCII_LOWER[text[at]]
+                    at += 1
+                    end += 1
+                continue
+            point, n_bytes = short_char(text[at], text[min(at + 1, last)], text[min(at + 2, last)], stop - at)
+            after = at + n_bytes
+            if n_bytes == 0:
+                point, after = code_point_at(text, at, stop)
+            step = np.int64(lower[blocks[point >> 8], point & 0xFF])
+            if point == _CAPITAL_SIGMA:
+                point = _FINAL_SIGMA if _is_final_sigma(text, start, at, after, stop, tables) else _SMALL_SIGMA
+                end = put_char(point, lowered, end)
+            elif point == _DOTTED_CAPITAL_I:
+                end = put_char(_DOT_ABOVE, lowered, put_char(_SMALL_I, lowered, end))
+            elif step or point == REPLACEMENT:
+                end = put_char(point + step, lowered, end)
+            else:  # most characters
+                for index in range(at, after):
+                    lowered[end] = text[index]
+                    end += 1
+            at = after
+        lowered_offsets[row + 1] = end
+    return lowered[:end], lowered_offsets
+
+
+@helper
+def _is_final_sigma(text, start, at, after, stop, tables):
+    """Whether the capital sigma from `at` to `after` ends its word: a cased letter before, none after it.
+
+    Case-ignorable characters between them are passed over (SpecialCasing.txt).
+    """
+    flags = IS_CASE_IGNORABLE
+    while at > start and flags & IS_CASE_IGNORABLE:
+        at = start_of_char_before(text, at, start)
+        flags = flags_of(code_point_at(text, at, stop)[0], tables)
+    if flags & IS_CASE_IGNORABLE or not flags & IS_CASED:
+        return False
+    flags = IS_CASE_IGNORABLE
+    while after < stop and flags & IS_CASE_IGNORABLE:
+        point, after = code_point_at(text, after, stop)
+        flags = flags_of(point, tables)
+    return flags & IS_CASE_IGNORABLE != 0 or not flags & IS_CASED

@@ -1,0 +1,64 @@
+r"""Phrases inside compiled kernels: where one stands in a text, in any case.
+
+Case is what `re.IGNORECASE` makes of it for a phrase of ASCII letters, four letters outside ASCII included; for others,
+two letters are alike that have the same simple lower case.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+
+from dclm_spark.kernels.compiled.jit import helper
+from dclm_spark.kernels.text.unicode import lower_of
+
+ANY_CHAR = -1
+"""In a phrase, the place of any character."""
+
+_DOTTED_CAPITAL_I, _DOTLESS_I, _LONG_S = map(ord, "İıſ")
+_SMALL_I, _SMALL_S = map(ord, "is")
+
+
+class Phrases(NamedTuple):
+    """The folded code points of all phrases, one behind the other; phrase i is `points[starts[i]:starts[i + 1]]`."""
+
+    points: np.ndarray
+    starts: np.ndarray
+
+
+def encode_phrases(phrases: Iterable[tuple[str, bool]]) -> Phrases:
+    """Phrases for `find_phrase`, each with whether its full stops stand for any character.
+
+    >>> encode_phrases([("Sign-in", False), ("...", True)]).starts.tolist()
+    [0, 7, 10]
+    """
+    starts, points = [0], []
+    for phrase, dots_match_any in phrases:
+        for char in phrase:
+            lower = char.lower() if len(char.lower()) == 1 else char
+            point = {_DOTTED_CAPITAL_I: _SMALL_I, _DOTLESS_I: _SMALL_I, _LONG_S: _SMALL_S}.get(ord(char), ord(lower))
+            points.append(ANY_CHAR if dots_match_any and char == "." else point)
+        starts.append(len(points))
+    return Phrases(np.array(points, dtype=np.int32), np.array(starts, dtype=np.int32))
+
+
+@helper
+def fold(point, blocks, lower):
+    """The letter by which a code point is compared in any case."""
+    if point == _LONG_S:
+        return _SMALL_S
+    if point in (_DOTTED_CAPITAL_I, _DOTLESS_I):
+        return _SMALL_I
+    return lower_of(point, blocks, lower)
+
+
+@helper
+def is_phrase_at(points, at, stop, phrase, blocks, lower):
+    """Whether the phrase, folded code points, stands at `at` and ends at or before `stop`."""
+    if at < 0 or at + len(phrase) > stop:
+        return False
+    for index in range(len(phrase)):
+        expected = phrase[index]
+        if expected != ANY_CHAR and fold(np.int64(points[at + index]), blocks, lower) != expected:
+            return False
+    return True

@@ -1,0 +1,91 @@
+"""Which warehouse's rows are meant, the one asked or its upstream: each dump's from the first that has finished it."""
+
+from collections.abc import Iterable
+from functools import cached_property, reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.runs import last_runs
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.near_duplicates import NearDuplicates
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+Key = tuple[str, str]
+"""A document's dump and doc_id."""
+
+
+class Places:
+    """A warehouse and the one that lends it what it does not hold, as they are while one question is answered.
+
+    Args:
+        places: The warehouses in the order in which they are looked into; nulls are left out.
+    """
+
+    def __init__(self, *places: Warehouse | None):
+        self.places = [place for place in places if place is not None]
+
+    def __str__(self) -> str:
+        return " or ".join(map(str, self.places))
+
+    @cached_property
+    def runs(self) -> list[dict[tuple[str, str], dict[str, Any]]]:
+        """The latest finished runs of each of the warehouses."""
+        return [last_runs(place) for place in self.places]
+
+    @cached_property
+    def having_clusters(self) -> Warehouse | None:
+        """The warehouse whose clusters are meant, null without a table `duplicates`: the first that has made any.
+
+        Those of two are never mixed: a cluster may reach over dumps.
+        """
+        having = [number for number, place in enumerate(self.places) if place.exists("duplicates")]
+        finished = [number for number in having if any(stage == "duplicates" for _, stage in self.runs[number])]
+        return self.places[(finished or having)[0]] if having else None
+
+    @property
+    def clusters(self) -> Warehouse:
+        """The same, where nothing can be said without it.
+
+        Raises:
+            WarehouseError: There is no table `duplicates`.
+        """
+        if self.having_clusters is None:
+            raise WarehouseError([f"no table duplicates in {self}; `dclm-spark duplicates` makes it, dump by dump"])
+        return self.having_clusters
+
+    def run_of_duplicates(self, dump: str) -> dict[str, Any] | None:
+        """The run that compared the documents of a dump; null where none has."""
+        return self.runs[self.places.index(self.clusters)].get((dump, "duplicates"))
+
+    def settings_of_duplicates(self, dump: str) -> NearDuplicates:
+        """How the documents of a dump were compared; the defaults where no run says."""
+        run = self.run_of_duplicates(dump)
+        return as_json.from_json(run["recipe_json"]).duplicates if run is not None else NearDuplicates()
+
+    def rows(self, table: str) -> "DataFrame | None":
+        """The rows of all finished dumps of a table; null where there are none."""
+        seen: set[str] = set()
+        parts = []
+        for place, runs in zip(self.places, self.runs, strict=True):
+            own = {dump for dump, stage in runs if stage == table} - seen
+            seen |= own
+            if own:
+                parts.append(place.read(table).where(F.col("dump").isin(sorted(own))))
+        return reduce(lambda one, other: one.unionByName(other), parts) if parts else None
+
+    def pages(self, keys: Iterable[Key], *columns: "Column") -> dict[Key, dict[str, Any]]:
+        """These columns of `filtered`, of the few pages named that are there."""
+        wanted = set(keys)
+        filtered = self.rows("filtered") if wanted else None
+        if filtered is None:
+            return {}
+        # Dump and id apart, which Delta can prune by; a page of another dump with the same id is dropped below.
+        near = filtered.where(F.col("dump").isin(sorted({dump for dump, _ in wanted})))
+        near = near.where(F.col("doc_id").isin(sorted({doc_id for _, doc_id in wanted})))
+        rows = near.select("dump", "doc_id", *columns).collect()
+        return {key: row.asDict() for row in rows if (key := (row["dump"], row["doc_id"])) in wanted}

@@ -1,0 +1,89 @@
+"""OPTIMIZE and VACUUM for every table of a warehouse, without losing a version that is pinned."""
+
+import math
+import time
+from typing import Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
+from dclm_spark.lake.runs import last_runs
+from dclm_spark.lake.warehouse import Warehouse
+
+DEFAULT_HOURS = 7 * 24
+
+_LEDGERS = ("files", "plans")  # their versions tell whether an entry of the log is lost; nobody reads them again
+
+_RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
+
+
+def pinned_versions(warehouse: Warehouse) -> dict[str, int]:
+    """The oldest version of each table that the latest run of some stage and dump has read or written here."""
+    runs = last_runs(warehouse)
+    pinned: dict[str, int] = {}
+    for (dump, _), run in runs.items():
+        read = []
+        for key, version in run["input_versions"].items():
+            table, _, other = key.partition(" ")
+            if (other or dump, table) in runs:  # what a stage borrowed is a version of another warehouse's table
+                read.append((table, version))
+        written = [(table, version) for table, version in run["output_versions"].items() if table not in _LEDGERS]
+        for table, version in [*read, *written]:
+            pinned[table] = min(version, pinned.get(table, version))
+    return pinned
+
+
+def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list[dict[str, Any]]:
+    """Compacts each table's small files, then deletes the files that no version worth keeping needs.
+
+    VACUUM keeps what the latest version uses and what was replaced within the hours given. A pinned version needs
+    the files that were replaced after it, so the hours are raised to its age: it can still be read.
+
+    Args:
+        warehouse: The warehouse.
+        retain_hours: Versions younger than this stay readable, pinned or not. Below the length of the longest job that
+            writes, the files that it has not committed yet are lost to it.
+
+    Returns:
+        One entry a table: its name, files compacted, the hours retained, the pinned version if any.
+    """
+    pinned = pinned_versions(warehouse)
+    done = []
+    for table in schemas.TABLES:
+        if not warehouse.exists(table):
+            continue
+        hours = max(retain_hours, _age_hours(warehouse, table, pinned[table]) if table in pinned else 0)
+        with warehouse.writing(table):
+            metrics = warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}").head()["metrics"]
+            _vacuum(warehouse, table, hours)
+        done.append(
+            {
+                "table": table,
+                "n_files_removed": metrics["numFilesRemoved"],
+                "n_files_added": metrics["numFilesAdded"],
+                "retained_hours": hours,
+                "pinned_version": pinned.get(table),
+            }
+        )
+    return done
+
+
+def _vacuum(warehouse: Warehouse, table: str, hours: int) -> None:
+    """VACUUM with the hours given, which Delta otherwise refuses or replaces by the table's own retention of a year."""
+    conf = warehouse.spark.conf
+    before = conf.get(_RETENTION_CHECK, "true")
+    conf.set(_RETENTION_CHECK, "false")
+    try:
+        warehouse.spark.sql(f"VACUUM {warehouse.name(table)} RETAIN {hours} HOURS").collect()
+    finally:
+        conf.set(_RETENTION_CHECK, before)
+
+
+def _age_hours(warehouse: Warehouse, table: str, version: int) -> int:
+    """How long ago a version was made, rounded up; 0 where the table's log has forgotten it."""
+    history = warehouse.spark.sql(f"DESCRIBE HISTORY {warehouse.name(table)}").where(f"version = {version}")
+    row = history.select(F.unix_timestamp("timestamp").alias("seconds")).head()
+    if row is None:
+        return 0
+    # The hour on top: a commit replaces files a moment before its own time, while another commit gets in between.
+    return math.ceil((time.time() - row["seconds"]) / 3600) + 1

@@ -1,0 +1,74 @@
+"""What a warehouse should hold of its dumps, by its ledger and by its tables, and does not."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from dclm_spark import schemas
+from dclm_spark.lake.runs import Key
+from dclm_spark.lake.warehouse import Warehouse
+
+Runs = Mapping[Key, tuple[Warehouse, Mapping[str, Any]]]
+"""A dump and a stage -> the warehouse that holds its rows, and the run that made them."""
+
+
+_REMOVING = ("filtered", "deduplicated")  # stages that may leave no row but in `removed`
+
+
+def find_lost(runs: Runs, dumps: list[str]) -> dict[str, dict[str, int]]:
+    """Dump -> table -> the version that a run has recorded, of tables whose logs have lost it."""
+    latest: dict[str, dict[str, int]] = {}
+    found: dict[str, dict[str, int]] = {}
+    for (dump, _), (place, run) in runs.items():
+        if dump in dumps:
+            known = latest.setdefault(str(place), {})
+            for table in run["output_versions"].keys() - known.keys():
+                known[table] = place.version(table) if place.exists(table) else -1
+            for table, version in place.lost(run, latest=known).items():
+                found.setdefault(dump, {})[table] = version
+    return found
+
+
+def find_unfinished(
+    warehouse: Warehouse, runs: Runs, dump: str | None, *, begun: Collection[str]
+) -> dict[str, list[str]]:
+    """Dump -> the stages of which a warehouse holds rows, and nobody a finished run, in the order of the flow.
+
+    Args:
+        warehouse: The warehouse.
+        runs: The finished runs.
+        dump: Only this dump.
+        begun: Dumps whose documents are not finished, which is known without this.
+    """
+    found: dict[str, list[str]] = {}
+    for stage in schemas.FLOW:
+        gone = dumps_of(warehouse, "removed", dump=dump, stage=stage) if stage in _REMOVING else set()
+        for name in dumps_of(warehouse, stage, dump=dump) | gone:
+            if (name, stage) not in runs and not (stage == "documents" and name in begun):
+                found.setdefault(name, []).append(stage)
+    return found
+
+
+def dumps_of(warehouse: Warehouse, table: str, *, dump: str | None = None, stage: str | None = None) -> set[str]:
+    """The dumps of which a table holds rows, of this dump or this stage alone where one is given."""
+    where = {name: value for name, value in (("dump", dump), ("stage", stage)) if value is not None}
+    known = warehouse.partitions(table)
+    if known is not None:
+        return {values["dump"] for values in known if where.items() <= values.items()}
+    if not warehouse.exists(table):
+        return set()
+    return {row["dump"] for row in warehouse.read(table, **where).select("dump").distinct().collect()}
+
+
+def in_words(entry: Mapping[str, Any]) -> list[str]:
+    """What an entry of the funnel says of it, a line each."""
+    lines = [
+        f"MISSING: {table} has lost version {version} of its log, which its run has recorded; "
+        "`dclm-spark run` makes it anew"
+        for table, version in entry.get("lost", {}).items()
+    ]
+    if "unfinished" in entry:
+        lines.append(
+            f"NOT FINISHED: rows of {', '.join(entry['unfinished'])} without a finished run, which was interrupted or "
+            "is lost from `runs`; `dclm-spark run` makes them"
+        )
+    return lines

@@ -1,0 +1,176 @@
+"""The ledger of runs: which stage made which dump's rows, from what, by which recipe, with which libraries."""
+
+import datetime as dt
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from typing import Any
+
+from dclm_spark import schemas
+from dclm_spark.files.addresses import without_secrets
+from dclm_spark.kernels.fasttext.identify import model_fingerprint
+from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
+from dclm_spark.recipe.recipe import Recipe
+
+# What decides a row's bytes; their versions are recorded with each run.
+_PACKAGES = (
+    "dclm-spark",
+    "delta-spark",
+    "fasttext-community",
+    "fastwarc",
+    "idna",
+    "numba",
+    "numpy",
+    "pyarrow",
+    "resiliparse",
+    "tldextract",
+    "trafilatura",
+)
+
+
+Key = tuple[str, str]
+"""A dump and a stage."""
+
+
+def part_hash(recipe: Recipe, stage: str) -> str:
+    """The hash of what a stage takes from the recipe: language model and domain list count by their content.
+
+    Which signal groups are measured is left out, see `is_made_by`.
+    """
+    part = recipe.part(stage)
+    if stage == "annotated":
+        listed = part.banned_domains and part.banned_domains.sha256
+        return recipe_hash([replace(part, banned_domains=None), listed, model_fingerprint(part.language_model)])
+    return recipe_hash(part)
+
+
+def is_made_by(run: Mapping[str, Any], recipe: Recipe) -> bool:
+    """True if the run's rows are those that the recipe asks for: its stage's part is the same, and what it measured
+    holds all that the recipe measures."""
+    if run["part_hash"] != part_hash(recipe, run["stage"]):
+        return False
+    return run["stage"] != "annotated" or set(recipe.groups) <= set(measured_groups(run))
+
+
+def measured_groups(run: Mapping[str, Any]) -> tuple[str, ...]:
+    """The signal groups that a run of `annotated` has measured."""
+    return from_json(run["recipe_json"]).groups
+
+
+def versions(spark_version: str) -> dict[str, str]:
+    """The versions of Spark and of the packages that decide a row, those that are installed."""
+    found = {"spark": spark_version}
+    for package in _PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@dataclass
+class Run:
+    """One run of one stage over one dump, while it lasts; `record` writes its row, last of all."""
+
+    warehouse: Warehouse
+    stage: str
+    dump: str
+    recipe: Recipe
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    started_at: dt.datetime = field(default_factory=lambda: dt.datetime.now(dt.UTC))
+    _clock: float = field(default_factory=time.monotonic)
+
+    @property
+    def lineage(self) -> dict[str, object]:
+        """What the commits of this run carry as their user metadata."""
+        return {
+            "run_id": self.run_id,
+            "stage": self.stage,
+            "dump": self.dump,
+            "recipe": self.recipe.name,
+            "recipe_hash": recipe_hash(self.recipe),
+        }
+
+    def record(
+        self,
+        *,
+        n_rows_in: int,
+        n_rows_out: int,
+        n_removed: int = 0,
+        n_faults: int = 0,
+        n_skipped: int = 0,
+        n_unread_files: int | None = None,
+        upstream_runs: Mapping[str, str] | None = None,
+        input_versions: Mapping[str, int] | None = None,
+        output_versions: Mapping[str, int] | None = None,
+        attempt_id: str | None = None,
+    ) -> dict[str, Any]:
+        """Writes the row that makes the stage count as done, and returns it."""
+        row = {
+            "dump": self.dump,
+            "stage": self.stage,
+            "run_id": self.run_id,
+            "attempt_id": attempt_id,
+            "recipe": self.recipe.name,
+            "recipe_hash": recipe_hash(self.recipe),
+            "recipe_json": without_secrets(canonical_json(self.recipe)),  # a list of domains may lie at a signed URL
+            "part_hash": part_hash(self.recipe, self.stage),
+            "versions": versions(self.warehouse.spark.version),
+            "upstream_runs": dict(upstream_runs or {}),
+            "input_versions": dict(input_versions or {}),
+            "output_versions": dict(output_versions or {}),
+            "n_rows_in": n_rows_in,
+            "n_rows_out": n_rows_out,
+            "n_removed": n_removed,
+            "n_faults": n_faults,
+            "n_skipped": n_skipped,
+            "n_unread_files": n_unread_files,
+            "started_at": self.started_at,
+            "seconds": round(time.monotonic() - self._clock, 3),
+        }
+        rows = frame_of(self.warehouse.spark, [tuple(row[name] for name in schemas.RUNS.names)], schemas.RUNS)
+        self.warehouse.append(rows, "runs", lineage=self.lineage)
+        return row
+
+
+def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dict[str, Any]]:
+    """The latest finished run of every (dump, stage) of a warehouse, or of one dump."""
+    if not warehouse.exists("runs"):
+        return {}
+    where = {} if dump is None else {"dump": dump}
+    rows = sorted(warehouse.read("runs", **where).collect(), key=_age)
+    return {(row["dump"], row["stage"]): row.asDict() for row in rows}
+
+
+def outdated(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> list[tuple[Key, Key]]:
+    """What the rows of a stage were made from that is not so any more: pairs of a stage and one before it, in order.
+
+    The stage before has been made anew since, or no run of it is among these. Stages are a graph: each run names all
+    that it was made from, and of which dumps.
+
+    >>> made = {"documents": ("d2", {}), "filtered": ("f1", {"documents": "d1"}), "cut": ("c1", {"filtered": "f1"})}
+    >>> runs = {("A", stage): {"run_id": run_id, "upstream_runs": of} for stage, (run_id, of) in made.items()}
+    >>> outdated(runs, "A", "cut")
+    [(('A', 'filtered'), ('A', 'documents'))]
+    """
+    found, seen, left = [], set(), [(dump, stage)]
+    while left:
+        key = left.pop()
+        if key in seen or key not in runs:
+            continue
+        seen.add(key)
+        for name, run_id in runs[key]["upstream_runs"].items():
+            table, _, other = name.partition(" ")
+            before = (other or key[0], table)
+            if before in runs and runs[before]["run_id"] == run_id:
+                left.append(before)
+            else:
+                found.append((key, before))
+    return sorted(found)
+
+
+def _age(row: Any) -> tuple[dt.datetime, str]:
+    return row["started_at"], row["run_id"]

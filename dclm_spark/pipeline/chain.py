@@ -1,0 +1,211 @@
+"""The stages of one dump, one after the other: each is up to date, refused, or made and recorded in `runs`."""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from dclm_spark.errors import FaultLimitError, InputError, UnreadFilesError
+from dclm_spark.files.domain_lists import read_domain_list
+from dclm_spark.files.inputs import Listing
+from dclm_spark.lake import claims
+from dclm_spark.lake.runs import Run, is_made_by, part_hash
+from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.pipeline import documents, ingest_plan
+from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, write_split
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.session import planned_for_python
+from dclm_spark.stages.annotated import annotate
+from dclm_spark.stages.filtered import filter_documents
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
+    """Which stages of a chain a forced job redoes: those that another recipe made, or all where none is such.
+
+    What follows a stage that is redone is out of date, and is redone without force.
+    """
+    runs = {stage: run for (_, stage), run in job.ledger().own.items() if stage in stages}
+    others = {stage for stage, run in runs.items() if not is_made_by(run, job.recipe)}
+    return others or set(stages)
+
+
+def make_documents(
+    job: Job,
+    source: Source,
+    *,
+    batch_files: int | None = None,
+    restart: bool = False,
+    skip_unreadable: bool = False,
+) -> Outcome:
+    """`documents` (with `quarantine` and `files`) of one dump from its archive files.
+
+    Args:
+        job: What is asked for.
+        source: The files.
+        batch_files: Files to a commit; null chooses by the session's size.
+        restart: Begin anew, whatever the dump holds.
+        skip_unreadable: Finish the dump without the files that cannot be read; a later call without it reads them.
+
+    Raises:
+        InputError: The input names no files, or others than the dump was begun with.
+        WarehouseError: Another recipe's rows are in the way.
+        FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
+        UnreadFilesError: Files could not be read. The dump is not finished; the same call reads just these.
+    """
+    if batch_files is not None and batch_files < 1:
+        raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
+    listing = job.check(source)
+    with planned_for_python(job.warehouse.spark):
+        return _make_documents(
+            job, source, listing, batch_files=batch_files, restart=restart, skip_unreadable=skip_unreadable
+        )
+
+
+def _make_documents(
+    job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool, skip_unreadable: bool
+) -> Outcome:
+    warehouse, recipe = job.warehouse, job.recipe
+
+    def find() -> tuple[ingest_plan.Plan | None, bool, Outcome | None]:
+        """The plan of the dump's attempt; whether a new attempt is to be made; what stands of the dump."""
+        stored = ingest_plan.stored_plan(warehouse, job.dump)
+        is_begun = stored is not None and stored.attempt_id != ingest_plan.CLEARING
+        if restart or job.is_forced or not is_begun:
+            return stored, True, None
+        ledger = job.ledger()
+        standing = ledger.standing("documents", {})
+        ingest_plan.check_plan(stored, listing, recipe, job.dump)
+        is_lost = standing is None and (job.dump, "documents") in ledger.own
+        return stored, is_lost, standing and Outcome(standing, is_new=False)
+
+    def is_done(standing: Outcome | None) -> bool:
+        return standing is not None and (skip_unreadable or not standing.run["n_unread_files"])
+
+    (*_, standing), find_again = claims.look(warehouse, ("plans", "runs"), find)
+    if is_done(standing):
+        _check_faults(standing.run, recipe)
+        return standing
+    warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
+    with claims.claimed(
+        warehouse, "documents", (job.dump,), tables=("plans", "quarantine", "documents", "files", "runs")
+    ):
+        stored, is_new, standing = find_again()
+        outcome = standing
+        if not is_done(standing):
+            outcome = _read(
+                job,
+                source,
+                listing,
+                stored,
+                batch_files=batch_files,
+                is_new=is_new,
+                is_finished=standing is not None,
+                skip_unreadable=skip_unreadable,
+            )
+    _check_faults(outcome.run, recipe)
+    return outcome
+
+
+def _read(
+    job: Job,
+    source: Source,
+    listing: Listing,
+    stored: ingest_plan.Plan | None,
+    *,
+    batch_files: int | None,
+    is_new: bool,
+    is_finished: bool,
+    skip_unreadable: bool,
+) -> Outcome:
+    """Reads what is not read yet, under a claim; all of it in a new attempt."""
+    warehouse, recipe = job.warehouse, job.recipe
+    run = job.run("documents")
+    plan = stored
+    if is_new:
+        size = batch_files or default_batch_files(warehouse)
+        plan = ingest_plan.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
+        # Rows without any plan are older than the table of plans, or its log has lost the entry that held it.
+        written = ("documents", "quarantine", "files")
+        is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
+        ingest_plan.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
+    with job.progress("documents") as progress:
+        counts, unread = documents.read_batches(
+            warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished
+        )
+    if unread and not skip_unreadable:
+        raise UnreadFilesError(job.dump, unread, len(plan.files))
+    tables = ("documents", "quarantine", "files", "plans")
+    versions = {table: warehouse.own_version(table, stage="documents", dump=job.dump) for table in tables}
+    row = run.record(
+        n_rows_in=counts["n_records"],
+        n_rows_out=counts["n_documents"],
+        n_faults=counts["n_quarantined"],
+        n_skipped=counts["n_skipped"],
+        n_unread_files=len(unread),
+        output_versions={table: version for table, version in versions.items() if version is not None},
+        attempt_id=plan.attempt_id,
+    )
+    return Outcome(row, is_new=True)
+
+
+def default_batch_files(warehouse: Warehouse) -> int:
+    """Files to a commit: 16 for each core of a local session, else 1,000.
+
+    Every batch ends with cores waiting for its last file, and starts with a commit; a batch that is not closed is read
+    again after a kill.
+    """
+    master = warehouse.spark.conf.get("spark.master", "")
+    if not master.startswith("local"):
+        return 1_000
+    cores = master.removeprefix("local").strip("[]").split(",")[0]
+    return 16 * (int(cores) if cores.isdigit() else os.cpu_count() or 1)
+
+
+def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
+    n_faults, n_records = run["n_faults"], run["n_rows_in"]
+    if n_faults > recipe.max_fault_share * n_records:  # of files that could not be read see `UnreadFilesError`
+        raise FaultLimitError(
+            f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
+            f"more than the recipe's limit of {recipe.max_fault_share:.1%}; all is written: `dclm-spark funnel` "
+            "shows the kinds, --max-fault-share raises the limit"
+        )
+
+
+def make_annotated(job: Job) -> Outcome:
+    """`annotated` of one dump from its `documents`."""
+
+    def write(run: Run, rows) -> dict[str, Any]:
+        annotated = annotate(rows, recipe=job.recipe, banned_domains=_banned_domains(job))
+        commit = job.warehouse.replace(annotated, "annotated", lineage=run.lineage, dump=job.dump)
+        return {"n_rows_out": commit.n_rows, "output_versions": {"annotated": commit.version}}
+
+    return make_stage(job, "annotated", ("annotated",), write)
+
+
+def _banned_domains(job: Job) -> "DataFrame | None":
+    listed = job.recipe.annotation.banned_domains
+    if listed is None:
+        return None
+    return frame_of(job.warehouse.spark, [(line,) for line in read_domain_list(listed)], _LINES)
+
+
+_LINES = pa.schema([pa.field("domain", pa.string())])
+
+
+def make_filtered(job: Job) -> Outcome:
+    """`filtered` and `removed` of one dump from its `annotated`."""
+
+    def write(run: Run, rows) -> dict[str, Any]:
+        flagged = filter_documents(rows, recipe=job.recipe)
+        kept, repeats = each_once(flagged.where("removed_by IS NULL"))
+        if repeats is not None:
+            flagged = flagged.where("removed_by IS NOT NULL").unionByName(kept)
+        return write_split(job, run, flagged, "filtered", repeats=repeats)
+
+    return make_stage(job, "filtered", ("removed", "filtered"), write)

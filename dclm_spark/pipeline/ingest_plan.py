@@ -1,0 +1,188 @@
+"""Archive files -> `documents`, batch by batch, so that a run that was killed goes on where it stopped.
+
+The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once,
+kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes the files it
+names. A rerun takes the batches that are not closed; a restart is a new attempt.
+`reading` reads them.
+"""
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from dclm_spark import schemas
+from dclm_spark.errors import InputError
+from dclm_spark.files.addresses import identity_of
+from dclm_spark.files.inputs import Listing, list_files
+from dclm_spark.lake.runs import Run, part_hash
+from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.recipe.recipe import Recipe
+
+STAGE = "documents"
+CLEARING = "clearing"
+"""The attempt id of a plan whose dump still holds rows of an earlier attempt: to be cleared, and planned anew."""
+LAST_BATCH = 1 << 62
+"""A number above those of all batches: committed for an attempt, it is that attempt's last."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which files a dump is read from.
+
+    Args:
+        inputs: Paths, globs, folders, URLs or lists of them, as `sources.list_files` takes them.
+        base_url: What a list's relative entries are joined to.
+        storage_options: Passed to fsspec, in the driver and in the workers; never recorded.
+    """
+
+    # Not shown: all three may hold what gives access.
+    inputs: Sequence[str] = field(repr=False)
+    base_url: str | None = field(default=None, repr=False)
+    storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def listing(self) -> Listing:
+        """What the inputs name, looked up once."""
+        return list_files(self.inputs, base_url=self.base_url, storage_options=self.storage_options)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The files of a dump's current attempt, as they were stored.
+
+    Args:
+        attempt_id: Of the attempt.
+        part_hash: Of the recipe's extraction.
+        files: (batch, position, path, bytes) each.
+        n_skipped_files: See `schemas.PLANS`.
+        unread: The files that could not be read when they were last tried, and why; some may have been read since.
+    """
+
+    attempt_id: str
+    part_hash: str
+    files: tuple[tuple[int, int, str, int | None], ...]
+    n_skipped_files: int
+    unread: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def n_batches(self) -> int:
+        return max(batch for batch, *_ in self.files) + 1
+
+    def sizes(self) -> dict[str, int | None]:
+        return {path: n_bytes for *_, path, n_bytes in self.files}
+
+    def batches(self, left: Collection[str]) -> dict[int, list[str]]:
+        """Batch -> its files that are left, in order; rising batches."""
+        found: dict[int, list[str]] = {}
+        for batch, _, path, _ in sorted(self.files, key=lambda file: file[:2]):
+            if path in left:
+                found.setdefault(batch, []).append(path)
+        return found
+
+    def put_off(self, unread: Mapping[str, str]) -> "Plan":
+        """The plan with these files in a batch behind all others."""
+        last = self.n_batches
+        files = tuple((last if path in unread else batch, place, path, n) for batch, place, path, n in self.files)
+        return replace(self, files=files, unread={**self.unread, **unread})
+
+
+def make_plan(listing: Listing, *, batch_files: int, part: str) -> Plan:
+    """A new attempt: files in the listing's order, `batch_files` to a batch, the largest of a batch first.
+
+    A long task that starts last keeps all other cores waiting.
+    """
+    files = []
+    for start in range(0, len(listing.files), batch_files):
+        batch = sorted(listing.files[start : start + batch_files], key=lambda file: -(file.n_bytes or 0))
+        files += [(start // batch_files, position, file.path, file.n_bytes) for position, file in enumerate(batch)]
+    return Plan(uuid.uuid4().hex, part, tuple(files), len(listing.skipped))
+
+
+def stored_plan(warehouse: Warehouse, dump: str) -> Plan | None:
+    """The plan of the dump's current attempt; null if the dump was never begun."""
+    if not warehouse.exists("plans"):
+        return None
+    rows = warehouse.read("plans", dump=dump).orderBy("batch", "position").collect()
+    if not rows:
+        return None
+    # Version 0.1 stored addresses with all that gives access.
+    files = tuple((row["batch"], row["position"], identity_of(row["path"]), row["file_bytes"]) for row in rows)
+    unread = {row["path"]: row["unread"] for row in rows if row["unread"] is not None}
+    return Plan(rows[0]["attempt_id"], rows[0]["part_hash"], files, rows[0]["n_skipped_files"], unread)
+
+
+def list_changes(plan: Plan, listing: Listing) -> str | None:
+    """How the files named now differ from the plan's, in words; null if they are the same."""
+    planned, found = plan.sizes(), {file.path: file.n_bytes for file in listing.files}
+    changes = {
+        "new": sorted(found.keys() - planned.keys()),
+        "gone": sorted(planned.keys() - found.keys()),
+        "of another size": sorted(
+            path
+            for path in planned.keys() & found.keys()
+            if None not in (planned[path], found[path]) and planned[path] != found[path]
+        ),
+    }
+    words = [
+        f"{len(paths)} {what} ({', '.join(paths[:3])}{', …' if len(paths) > 3 else ''})"
+        for what, paths in changes.items()
+        if paths
+    ]
+    return "; ".join(words) or None
+
+
+def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
+    """Refuses to go on with an attempt that was planned for other files or another recipe.
+
+    Raises:
+        InputError: It names the files, and what to do.
+    """
+    changes = list_changes(plan, listing)
+    if changes:
+        raise InputError(
+            [f"the files of {dump} are not those it was begun with: {changes}; --restart replaces the dump"]
+        )
+    if plan.part_hash != part_hash(recipe, STAGE):
+        raise InputError(
+            [
+                f"{dump} was begun with another recipe's extraction: finish it with that one, "
+                "or --restart replaces the dump"
+            ]
+        )
+
+
+def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, before: Plan | None, is_first: bool) -> None:
+    """Stores the plan of a new attempt, once nothing of an earlier one is left: every row of the dump is then its own.
+
+    Args:
+        warehouse: The warehouse.
+        plan: The new attempt.
+        run: The run that begins it.
+        before: The attempt that it follows, if any.
+        is_first: True if the dump has never had a plan, so that there is nothing to clear.
+    """
+    if not is_first:
+        # The run's row goes first, so that no reader takes a half-cleared dump for a finished one; then the plan that
+        # the other tables' rows belong to, so that no rerun goes on with it.
+        warehouse.delete("runs", dump=run.dump, stage=STAGE)
+        if before is not None and before.attempt_id != CLEARING:
+            # Whoever is still at work on the attempt before can append nothing more.
+            for table in ("quarantine", "documents", "files"):
+                warehouse.close_batches(table, (before.attempt_id, LAST_BATCH))
+        rewrite_plan(warehouse, replace(plan, attempt_id=CLEARING), run)
+        warehouse.delete("documents", dump=run.dump)
+        warehouse.delete("files", dump=run.dump)
+        warehouse.delete("quarantine", dump=run.dump, stage=STAGE)
+    rewrite_plan(warehouse, plan, run)
+
+
+def rewrite_plan(warehouse: Warehouse, plan: Plan, run: Run) -> None:
+    """Stores a plan in the place of the dump's, in one commit."""
+    rows = [
+        (run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files, plan.unread.get(file[2]))
+        for file in plan.files
+    ]
+    frame = frame_of(warehouse.spark, rows, schemas.PLANS)
+    warehouse.overwrite(frame, "plans", lineage=run.lineage, dump=run.dump)

@@ -1,0 +1,188 @@
+"""What one call asks for, and what the ledger of runs says of it."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dclm_spark.errors import InputError, RecipeError, WarehouseError
+from dclm_spark.files.domain_lists import check_domain_list
+from dclm_spark.files.inputs import Listing
+from dclm_spark.kernels.fasttext.identify import check_model
+from dclm_spark.kernels.html.extract import check_extractor
+from dclm_spark.lake.runs import Run, is_made_by, last_runs, part_hash
+from dclm_spark.lake.warehouse import Warehouse, check_dump
+from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.progress import Progress
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one call asks for: a dump, a recipe, and where its tables are.
+
+    Args:
+        warehouse: Where rows are written.
+        dump: The dump.
+        recipe: The recipe.
+        upstream: Another warehouse that lends the tables this one does not hold; read only.
+        is_forced: Redo what is up to date, replace what another recipe made.
+        is_quiet: No progress.
+    """
+
+    warehouse: Warehouse
+    dump: str
+    recipe: Recipe
+    upstream: Warehouse | None = None
+    is_forced: bool = False
+    is_quiet: bool = False
+
+    def check(self, source: Source | None = None) -> Listing:
+        """Reports every problem of recipe, dump, input and warehouse at once, before any work.
+
+        Args:
+            source: The files to read; null where a stage reads a table.
+
+        Returns:
+            What the source names; nothing where there is none.
+
+        Raises:
+            RecipeError: The recipe is wrong.
+            InputError: The dump's name is, or the input.
+            WarehouseError: The warehouse cannot be written.
+        """
+        return check_request(self.recipe, self.dump, source, warehouse_problems=self.warehouse.problems())
+
+    def progress(self, stage: str) -> Progress:
+        return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
+
+    def run(self, stage: str) -> Run:
+        return Run(self.warehouse, stage, self.dump, self.recipe)
+
+    def ledger(self) -> "Ledger":
+        """The finished runs of the dump, as they stand now."""
+        upstream = last_runs(self.upstream, dump=self.dump) if self.upstream is not None else {}
+        return Ledger(self, last_runs(self.warehouse, dump=self.dump), upstream)
+
+
+def check_request(
+    recipe: Recipe, dump: str, source: Source | None, *, warehouse_problems: Sequence[str] = ()
+) -> Listing:
+    """Reports every problem of recipe, dump and input at once; it needs no Spark.
+
+    Args:
+        recipe: The recipe.
+        dump: The dump's name.
+        source: The files to read; null where a stage reads a table.
+        warehouse_problems: What else is wrong, with the warehouse, where that is known already.
+
+    Returns:
+        What the source names; nothing where there is none.
+
+    Raises:
+        RecipeError: The recipe is wrong.
+        InputError: The dump's name is, or the input.
+        WarehouseError: The warehouse cannot be written.
+    """
+    listing = Listing((), ())
+    wrong = {
+        RecipeError: [
+            *recipe.problems(),
+            *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
+            *check_model(recipe.annotation.language_model),
+            *check_domain_list(recipe.annotation.banned_domains),
+        ],
+        InputError: check_dump(dump),
+        WarehouseError: list(warehouse_problems),
+    }
+    if source is not None:
+        try:
+            listing = source.listing
+        except InputError as error:
+            wrong[InputError] += error.problems
+    problems = [problem for found in wrong.values() for problem in found]
+    if problems:
+        raise next(kind for kind, found in wrong.items() if found)(problems)
+    return listing
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The latest finished runs of a job's dump when one of its stages begins, each by (dump, stage).
+
+    Args:
+        job: The job.
+        own: Those of its warehouse.
+        upstream: Those of its upstream; empty without one.
+    """
+
+    job: Job
+    own: Mapping[tuple[str, str], dict[str, Any]]
+    upstream: Mapping[tuple[str, str], dict[str, Any]]
+    _sound: set[str] = field(default_factory=set)  # run and table of rows that are known to be there
+
+    def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
+        """The warehouse that holds the dump's rows of a table, and the run that made them: the job's, or the upstream.
+
+        Raises:
+            WarehouseError: None holds them, or another recipe made them.
+        """
+        job = self.job
+        places = [(job.warehouse, self.own)]
+        if job.upstream is not None:
+            places.append((job.upstream, self.upstream))
+        for warehouse, runs in places:
+            run = runs.get((job.dump, table))
+            if run is not None:
+                if not self._is_same(run):
+                    raise WarehouseError([self._another_recipe(warehouse, run)])
+                if f"{run['run_id']} {table}" not in self._sound:
+                    if lost := warehouse.lost(run, table):
+                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them anew"])
+                    self._sound.add(f"{run['run_id']} {table}")
+                return warehouse, run
+        names = " or ".join(str(warehouse) for warehouse, _ in places)
+        raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
+
+    def standing(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The stage's finished run if nothing it depends on has changed; null if it has to be made.
+
+        Raises:
+            WarehouseError: Another recipe's rows are in the way, and nothing was forced.
+        """
+        run = None if self.job.is_forced else self.own.get((self.job.dump, stage))
+        if run is not None and not self._is_same(run):
+            raise WarehouseError([self._another_recipe(self.job.warehouse, run)])
+        if run is None or run["upstream_runs"] != upstream_runs or self.is_lost(run):
+            return None
+        return run
+
+    def is_lost(self, run: dict[str, Any]) -> bool:
+        """True, and said, if a table has lost the rows that a run of the job's warehouse has written."""
+        lost = self.job.warehouse.lost(run)
+        if lost and not self.job.is_quiet:
+            print(f"{self._in_words(run, lost)}; made anew", file=sys.stderr)
+        return bool(lost)
+
+    def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+        """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
+        run = self.upstream.get((self.job.dump, stage))
+        if run is None or self.job.is_forced or (self.job.dump, stage) in self.own:
+            return None
+        is_same = self._is_same(run) and run["upstream_runs"] == upstream_runs
+        return run if is_same and not self.job.upstream.lost(run) else None
+
+    def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:
+        words = ", ".join(f"{table} has lost version {version}" for table, version in lost.items())
+        return f"the {run['stage']} of {run['dump']} are not all there, {words} of its log"
+
+    def _is_same(self, run: dict[str, Any]) -> bool:
+        return is_made_by(run, self.job.recipe)
+
+    def _another_recipe(self, warehouse: Warehouse, run: dict[str, Any]) -> str:
+        stage, recipe = run["stage"], self.job.recipe
+        return (
+            f"the {stage} of {self.job.dump} in {warehouse} were made by another recipe ({run['recipe']}, part "
+            f"{run['part_hash'][:8]}; asked for: {recipe.name}, part {part_hash(recipe, stage)[:8]}); "
+            f"`dclm-spark {stage} --force` replaces them, a --warehouse of its own with --upstream keeps both"
+        )

@@ -1,0 +1,163 @@
+"""How large a filter has to be: n-grams counted in a sample before it is made, and what that takes in bytes."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.errors import InputError
+from dclm_spark.kernels.ngrams.bloom import HASH_BITS, Geometry, geometry_for, n_blocks_for
+from dclm_spark.recipe.deduplication import Bloom
+from dclm_spark.stages.ngrams import count_sample
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+SAMPLE_DOCUMENTS = 4096
+ERRORS = 5
+"""Standard errors above the estimate that a filter is made for: one in three million is too small, and made anew."""
+EXACT_BYTES = 48
+"""Of an n-gram in an exact filter's table, at most: a hash and a number in a table that may be a quarter full, and
+what it grows from."""
+MAX_FILTER_BYTES = 4 << 30
+"""Of one worker: of a block, or of a shard."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What deduplication by n-grams will take.
+
+    Args:
+        n_documents: Of all shards.
+        n_bytes: Of their texts.
+        n_ngrams: About how many n-grams they have.
+        standard_error: Of that number; 0 where all were counted.
+        n_shards: Shards that have documents; 1 where the filter is one.
+        largest_share: Of the bytes, in one shard.
+    """
+
+    n_documents: int
+    n_bytes: int
+    n_ngrams: int
+    standard_error: float
+    n_shards: int = 1
+    largest_share: float = 1.0
+
+    def capacity(self, bloom: Bloom) -> int:
+        """n-grams that a filter, of all documents or of the largest shard, has to be made for."""
+        if bloom.capacity is not None:
+            return bloom.capacity
+        expected = self.n_ngrams * self.largest_share
+        # Of a shard, chance decides too how n-grams are spread over documents.
+        error = self.standard_error * math.sqrt(self.largest_share)
+        return max(1, math.ceil(expected + ERRORS * error))
+
+
+def plan_ngrams(documents: "DataFrame", *, bloom: Bloom, n_documents: int) -> Plan:
+    """Counts n-grams in a sample, about 4,000 documents, and the bytes of all.
+
+    Args:
+        documents: Rows of doc_id, dump, text and shard.
+        bloom: The settings.
+        n_documents: About how many there are.
+    """
+    n_shares = max(1, n_documents // SAMPLE_DOCUMENTS)
+    shards = count_sample(documents, bloom=bloom, n_shares=n_shares).collect()
+
+    def total(name: str) -> float:
+        return sum(row[name] for row in shards)
+
+    n_found, n_bytes, n_sampled_bytes = total("n_documents"), total("n_bytes"), total("n_sampled_bytes")
+    if not n_sampled_bytes:
+        return Plan(n_found, n_bytes, 0, 0.0, max(1, len(shards)))
+    ratio = total("n_ngrams") / n_sampled_bytes
+    # A ratio of sums (Cochran 1977, chapter 6): its error is that of what documents have more or less than it says.
+    squares = total("ngrams_by_ngrams") - 2 * ratio * total("bytes_by_ngrams") + ratio**2 * total("bytes_by_bytes")
+    unseen = max(0.0, 1 - total("n_sampled") / n_found)
+    error = math.sqrt(max(0.0, squares) * unseen) * n_bytes / n_sampled_bytes
+    largest = max(row["n_bytes"] for row in shards) / n_bytes
+    return Plan(n_found, n_bytes, round(ratio * n_bytes), error, len(shards), largest)
+
+
+def geometry_of(bloom: Bloom, capacity: int, n_blocks: int | None = None) -> Geometry:
+    """The blocks of a filter of whole dumps, so many if their number is given; an exact one has no buckets."""
+    if bloom.filter == "exact":
+        return Geometry(n_blocks or n_blocks_for(4 * capacity), 0)
+    return geometry_for(capacity, bloom.fp_rate, n_blocks=n_blocks)
+
+
+def check_plan(plan: Plan, bloom: Bloom, *, max_bytes: int = MAX_FILTER_BYTES) -> None:
+    """Refuses what cannot work.
+
+    Raises:
+        InputError: The recipe's capacity is less than the n-grams, or a shard's filter more than a worker may hold.
+    """
+    problems = []
+    expected = math.ceil(plan.n_ngrams * plan.largest_share)
+    if bloom.capacity is not None and expected - ERRORS * plan.standard_error > bloom.capacity:
+        problems.append(
+            f"the filter is made for {bloom.capacity:,} n-grams, and the documents have about {expected:,}: its rate "
+            f"of false positives would pass {bloom.fp_rate}; set capacity to "
+            f"{plan.capacity(replace(bloom, capacity=None)):,} or more"
+        )
+    if bloom.scope == "shards":
+        n_bytes = worker_bytes(bloom, plan.capacity(bloom))
+        if n_bytes > max_bytes:
+            wanted = f"at least {math.ceil(plan.n_shards * n_bytes / max_bytes):,} shards"
+            if bloom.shard_by == "dump":
+                wanted = "another rule for shards"
+            problems.append(
+                f"a shard's filter of {plan.capacity(bloom):,} n-grams takes {n_bytes:,} bytes, and a worker may hold "
+                f"{max_bytes:,}; take {wanted}, or the scope 'all', in which workers share one filter"
+            )
+    if problems:
+        raise InputError(problems)
+
+
+def worker_bytes(bloom: Bloom, capacity: int) -> int:
+    """Of the filter that one worker holds: of a shard, or of a block."""
+    if bloom.scope == "shards":
+        return EXACT_BYTES * capacity if bloom.filter == "exact" else geometry_for(capacity, bloom.fp_rate).n_bytes
+    geometry = geometry_of(bloom, capacity)
+    if bloom.filter == "exact":
+        return EXACT_BYTES * capacity // geometry.n_blocks
+    return geometry.n_bytes // geometry.n_blocks
+
+
+def shuffle_bytes(bloom: Bloom, plan: Plan) -> int:
+    """About what Spark moves: texts to their shards, or n-grams to their blocks."""
+    if bloom.scope == "shards":
+        return plan.n_bytes
+    return plan.n_ngrams * (8 if bloom.filter == "exact" else HASH_BITS // 8)
+
+
+def describe(plan: Plan, bloom: Bloom) -> dict[str, Any]:
+    """What the plan says, and what follows from it for these settings."""
+    capacity = plan.capacity(bloom)
+    entry: dict[str, Any] = asdict(plan) | {"capacity": capacity}
+    entry["n_blocks"] = plan.n_shards if bloom.scope == "shards" else geometry_of(bloom, capacity).n_blocks
+    entry["worker_bytes"] = worker_bytes(bloom, capacity)
+    entry["shuffle_bytes"] = shuffle_bytes(bloom, plan)
+    return entry | {"settings": asdict(bloom)}
+
+
+def format_plan(entry: dict[str, Any]) -> str:
+    """The same as text."""
+    settings = entry["settings"]
+    sizes = "-".join(str(size) for size in sorted({settings["min_ngram"], settings["max_ngram"]}))
+    in_shards = settings["scope"] == "shards"
+    exact = settings["filter"] == "exact"
+    rows = [
+        ("documents", f"{entry['n_documents']:,}"),
+        ("bytes of text", f"{entry['n_bytes']:,}"),
+        (f"{sizes}-grams", f"{entry['n_ngrams']:,} +- {entry['standard_error']:,.0f} (standard error)"),
+        ("made for", f"{entry['capacity']:,}" + (" in the largest shard" if in_shards else "")),
+        ("shards" if in_shards else "blocks", f"{entry['n_blocks']:,}"),
+        (
+            "bytes of each",
+            f"{entry['worker_bytes']:,}" + (" at most" if exact else f" at a rate of {settings['fp_rate']}"),
+        ),
+        ("bytes shuffled", f"about {entry['shuffle_bytes']:,}"),
+    ]
+    words = f"mode {settings['mode']}, scope {settings['scope']}, threshold {settings['threshold']}, "
+    words += f"inserts {settings['inserts']}, filter {settings['filter']}, seed {settings['seed']}"
+    return "\n".join([words, *(f"  {name:<16}{value}" for name, value in rows)])

@@ -1,0 +1,133 @@
+"""One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark import schemas
+from dclm_spark.errors import WarehouseError
+from dclm_spark.lake import claims
+from dclm_spark.lake.pinned import Inputs
+from dclm_spark.lake.runs import Run
+from dclm_spark.pipeline.job import Job, Ledger
+from dclm_spark.spark.session import planned_for_python
+from dclm_spark.stages.deduplicated import MAX_BROADCAST
+from dclm_spark.stages.repeats import find_repeats, removed_repeats, without_repeats
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Write = Callable[..., dict[str, Any]]
+"""Takes a run and the rows of each table before; writes, and returns the counts for `Run.record`."""
+
+BEFORE: dict[str, tuple[str, ...]] = {
+    "annotated": ("documents",),
+    "filtered": ("annotated",),
+    "signatures": ("filtered",),
+    "deduplicated": ("filtered", "duplicates"),
+}
+"""What a stage reads; each row of the first of these tables becomes one of its own, or goes to `removed`."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a stage did.
+
+    Args:
+        run: Its row of `runs`, new or old.
+        is_new: False if the stage was up to date.
+        is_lent: True if the run is the upstream's, which lends its table.
+    """
+
+    run: dict[str, Any]
+    is_new: bool
+    is_lent: bool = False
+
+
+def make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
+    """One whole-dump stage: the tables before it -> its rows, all of them, in one commit a table."""
+    job.check()
+    with planned_for_python(job.warehouse.spark):
+        return _make_stage(job, stage, tables, write)
+
+
+def _make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
+    def find() -> tuple[Ledger, dict[str, str], Outcome | None]:
+        ledger = job.ledger()
+        upstream_runs = {table: ledger.lender(table)[1]["run_id"] for table in BEFORE[stage]}
+        return ledger, upstream_runs, up_to_date(ledger, stage, upstream_runs)
+
+    (_, _, outcome), find_again = claims.look(job.warehouse, ("runs",), find)
+    if outcome is not None:
+        return outcome
+    job.warehouse.prepare(*tables, "runs")
+    with claims.claimed(job.warehouse, stage, (job.dump,)):
+        ledger, upstream_runs, outcome = find_again()
+        return outcome or _make(job, stage, write, ledger, upstream_runs)
+
+
+def _make(job: Job, stage: str, write: Write, ledger: Ledger, upstream_runs: dict[str, str]) -> Outcome:
+    run = job.run(stage)
+    if (job.dump, stage) in ledger.own:
+        # A stage that is interrupted between its tables must not count as done by the row of the run before.
+        job.warehouse.delete("runs", dump=job.dump, stage=stage)
+    inputs = Inputs({job.dump: ledger.lender})
+    with job.progress(stage):
+        written = write(run, *map(inputs.read, BEFORE[stage]))
+    before = BEFORE[stage][0]
+    lender, upstream = ledger.lender(before)
+    n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
+    if n_in != n_out:
+        raise WarehouseError(
+            [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
+        )
+    versions = inputs.versions(job.dump)
+    row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions=versions, **written)
+    return Outcome(row, is_new=True)
+
+
+def up_to_date(ledger: Ledger, stage: str, upstream_runs: dict[str, str]) -> Outcome | None:
+    """The outcome of a stage that need not be made: it stands, or the upstream lends it; else null."""
+    own = ledger.standing(stage, upstream_runs)
+    found = own or ledger.lent(stage, upstream_runs)
+    return found and Outcome(found, is_new=False, is_lent=own is None)
+
+
+def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:
+    """The same rows, each document once, and the rows of `stages.repeats.find_repeats`; null where none is repeated.
+
+    Ids alone are counted. Only where one is there more than once, texts are looked at.
+    """
+    repeats = find_repeats(rows)
+    n_repeated = repeats.count()
+    if n_repeated == 0:
+        return rows, None
+    few = F.broadcast(repeats) if n_repeated <= MAX_BROADCAST else repeats
+    return without_repeats(rows, few), repeats
+
+
+def write_split(
+    job: Job, run: Run, flagged: "DataFrame", stage: str, *, repeats: "DataFrame | None" = None
+) -> dict[str, Any]:
+    """Writes flagged rows: those without `removed_by` to the stage's table, the others to `removed`.
+
+    Args:
+        job: What is asked for.
+        run: The stage's run.
+        flagged: Rows with the columns of both tables, each document that stays once.
+        stage: The stage.
+        repeats: As `each_once` gives them: they go to `removed`, too.
+    """
+    gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
+    if repeats is not None:
+        gone = gone.select(*schemas.REMOVED.names).unionByName(removed_repeats(repeats, stage=stage))
+    removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
+    kept = flagged.where("removed_by IS NULL")
+    made = job.warehouse.replace(kept, stage, lineage=run.lineage, dump=job.dump)
+    return {
+        "n_rows_out": made.n_rows,
+        "n_removed": removed.n_rows,
+        "output_versions": {stage: made.version, "removed": removed.version},
+    }

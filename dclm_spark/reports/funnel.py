@@ -1,0 +1,317 @@
+"""The funnel: how many records came in, what went where and why, what is left."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import functions as F
+
+from dclm_spark.errors import WarehouseError
+from dclm_spark.lake import missing
+from dclm_spark.lake.missing import find_lost, find_unfinished
+from dclm_spark.lake.runs import last_runs, outdated
+from dclm_spark.lake.unread_files import planned_dumps, unread_files
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.recipe import as_json
+from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, Bound
+from dclm_spark.recipe.deduplication import Near
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+Numbers = Mapping[tuple[str, str], Mapping[str, int]]
+"""(dump, what is counted) -> reason, "" where there is only one -> rows."""
+
+
+def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
+    """One entry a dump, in order of name: records, skips, faults, documents, removals, filtered, and the balance.
+
+    A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason; `cuts`, where paragraphs
+    were cut from what stays, has how many `paragraphs`, and of how many `documents`.
+
+    `bad_digests`, where there are some, has how many records read have other digests than their headers say.
+    `bad_dates`, where there are some, has how many documents are without `fetched_at` because their date could not be
+    read, or lies in another year than the recipe's.
+
+    `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
+
+    `lost` is there where the log of a table has lost the version that a run has recorded: table -> version.
+    `unfinished` lists the stages of which there are rows without a finished run.
+
+    Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
+
+    `unread` is there where files of the dump were not read: how many, by reason, and the first of them. A dump that is
+    not finished for that has no balance.
+
+    Args:
+        warehouse: The warehouse.
+        dump: Only this dump.
+        upstream: The warehouse that lends the tables this one does not hold.
+
+    Raises:
+        WarehouseError: There is no such dump, or nothing at all.
+    """
+    held = last_runs(warehouse)
+    runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
+    # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
+    runs = {key: run for key, run in runs.items() if key in held or not _is_of_another_filtered(runs, key)}
+    begun = {name for name in planned_dumps(warehouse) if (name, "documents") not in runs}
+    places = {key: (warehouse if key in held else upstream, run) for key, run in runs.items()}
+    unfinished = find_unfinished(warehouse, places, dump, begun=begun)
+    known = {name for name, _ in runs} | begun | unfinished.keys()
+    dumps = sorted(known if dump is None else known & {dump})
+    if not dumps:
+        what = f"dump {dump}" if dump else "finished stage"
+        raise WarehouseError([f"no {what} in {warehouse}; `dclm-spark run` makes one"])
+
+    def dumps_of(stage: str, place: Warehouse | None) -> list[str]:
+        """The dumps whose rows of a stage this warehouse holds; those that it lends, if it is the upstream."""
+        of_runs = {name for name in dumps if (name, stage) in runs and (place is warehouse) == ((name, stage) in held)}
+        unfinished = begun.intersection(dumps) if stage == "documents" and place is warehouse else set()
+        return sorted(of_runs | unfinished)
+
+    parts = [
+        part
+        for place in (warehouse, upstream)
+        if place is not None
+        for stage, of_stage in _COUNTED.items()
+        if (names := dumps_of(stage, place))
+        for part in of_stage(place, names)
+    ]
+    numbers: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    for row in reduce(lambda one, other: one.unionAll(other), parts).collect() if parts else []:
+        numbers[row["dump"], row["what"]][row["reason"]] = row["n"]
+    entries = [_entry(name, runs, numbers, is_begun=name in begun) for name in dumps]
+    for place in (warehouse, upstream):
+        names = dumps_of("documents", place) if place is not None else []
+        short = [name for name in names if len({numbers[name, what].get("", 0) for what in ("files", "planned")}) > 1]
+        found = unread_files(place, short) if short else {}
+        for entry in entries:
+            entry |= {"unread": found[entry["dump"]]} if entry["dump"] in found else {}
+    for what, found in (("lost", find_lost(places, dumps)), ("unfinished", unfinished)):
+        for entry in entries:
+            entry |= {what: found[entry["dump"]]} if entry["dump"] in found else {}
+    return entries
+
+
+def _is_of_another_filtered(runs: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str]) -> bool:
+    dump, stage = key
+    filtered = runs.get((dump, "filtered"), {}).get("run_id")
+    return stage == "deduplicated" and runs[key]["upstream_runs"].get("filtered") != filtered
+
+
+# Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
+# that is counted here has few partitions.
+
+
+def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    files = _rows(place, "files", dumps)
+    skips = files.select("dump", F.explode("skips").alias("reason", "records"))
+    plans = _rows(place, "plans", dumps)
+    dates = files.select("dump", F.explode("bad_dates").alias("reason", "documents"))
+    return [
+        _count(files, "files"),
+        _count(files, "records", n=F.sum("n_records")),
+        _count(skips, "skipped", reason="reason", n=F.sum("records")),
+        _count(files, "bad_digests", n=F.coalesce(F.sum("n_bad_digests"), F.lit(0))),
+        _count(dates, "bad_dates", reason="reason", n=F.sum("documents")),
+        # Files of the input's folders whose names are no archive's.
+        _count(plans, "skipped_files", n=F.max("n_skipped_files")),
+        _count(plans, "planned"),
+        _count(_rows(place, "quarantine", dumps), "quarantined", reason="kind"),
+        _count(_rows(place, "documents", dumps), "documents"),
+    ]
+
+
+def _filtered(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    removed = _rows(place, "removed", dumps).where(F.col("stage") == "filtered")
+    return [_count(removed, "removed", reason="removed_by"), _count(_rows(place, "filtered", dumps), "filtered")]
+
+
+def _deduplicated(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
+    removed = _rows(place, "removed", dumps).where(F.col("stage") == "deduplicated")
+    counted = [
+        _count(removed, "duplicates_removed", reason="removed_by"),
+        _count(_rows(place, "deduplicated", dumps), "deduplicated"),
+    ]
+    if place.exists("cuts"):
+        cuts = _rows(place, "cuts", dumps).where(F.col("stage") == "deduplicated")
+        counted += [_count(cuts, "cut_documents", n=F.countDistinct("doc_id")), _count(cuts, "cut_paragraphs")]
+    return counted
+
+
+_N_NAMED = 5  # files that were not read, in words
+
+_COUNTED = {"documents": _documents, "filtered": _filtered, "deduplicated": _deduplicated}
+"""Stage -> what counts the tables that it makes."""
+
+
+def _rows(place: Warehouse, table: str, dumps: list[str]) -> "DataFrame":
+    return place.read(table).where(F.col("dump").isin(dumps))
+
+
+def _count(rows: "DataFrame", what: str, *, reason: str | None = None, n: "Column | None" = None) -> "DataFrame":
+    by = (F.col(reason) if reason else F.lit("")).alias("reason")
+    counted = rows.groupBy("dump", by).agg((F.count("*") if n is None else n).cast("bigint").alias("n"))
+    return counted.select("dump", F.lit(what).alias("what"), "reason", "n")
+
+
+def _entry(
+    dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numbers, *, is_begun: bool
+) -> dict[str, Any]:
+    def number(what: str) -> int:
+        return numbers.get((dump, what), {}).get("", 0)
+
+    def by_reason(what: str) -> dict[str, int]:
+        reasons = numbers.get((dump, what), {})
+        return dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0])))
+
+    entry: dict[str, Any] = {"dump": dump}
+    if (dump, "documents") in runs or is_begun:
+        entry |= {what: number(what) for what in ("files", "skipped_files", "records")}
+        entry |= {what: by_reason(what) for what in ("skipped", "quarantined")}
+        entry["documents"] = number("documents")
+        if n_bad_digests := number("bad_digests"):
+            entry["bad_digests"] = n_bad_digests
+        if bad_dates := by_reason("bad_dates"):
+            entry["bad_dates"] = bad_dates
+        accounted = sum(entry["skipped"].values()) + sum(entry["quarantined"].values()) + entry["documents"]
+        entry["is_balanced"] = entry["records"] == accounted
+    if (dump, "filtered") in runs:
+        recipe = as_json.from_json(runs[dump, "filtered"]["recipe_json"])
+        removed = by_reason("removed")
+        entry |= {
+            "recipe": recipe.name,
+            "bounds": bounds_in_words(recipe.bounds),
+            # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
+            # What no rule has removed comes last: rows of documents that are there more than once.
+            "removed": {name: 0 for name in (NO_TEXT,) if name in removed}
+            | {bound.signal: 0 for bound in recipe.bounds}
+            | removed,
+            # They removed nothing because nobody has looked.
+            "not_measured": [signal for signal in recipe.unmeasured if signal not in removed],
+            "filtered": number("filtered"),
+        }
+        if (dump, "annotated") in runs and (dump, "documents") in runs:
+            entry["is_stale"] = _is_stale(runs, dump, "filtered")
+        if "documents" in entry:
+            n_left = entry["filtered"] + sum(entry["removed"].values())
+            entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
+    if (dump, "deduplicated") in runs:
+        run = runs[dump, "deduplicated"]
+        names_near = Near() in as_json.from_json(run["recipe_json"]).methods
+        honoured = {"near_duplicate": 0} if names_near or "duplicates" in run["upstream_runs"] else {}
+        entry |= {
+            "duplicates_removed": honoured | by_reason("duplicates_removed"),
+            "deduplicated": number("deduplicated"),
+        }
+        if number("cut_paragraphs"):
+            entry["cuts"] = {"documents": number("cut_documents"), "paragraphs": number("cut_paragraphs")}
+        if "filtered" in entry:
+            n_left = entry["deduplicated"] + sum(entry["duplicates_removed"].values())
+            entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
+        is_stale = any(_is_stale(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
+        entry["is_stale"] = entry.get("is_stale", False) or is_stale
+    if is_begun:  # an interrupted batch may lie half written
+        del entry["is_balanced"]
+    return entry
+
+
+def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
+    """Signal -> its bound, or those of several languages, in words.
+
+    >>> bounds_in_words([Bound("gopher.n_stop_words", at_least=2, language=code) for code in ("de", "ja")])
+    {'gopher.n_stop_words': '>= 2 (de), >= 2 (ja)'}
+    """
+    words: dict[str, str] = {}
+    for bound in bounds:
+        words[bound.signal] = f"{words[bound.signal]}, {bound}" if bound.signal in words else str(bound)
+    return words
+
+
+def _is_stale(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
+    """True if a table that the stage was made from, near or far, was made anew since."""
+    return any(before in runs for _, before in outdated(runs, dump, stage))
+
+
+_LISTED_BY = {
+    "urls.n_banned_domains": "--banned-domains",
+    "urls.n_strict_words": "--strict-words",
+    "urls.n_hard_words": "--hard-words",
+    "urls.n_soft_words": "--soft-words",
+    "c4.n_bad_words": "--bad-words",
+}
+"""Signal -> the option that gives the list it is measured by."""
+
+
+def format_funnel(entries: list[dict]) -> str:
+    """The funnel as text, a block a dump; shares are of the records above the line `documents`, of documents below."""
+    return "\n\n".join(_format_dump(entry) for entry in entries)
+
+
+def _format_dump(entry: dict[str, Any]) -> str:
+    lines = [entry["dump"] + (f"   recipe {entry['recipe']}" if "recipe" in entry else "")]
+
+    def line(label: str, n: int, of: int | None = None, note: str = "", indent: int = 2) -> None:
+        share = f"{n / of:8.1%}" if of else " " * 8
+        lines.append(f"{' ' * indent}{label:<{48 - indent}}{n:>13,}{share}   {note}".rstrip())
+
+    if "documents" in entry:
+        records = entry["records"]
+        line("files", entry["files"])
+        if entry["skipped_files"]:
+            line("other files, passed over", entry["skipped_files"])
+        if "unread" in entry:
+            line("files not read", entry["unread"]["n"])
+            for reason, n in entry["unread"]["reasons"].items():
+                line(reason, n, indent=4)
+        line("records read", records)
+        line("skipped", sum(entry["skipped"].values()), records)
+        for reason, n in entry["skipped"].items():
+            line(reason, n, records, indent=4)
+        line("quarantined", sum(entry["quarantined"].values()), records)
+        for kind, n in entry["quarantined"].items():
+            line(kind, n, records, indent=4)
+        line("documents", entry["documents"], records)
+        if "bad_digests" in entry:
+            line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
+        for problem, n in entry.get("bad_dates", {}).items():
+            line(f"fetched_at null: date {problem.replace('_', ' ')}", n, indent=4)
+    if "filtered" in entry:
+        documents = entry["filtered"] + sum(entry["removed"].values())
+        line("removed", sum(entry["removed"].values()), documents)
+        for signal, n in entry["removed"].items():
+            if signal in entry["not_measured"]:
+                lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
+            else:
+                note = NO_TEXT_WORDS if signal == NO_TEXT else entry["bounds"].get(signal, "")
+                line(signal, n, documents, note=note, indent=4)
+        line("filtered", entry["filtered"], documents)
+    if "deduplicated" in entry:
+        n_removed = sum(entry["duplicates_removed"].values())
+        of = documents if "filtered" in entry else entry["deduplicated"] + n_removed
+        line("removed", n_removed, of)
+        for reason, n in entry["duplicates_removed"].items():
+            line(reason, n, of, indent=4)
+        line("deduplicated", entry["deduplicated"], of)
+    if "cuts" in entry:
+        line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
+        line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
+    if entry.get("not_measured"):
+        options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
+        lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
+    if "unread" in entry:
+        lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
+    if "documents" in entry and "is_balanced" not in entry:
+        lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
+    lines += [f"  {words}" for words in missing.in_words(entry)]
+    if entry.get("is_stale"):
+        lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
+    if "is_balanced" in entry:
+        word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
+        sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]
+        sums = sums if "documents" in entry else []
+        sums += ["filtered = removed + deduplicated"] if "deduplicated" in entry else []
+        lines.append(f"  {word}: {', '.join(sums)}")
+    return "\n".join(lines)

@@ -1,0 +1,95 @@
+"""What a survey compares: methods of deduplication, and how far each of them reaches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.recipe.recipe import Recipe
+
+SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
+"""How far a choice reaches: the points of a curve, as the picture calls them."""
+N_SHARDS = 10  # DCLM's, see `recipes`
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One way to deduplicate, a point of a curve.
+
+    Args:
+        name: What reports call it, and its folder.
+        method: The curve that it belongs to.
+        scope: How far it reaches, one of `SCOPES`: its place on the curve.
+        methods: As a recipe has them, in their order. Without any the clusters are honoured, if there are any.
+        near: The scope of near-duplicate clusters; null looks for none.
+        n_shards: Of scope `shards`, of those clusters.
+    """
+
+    name: str
+    method: str
+    scope: str
+    methods: tuple[Method, ...] = ()
+    near: str | None = None
+    n_shards: int = 1
+
+    def recipe(self, recipe: Recipe) -> Recipe:
+        """The recipe, its deduplication changed to this; settings of near-duplicates but these are its own."""
+        changed = replace(recipe, signatures=None, duplicates=None, deduplication=self.methods)
+        if self.near is None:
+            return changed
+        near = replace(recipe.duplicates or NearDuplicates(), scope=self.near, n_shards=self.n_shards)
+        return replace(changed, signatures=recipe.signatures or MinHash(), duplicates=near)
+
+    def reach(self, n_documents: Sequence[int]) -> float:
+        """The share of all documents that one is compared with, on average, if dumps have so many.
+
+        >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
+        [0.0, 0.5, 1.0]
+        """
+        if self.scope == "dump" and sum(n_documents):
+            return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
+        if self.scope == "shards":
+            return 1 / max([self.n_shards, *(getattr(method, "n_shards", 1) for method in self.methods)])
+        return 0.0 if self.scope == "none" else 1.0
+
+
+NONE = Choice("none", "none", "none")
+
+
+def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
+    """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
+    text, url, bloom = (
+        next((one for one in recipe.methods if _is_like(one, default)), default)
+        for default in (Exact(by="text"), Exact(by="url"), Bloom())
+    )
+    n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
+
+    def ngrams(scope: str) -> Bloom:
+        # Filters are sized anew: one that is made for the recipe's scope fits no other.
+        of_scope = replace(bloom, scope=scope, capacity=None, n_shards=1, shard_by="doc_id")
+        if scope == "shards":
+            return replace(of_scope, n_shards=n_shards)
+        if bloom.mode in SHARD_ONLY_MODES:
+            return replace(of_scope, scope="shards", shard_by="dump" if scope == "dump" else "doc_id")
+        return of_scope
+
+    def exact(method: Exact, scope: str) -> Exact:
+        return replace(method, scope=scope, n_shards=1)
+
+    return (
+        NONE,
+        Choice("text-dump", "text", "dump", (exact(text, "dump"),)),
+        Choice("text-all", "text", "all", (exact(text, "all"),)),
+        Choice("url-all", "url", "all", (exact(url, "all"),)),
+        Choice("near-dump", "near", "dump", near="dump"),
+        Choice("near-shards", "near", "shards", near="shards", n_shards=n_shards),
+        Choice("near-all", "near", "all", near="all"),
+        Choice("bloom-dump", "bloom", "dump", (ngrams("dump"),)),
+        Choice("bloom-shards", "bloom", "shards", (ngrams("shards"),)),
+        Choice("bloom-all", "bloom", "all", (ngrams("all"),)),
+        Choice("together-all", "together", "all", (exact(text, "all"), Near(), ngrams("all")), near="all"),
+    )
+
+
+def _is_like(one: Method, other: Method) -> bool:
+    return type(one) is type(other) and getattr(one, "by", None) == getattr(other, "by", None)

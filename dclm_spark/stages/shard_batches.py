@@ -1,0 +1,110 @@
+"""Arrow batches of shards: one worker reads the documents of each, one after the other."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from dclm_spark.kernels.bytes.sized import sized
+from dclm_spark.kernels.compiled.machine_code import keep
+from dclm_spark.kernels.ngrams.bloom import Geometry, geometry_for
+from dclm_spark.kernels.ngrams.ngram_decisions import DECISIONS, first_seen, rows_of_shard
+from dclm_spark.kernels.ngrams.shards import Shard
+from dclm_spark.recipe.deduplication import Bloom
+from dclm_spark.spark.types import spark_schema
+from dclm_spark.spark.workers import code_for
+from dclm_spark.stages.dedup_batches import BLOCKS, SAMPLE_TEXTS
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+FLUSH_DECISIONS = 1 << 16
+"""Decisions that a task holds before it hands them on."""
+
+
+def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -> "DataFrame":
+    """Rows of `BLOCKS`, in which a shard is a block and its answers are decisions, for rows that have shard, doc_id,
+    dump and text: those of a shard one after the other, in their order, in one partition."""
+    code = code_for(documents, "shards", _exercise)
+    is_exact = bloom.filter == "exact"
+    geometry = None if is_exact else geometry_for(capacity, bloom.fp_rate)
+
+    def row_of(number: int, shard: Shard, decided: list[pa.RecordBatch], is_last: bool) -> pa.RecordBatch:
+        row = {
+            "block": number,
+            "n_ngrams": shard.n_ngrams,
+            "fp_rate": shard.fp_rate if is_last else 0.0,
+            "filter": None,
+            "answers": [{"flock": number, "answer": _to_stream(decided)}],
+        }
+        return pa.RecordBatch.from_pylist([row], schema=BLOCKS)
+
+    def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        keep(code)
+        number, shard, seen = None, None, []
+        decided: list[pa.RecordBatch] = []
+        for part in _of_one_shard(_without_repeats(sized(batches))):
+            this = part.column("shard")[0].as_py()
+            if this != number:
+                if shard is not None:
+                    yield row_of(number, shard, decided, is_last=True)
+                number, shard, seen, decided = this, Shard(bloom, geometry), [], []
+            ids, dumps = part.column("doc_id").to_pylist(), part.column("dump").to_pylist()
+            if is_exact:
+                seen += map(first_seen, dumps, ids)
+            decided.append(rows_of_shard(ids, dumps, shard.judge(part.column("text")), seen))
+            if sum(map(len, decided)) >= FLUSH_DECISIONS:
+                yield row_of(number, shard, decided, is_last=False)
+                decided = []
+        if shard is not None:
+            yield row_of(number, shard, decided, is_last=True)
+
+    return documents.select("shard", "doc_id", "dump", "text").mapInArrow(judge, spark_schema(BLOCKS))
+
+
+def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
+    """Rows of `DECISIONS` for rows that have an answer of a shard."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for answer in batch.column("answer").to_pylist():
+                yield from pa.ipc.open_stream(answer)
+
+    return answers.select("answer").mapInArrow(read, spark_schema(DECISIONS))
+
+
+def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows, but for those of the document of the row before: one that is there twice is one."""
+    last = None
+    for batch in batches:
+        ids = list(zip(batch.column("dump").to_pylist(), batch.column("doc_id").to_pylist(), strict=True))
+        is_new = [one != before for one, before in zip(ids, [last, *ids], strict=False)]
+        yield batch if all(is_new) else batch.filter(pa.array(is_new))
+        last = ids[-1] if ids else last
+
+
+def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches none of which reaches over two shards."""
+    for batch in batches:
+        shards = batch.column("shard").to_numpy()
+        ends = np.append(np.flatnonzero(np.diff(shards)) + 1, len(shards)).tolist()
+        start = 0
+        for end in ends:
+            if end > start:
+                yield batch.slice(start, end - start)
+            start = end
+
+
+def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, DECISIONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        for batch in rows:
+            stream.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def _exercise() -> None:
+    """Runs the kernel of shards on little, so that workers need not compile it."""
+    for name, geometry in (("bloom", Geometry(1, 1)), ("exact", None)):
+        Shard(Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards"), geometry).judge(SAMPLE_TEXTS)
