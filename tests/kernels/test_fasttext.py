@@ -342,7 +342,7 @@ def test_rows_that_are_nowhere_in_the_file_are_not_taken(trained, tmp_path):
 
 
 def test_a_model_that_the_library_reads_in_another_way_is_refused(trained, monkeypatch):
-    monkeypatch.setattr(identify, "_MAX_DIFFERENCE", -1.0)
+    monkeypatch.setattr(fasttext, "_MAX_DIFFERENCE", -1.0)
     (problem,) = check_model(str(trained / "model.bin"))
     assert "where fastText gives" in problem
 
