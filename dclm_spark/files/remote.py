@@ -4,13 +4,13 @@ import io
 import os
 import re
 import tempfile
-import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
+from time import sleep, time
 from typing import Any, TypeVar
 
 from dclm_spark.files.addresses import identity_of, is_web, scheme_of, without_secrets
@@ -195,7 +195,7 @@ class RemoteFile(io.RawIOBase):
                     what = self._shown(f"{type(error).__name__}: {error}")
                     # Its cause would be told as well, with the whole address in it.
                     raise OSError(f"{self._shown(self._address)} could not be read in {tries} tries ({what})") from None
-                time.sleep(_pause(pauses.pop(0), error, self._address))
+                sleep(_pause(pauses.pop(0), error, self._address))
 
     def _shown(self, said: object) -> str:
         return without_secrets(str(said), [self._address], self._storage_options)
@@ -262,5 +262,5 @@ def retry_after(error: BaseException) -> float:
             return float(said[:9])
         if said:
             with suppress(TypeError, ValueError):
-                return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+                return max(0.0, parsedate_to_datetime(said).timestamp() - time())
     return 0.0

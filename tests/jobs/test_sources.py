@@ -267,7 +267,7 @@ def test_server_that_is_down_is_not_a_missing_file():
 
 def test_a_server_says_when_to_come_back(monkeypatch):
     paused = []
-    monkeypatch.setattr(remote.time, "sleep", paused.append)
+    monkeypatch.setattr(remote, "sleep", paused.append)
     with Site({"/a.warc": CONTENT}) as site:
         for said, expected in (
             ({}, (0.01, 0.015)),
