@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from dclm_spark.errors import JavaEnd, JavaEndedError, SessionError
 from dclm_spark.spark import interrupts, s3a
-from dclm_spark.spark.class_archive import archive_options
 from dclm_spark.spark.jvm import check_java, resolve_jars
 from dclm_spark.terminal import shown
 
@@ -85,7 +84,6 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
             "spark.driver.memory": f"{_driver_memory() >> 20}m",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
-            "spark.python.daemon.module": "dclm_spark.spark.daemon",
             # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
             "spark.databricks.delta.snapshotPartitions": "1",
@@ -102,10 +100,9 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
 
 
 def prepare() -> None:
-    """Fetches and lays out what a first start would: the jars of Delta Lake and the archive of classes."""
-    java = check_java()
+    """Fetches what a first start would: the jars of Delta Lake."""
+    check_java()
     resolve_jars()
-    archive_options(java)
 
 
 def start(settings: dict[str, str]) -> "SparkSession":
@@ -114,16 +111,13 @@ def start(settings: dict[str, str]) -> "SparkSession":
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
 
-    java = check_java()
+    check_java()
     if "delta" not in settings.get("spark.jars.packages", "") + settings.get("spark.jars", ""):
         jars = resolve_jars(with_connect="spark.plugins" in settings, config=settings)
         settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
     if s3a.is_wanted(settings):
         jars = s3a.resolve_jars(config=settings)
         settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
-    if settings["spark.master"].startswith("local"):
-        options = " ".join([settings["spark.driver.defaultJavaOptions"], *archive_options(java)])
-        settings = settings | {"spark.driver.defaultJavaOptions": options}
     # Workers run the interpreter of the driver, not whichever `python3` comes first on the path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     remote_asked = os.environ.pop("SPARK_REMOTE", None)  # spark-submit refuses to start a classic session beside it

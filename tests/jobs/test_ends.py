@@ -96,11 +96,7 @@ def end(process: subprocess.Popen, number: signal.Signals, *, group: bool = Fals
     assert not left, f"{left} outlived their driver"
     lines = said.splitlines()
     assert not any("Traceback" in line or "ERROR" in line or "Exception" in line for line in lines), said
-    return without_first_start(lines)
-
-
-def without_first_start(lines: list[str]) -> list[str]:
-    return [line for line in lines if not line.startswith("dclm_spark: first start here")]
+    return lines
 
 
 INTERRUPTED = f"dclm-spark: interrupted; {GOES_ON}"
@@ -223,6 +219,6 @@ main.main()
 
 def test_a_jvm_that_cannot_start_is_named_so(tmp_path):
     done = start("funnel", "--warehouse", tmp_path, "--conf", "spark.driver.memory=9000000g")
-    lines = without_first_start(finish(done).splitlines())
+    lines = finish(done).splitlines()
     assert done.returncode == 2 and "Traceback" not in "".join(lines)
     assert lines[0].startswith("dclm-spark: Spark did not start") and "--conf spark.driver.memory=" in lines[-1]
