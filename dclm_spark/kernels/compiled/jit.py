@@ -11,7 +11,6 @@ Nothing is read or written at import: a kernel looks for its cache when it is fi
 
 import contextlib
 import functools
-import gc
 import hashlib
 import os
 import tempfile
@@ -20,12 +19,11 @@ from collections.abc import Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from numba import config, njit
-from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 from numba.extending import register_jitable
 
+from dclm_spark.kernels.compiled.numba_cache import keep_on_disk
 from dclm_spark.kernels.compiled.private_folder import is_private
 
 
@@ -40,23 +38,7 @@ def kernel(function):
     >>> twice(21)
     42
     """
-    dispatcher = njit(nogil=True)(function)
-    dispatcher._cache = _KernelCache(function)
-    compile_ = dispatcher.compile
-
-    def compile_undisturbed(signature):
-        # A compilation makes millions of objects that live until its end; looking through them again and again for
-        # garbage takes an eighth of its time.
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            return compile_(signature)
-        finally:
-            if was_enabled:
-                gc.enable()
-
-    dispatcher.compile = compile_undisturbed
-    return dispatcher
+    return keep_on_disk(njit(nogil=True)(function), cache_folder, sources_hash)
 
 
 def helper(function):
@@ -153,73 +135,3 @@ def _writable(folder: Path) -> Path | None:
     except OSError:
         return None
     return folder
-
-
-class _KernelLocator:
-    """Answers Numba's questions about one kernel's cache: where it is, and when it is stale."""
-
-    def __init__(self, folder: Path, line: int):
-        self._folder = folder
-        self._line = line
-
-    @classmethod
-    def from_function(cls, function, source_path: str):
-        folder = cache_folder()
-        return folder and cls(folder, function.__code__.co_firstlineno)
-
-    def get_cache_path(self) -> str:
-        return str(self._folder)
-
-    def get_source_stamp(self) -> str:
-        return sources_hash()
-
-    def get_disambiguator(self) -> str:
-        return str(self._line)
-
-    def ensure_cache_path(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
-
-
-class _KernelCacheImpl(CompileResultCacheImpl):
-    _locator_classes = [_KernelLocator]
-
-
-class _KernelFiles(FunctionCache):
-    _impl_class = _KernelCacheImpl
-
-
-class _KernelCache:
-    """The cache of one kernel, found on first use; one that fails in any way costs a compilation, never an error."""
-
-    def __init__(self, function):
-        self._function = function
-
-    @functools.cached_property
-    def _files(self) -> Any:
-        try:
-            return _KernelFiles(self._function)
-        except (OSError, RuntimeError):  # RuntimeError: what Numba raises when no locator has a place
-            return NullCache()
-
-    @property
-    def cache_path(self) -> str | None:
-        return self._files.cache_path
-
-    def load_overload(self, signature, target_context):
-        # A torn, foreign or unreadable file can raise nearly anything while it is unpickled.
-        with contextlib.suppress(Exception):
-            return self._files.load_overload(signature, target_context)
-        return None
-
-    def save_overload(self, signature, compiled) -> None:
-        with contextlib.suppress(Exception):
-            self._files.save_overload(signature, compiled)
-
-    def enable(self) -> None:
-        self._files.enable()
-
-    def disable(self) -> None:
-        self._files.disable()
-
-    def flush(self) -> None:
-        self._files.flush()
