@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.archives import ENGLISH, html
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +31,7 @@ def apply_diffs(folder: Path) -> list[str]:
     return changed
 
 
+@pytest.mark.slow
 def test_a_signal_takes_one_kernel_one_schema_line_and_one_bound(tmp_path):
     shutil.copytree(ROOT / "dclm_spark", tmp_path / "dclm_spark", ignore=shutil.ignore_patterns("__pycache__"))
     changed = apply_diffs(tmp_path)

@@ -57,6 +57,7 @@ def test_commands_run_as_written(checkout, monkeypatch, request):
             assert printed.strip() == code.strip()
 
 
+@pytest.mark.slow
 def test_the_funnels_are_what_the_demo_prints(checkout, spark, capsys):
     from dclm_spark.cli.main import main
 

@@ -32,6 +32,8 @@ from dclm_spark.reports.plots import plot_sizes
 from dclm_spark.reports.word_diff import diff_words, format_diff
 from dclm_spark.spark.types import spark_schema
 
+pytestmark = pytest.mark.once
+
 A, B, LATE = "CC-MAIN-2022-05", "CC-MAIN-2022-21", "CC-MAIN-2022-27"
 RECIPE = Recipe("tested", signatures=MinHash(), duplicates=NearDuplicates(scope="all"))
 N_LICENCES = 30

@@ -18,6 +18,8 @@ from tests.archives import english_pages, html, write_warc
 from tests.chains import DUMP
 from tests.tables import assert_balanced, read
 
+pytestmark = pytest.mark.once
+
 LINES = "# mine\nwww.Banned.org\nbanned.org\n\nabsent.net\n"
 
 
@@ -73,6 +75,7 @@ def test_pages_of_a_banned_domain_are_removed_and_explained(spark, place, dclm):
     assert funnel["removed"]["urls.n_banned_domains"] == 4 and funnel["is_balanced"]
 
 
+@pytest.mark.slow
 def test_the_faithful_recipe_lets_escape_what_dclm_does(spark, place, dclm):
     arguments = what(place, "--banned-domains", place / "list.txt", "--recipe", "dclm_baseline_faithful")
     assert all(news(dclm(*arguments)).values())
@@ -80,6 +83,7 @@ def test_the_faithful_recipe_lets_escape_what_dclm_does(spark, place, dclm):
     assert {row["urls"]["n_banned_domains"] for row in read(place / "lake", "annotated")} == {0}
 
 
+@pytest.mark.slow
 def test_a_list_counts_by_its_content(spark, place, dclm):
     assert all(news(dclm(*what(place, "--banned-domains", place / "list.txt"))).values())
     (place / "packed.gz").write_bytes(gzip.compress(LINES.encode()))

@@ -12,6 +12,8 @@ from dclm_spark.recipe.builtin import FINEWEB2
 from tests.archives import english_pages, html, write_warc
 from tests.tables import read
 
+pytestmark = [pytest.mark.slow, pytest.mark.once]
+
 REFERENCE = "reference"
 N_PAGES = 12
 

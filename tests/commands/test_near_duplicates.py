@@ -100,6 +100,7 @@ def test_each_dump_by_itself_to_the_end(source, tmp_path):
     assert not near_duplicates.make_deduplicated(job(warehouse, A, upstream=source)).is_new
 
 
+@pytest.mark.slow
 def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypatch):
     spark = source.spark
     whole, added = (Warehouse(spark, str(tmp_path / name)) for name in ("whole", "added"))
@@ -209,6 +210,7 @@ def test_what_other_recipes_have_made_is_refused(source, tmp_path):
     )
 
 
+@pytest.mark.slow
 def test_the_commands(source, tmp_path, capsys):
     lake = str(tmp_path / "lake")
     recipe_file = tmp_path / "near.json"

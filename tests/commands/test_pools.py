@@ -204,6 +204,7 @@ def test_an_export_is_a_pool_again(spark, lake, tmp_path):
     assert ids[0] == ids[1]
 
 
+@pytest.mark.slow
 def test_archives_come_out_with_the_headers_that_dclm_asks_for(spark, warehouse, tmp_path):
     make_all(job_of(warehouse), write_warc(tmp_path / "a.warc.gz", english_pages(6)))
     ids = {row["url"]: row["doc_id"] for row in read(warehouse.location, "documents")}
@@ -222,6 +223,7 @@ def test_archives_come_out_with_the_headers_that_dclm_asks_for(spark, warehouse,
             assert line["text"].startswith(f"Note number {number} ")
 
 
+@pytest.mark.slow
 def test_lines_that_share_an_id_are_one_document_from_filtered_on(spark, warehouse, tmp_path):
     line = raw_line(1)
     (tmp_path / "a.jsonl").write_bytes(packed([line, line, raw_line(2)]))
@@ -270,6 +272,7 @@ def test_all_that_is_wrong_is_said_at_once(warehouse_of_pools, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_a_table_that_is_out_of_date_is_refused(spark, warehouse, tmp_path):
     pool = tmp_path / "a.jsonl"
     pool.write_bytes(packed(POOLS[RAW]))

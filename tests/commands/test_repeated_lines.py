@@ -22,6 +22,8 @@ from tests import dedup, near
 from tests.chains import job_of, make_all
 from tests.tables import read
 
+pytestmark = pytest.mark.slow
+
 A, B = "A", "B"
 slow = partial(pytest.param, marks=[pytest.mark.slow, pytest.mark.long])
 RECIPE = Recipe("lines", signatures=MinHash(), duplicates=NearDuplicates())

@@ -120,6 +120,7 @@ def test_one_table_at_a_time_makes_what_run_makes(lake, place, tmp_path):
         assert made[table] == expected[table]
 
 
+@pytest.mark.slow
 def test_another_recipe_is_refused_or_forced_or_borrows(lake, place, tmp_path):
     refused = dclm("filtered", *what(place, recipe="stricter"))
     assert refused.status == 2
@@ -249,6 +250,7 @@ sys.exit(main(sys.argv[1:]))
     assert done.stdout.splitlines()[0] == KEPT and "  kept by recipe dclm_baseline" in done.stdout
 
 
+@pytest.mark.slow
 def test_maintain_lists_every_table(lake, spark, tmp_path):
     copy = shutil.copytree(lake, tmp_path / "lake")
     spark.conf.set("spark.sql.sources.parallelPartitionDiscovery.parallelism", "2")

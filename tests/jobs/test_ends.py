@@ -21,6 +21,8 @@ from tests.archives import english_pages, write_warc
 from tests.kills import ENVIRONMENT, Lake, family, finish
 from tests.tables import assert_same, content
 
+pytestmark = pytest.mark.once
+
 ROOT = Path(__file__).parents[2]
 DUMP = "CC-MAIN-2022-05"
 SECONDS = 300

@@ -13,6 +13,8 @@ from dclm_spark.reports.funnel import count_funnel
 from tests.chains import count_records, job_of, make_all
 from tests.tables import assert_balanced, read
 
+pytestmark = [pytest.mark.slow, pytest.mark.once]
+
 # Of the two large dumps one file each, the smallest and a middling one: all of them take minutes.
 DUMPS = {
     "crawl": "",

@@ -164,6 +164,7 @@ def test_without_locks_documents_are_read_once(
 # -- which rows are read ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_texts_of_a_table_that_is_older_than_what_it_was_made_from_are_not_handed_out(lake, tmp_path):
     recipe = replace(RECIPE, deduplication=(Exact("exact", "url"),))
     job = job_of(lake, recipe=recipe)
@@ -230,6 +231,7 @@ def test_documents_that_have_lost_a_batch_are_read_anew(made, lake, inputs, suff
     assert_mended(lake, made, inputs, {"documents": lose(lake, "documents", *suffixes)})
 
 
+@pytest.mark.slow
 def test_a_stage_whose_run_is_lost_is_named_and_made_anew(made, lake, inputs):
     lose(lake, "runs", "json")
     [entry] = count_funnel(lake)

@@ -15,6 +15,8 @@ from dclm_spark import schemas
 from dclm_spark.cli import main
 from tests.kernels.test_odd_records import HEAD, arc, warc
 
+pytestmark = pytest.mark.once
+
 DATES = [b"2018-03-04T05:06:07.000000002Z", b"2018-03", b"1114-12-26T20:15:00Z", b"9999-12-31T23:59:59Z", b"soon"]
 EVIL = b"http://evil.example/\x1b[2J\x1b]52;c;cm0gLXJm\x07\xc2\x9b31m"
 TIMESTAMPS, ZONE = "spark.sql.parquet.outputTimestampType", "spark.sql.session.timeZone"

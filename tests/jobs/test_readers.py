@@ -17,6 +17,8 @@ from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, RECIPE, STRICTER, job_of, make_all, write_dump
 
+pytestmark = pytest.mark.slow
+
 # No clusters that a dump joins, nor any too large for one task, and no page that loses a paragraph and stays.
 EMPTY = {"merged_clusters", "rounds", "cuts"}
 # On a disk with locks nobody claims anything in a table.

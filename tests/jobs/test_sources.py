@@ -16,6 +16,8 @@ from dclm_spark.files import remote
 from dclm_spark.files.inputs import Listing, SourceFile, list_files, open_source
 from tests.sites import ALWAYS, Site
 
+pytestmark = pytest.mark.once
+
 CONTENT = random.Random(7).randbytes(300_000)
 
 

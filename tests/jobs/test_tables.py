@@ -32,6 +32,7 @@ def rows_of(warehouse: Warehouse, table: str, **how) -> list[str]:
     return sorted(str(row.asDict(recursive=True)) for row in rows)
 
 
+@pytest.mark.slow
 def test_a_catalog_holds_the_same_rows_as_a_folder(spark, made, inputs):
     schema = f"spark_catalog.chain_{uuid.uuid4().hex[:8]}"
     catalog = Warehouse(spark, schema)
@@ -46,6 +47,7 @@ def test_a_catalog_holds_the_same_rows_as_a_folder(spark, made, inputs):
         spark.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
+@pytest.mark.slow
 def test_maintenance_compacts_and_keeps_every_pinned_version(spark, made, tmp_path):
     """What `annotated` was made from can be read when its files are no part of the latest version any more."""
     (annotated,) = (row for row in made.read("runs", stage="annotated").collect())

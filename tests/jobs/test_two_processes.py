@@ -130,6 +130,7 @@ def filters(lake: Path) -> dict[str, list[str]]:
     return {"filter_blocks": sorted(map(str, read(lake, "filter_blocks")))}
 
 
+@pytest.mark.slow
 @pytest.mark.once
 def test_two_processes_read_the_same_files(tmp_path):
     with rivals(tmp_path, has_locks=True) as both:

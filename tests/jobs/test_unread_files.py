@@ -18,6 +18,8 @@ from tests.chains import DUMP, job_of
 from tests.sites import ALWAYS, Site, open_hastily
 from tests.tables import content, read
 
+pytestmark = pytest.mark.once
+
 NAMES = ("fine", "down", "cut", "heals", "absent")
 N_PAGES = dict(zip(NAMES, (2, 3, 30, 4, 5), strict=True))
 
@@ -32,6 +34,7 @@ SIGNED = "X-Amz-Credential=AKIDEXAMPLE%2F20220101&X-Amz-Date=20220101T000000Z&X-
 SECRETS = ("AKIDEXAMPLE", "5ec4e7", "0fa1b2", "hunter22")
 
 
+@pytest.mark.slow
 def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_path, archives, monkeypatch):
     """A dump that is begun by signed addresses goes on by others, with the ids that a plain one has."""
     names = ("fine", "cut", "down")

@@ -5,6 +5,8 @@ import pytest
 from dclm_spark.kernels.archive.sniffing import binary_type
 from dclm_spark.kernels.html.charsets import decode
 
+pytestmark = pytest.mark.once
+
 RUSSIAN = "Привет, это обычный русский текст о погоде и природе. " * 9
 JAPANESE = "これは日本語のテストページです。" * 9
 CHINESE = "这是一个简单的中文网页内容测试。" * 9

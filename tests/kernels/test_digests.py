@@ -17,6 +17,8 @@ from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.recipe.recipe import Extraction
 from tests.kernels.test_warc import COMPRESS, HTML, PAGE, chunked, page, response, warc
 
+pytestmark = pytest.mark.once
+
 FORMS = {
     "base32": base64.b32encode,
     "base32, small letters": lambda digest: base64.b32encode(digest).lower(),

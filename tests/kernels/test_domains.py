@@ -16,6 +16,8 @@ from dclm_spark.kernels.signals.domains import (
     listed_domains,
 )
 
+pytestmark = pytest.mark.once
+
 
 def is_banned(url: str, *lines: str, match: str = "fixed") -> bool:
     return count_banned(url, lines, match=match) == 1

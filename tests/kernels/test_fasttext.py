@@ -36,6 +36,8 @@ from dclm_spark.kernels.fasttext.identify import (
 )
 from dclm_spark.schemas import LANGUAGE
 
+pytestmark = pytest.mark.once
+
 ENGLISH = "The quick brown fox jumps over the lazy dog, and then it goes home to have dinner with its family."
 GERMAN = "Der schnelle braune Fuchs springt über den faulen Hund und geht danach nach Hause zum Abendessen."
 

@@ -8,6 +8,8 @@ from dclm_spark.kernels.html.charsets import decode
 from dclm_spark.kernels.html.extract import check_extractor, extract
 from dclm_spark.kernels.html.sandbox import EXTRACTION, GROWN, TOO_SLOW, Limits
 
+pytestmark = pytest.mark.once
+
 DCLM = {"extractor": "resiliparse", "options": {"main_content": True}}
 
 

@@ -12,6 +12,8 @@ from dclm_spark.kernels.archive.pages import read_pages
 from dclm_spark.recipe.recipe import Extraction
 from tests.kernels.test_warc import COMPRESS, HTML, PAGE, Page, read, response, tally, warc
 
+pytestmark = pytest.mark.once
+
 ZSTD = COMPRESS["zst"]
 
 

@@ -22,6 +22,8 @@ from dclm_spark.kernels.archive.outcomes import CHARSET, TOO_LARGE, Fault, Skip
 from dclm_spark.kernels.archive.pools import BAD_JSON, FORMATS, KINDS, NO_TEXT, Line, compress, read_pool, write_line
 from dclm_spark.recipe.recipe import Extraction
 
+pytestmark = pytest.mark.once
+
 RECORD = {
     "WARC-Type": "response",
     "WARC-Record-ID": "<urn:uuid:1>",

@@ -6,6 +6,8 @@ import pytest
 
 from dclm_spark.kernels.html.prescan import MAX_BYTES, prescan
 
+pytestmark = pytest.mark.once
+
 META = b"<meta charset=windows-1251>"
 CYRILLIC = "windows-1251"
 

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from dclm_spark.kernels.text.lowering import lower_text
 from dclm_spark.kernels.text.simplify import simplify
 
+pytestmark = pytest.mark.once
+
 # What this Python knows: only of those is it an oracle.
 CHARS = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cn", "Cs")]
 # Of the characters that any Python knows, Unicode 16.0 has this one among the marks that stay.

@@ -14,6 +14,8 @@ import pytest
 
 from dclm_spark.kernels.archive.sniffing import OCTETS, binary_type
 
+pytestmark = pytest.mark.once
+
 HTML = "<!doctype html><html><head><title>Über</title></head><body><p>Größe, naïve café</p></body></html>"
 
 

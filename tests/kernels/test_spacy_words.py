@@ -26,6 +26,8 @@ from dclm_spark.kernels.tokens.spacy_words import (
     words_spacy,
 )
 
+pytestmark = pytest.mark.once
+
 
 @pytest.fixture(scope="module")
 def recorded() -> dict:

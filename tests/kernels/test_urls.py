@@ -12,6 +12,8 @@ import pytest
 from dclm_spark.kernels.signals.urls import _finder, host_of, measure_urls, registered_domain
 from dclm_spark.schemas import URLS
 
+pytestmark = pytest.mark.once
+
 
 def measure(*urls: str | None, strict=None, hard=None, soft=None) -> list[dict]:
     result = measure_urls(pa.array(urls, pa.string()), strict=strict, hard=hard, soft=soft)

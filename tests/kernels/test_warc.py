@@ -18,6 +18,8 @@ from dclm_spark.kernels.archive.careful import CarefulReader
 from dclm_spark.kernels.archive.outcomes import KINDS, Fault, Page, Skip, Wanted
 from dclm_spark.kernels.archive.warc import read_archive
 
+pytestmark = pytest.mark.once
+
 HTML = ("text/html", "application/xhtml+xml")
 WORDS = [bytes(random.Random(1).choices(b"abcdefghijklmnopqrst", k=n)) for n in range(2, 10) for _ in range(60)]
 

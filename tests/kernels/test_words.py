@@ -19,6 +19,8 @@ from dclm_spark.kernels.text.unicode import (
 from dclm_spark.kernels.text.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
 from dclm_spark.kernels.tokens.tokens import tokens_of
 
+pytestmark = pytest.mark.once
+
 # Every class of UAX #29 is met, most of them in more than one script.
 PIECES = [
     *"abzAZ09_ '\".,:;-#/",

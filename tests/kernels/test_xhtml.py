@@ -7,6 +7,8 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from dclm_spark.kernels.html.xhtml import as_html
 
+pytestmark = pytest.mark.once
+
 SENTENCES = [f"Sentence {n} of the article is long enough to be kept by those who look for text." for n in range(7)]
 
 
