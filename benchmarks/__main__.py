@@ -1,4 +1,4 @@
-"""The benchmark table of the README: python -m benchmarks [--data ../shared/data/warc] [--quick] [--only PART] [PEERS]
+"""The table of docs/performance.md: python -m benchmarks [--data ../shared/data/warc] [--quick] [--only PART] [PEERS]
 
 Every goal of speed but one is a ratio of two measurements made in one run on one machine, in turns, so that it holds on
 a slow or busy machine too. CPU time is that of the whole process tree, JVM and Python workers included, in a session

@@ -46,3 +46,11 @@ def warehouse(spark, tmp_path):
     from dclm_spark.lake.warehouse import Warehouse
 
     return Warehouse(spark, str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def demo(spark, tmp_path_factory):
+    """The tables that `make demo` makes, and what it prints."""
+    from tests.support.blocks import make_demo
+
+    return make_demo(tmp_path_factory.mktemp("demo") / "lake")

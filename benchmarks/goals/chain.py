@@ -1,4 +1,4 @@
-"""The goals of speed and memory: each is measured by a program of this folder and is one row of the README's table."""
+"""Goals of speed and memory: a program of this folder measures each; each is a row of docs/performance.md."""
 
 import json
 import shutil

@@ -31,7 +31,7 @@ from dclm_spark.recipe.deduplication import Bloom
 N_FEW = 500
 N_WARM_UPS = 2
 LONG_RUNS = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=4 -Xms2g -Xmn1g"}
-"""What the README recommends for them on one machine: both compilers, as on a cluster, and a heap that begins large."""
+"""What docs/performance.md recommends for long runs: both compilers, as on a cluster, and a heap that begins large."""
 METHODS = {
     "whole": Bloom(scope="dump"),
     "shards": Bloom(scope="shards", n_shards=1, inserts="kept"),

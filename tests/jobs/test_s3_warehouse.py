@@ -1,4 +1,4 @@
-"""The README's command with a warehouse in a bucket, against a real S3 server on this machine.
+"""The command of docs/inputs.md with a warehouse in a bucket, against a real S3 server on this machine.
 
 The first run on a machine fetches the jars of Hadoop's connector, 19 MB (6 MB for Spark 3.5).
 """
