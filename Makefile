@@ -10,16 +10,18 @@ DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
 .PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-long test-spark35 test-jobs35 \
-	test-stages35 lint format bench jars wheel clean
+	test-stages35 lint docs docs-outputs format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests but the slow ones"
-	@echo "make test-slow     clusters of machines, kills, the README's commands, the stages over Spark Connect"
+	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
 	@echo "make lint          ruff, formatting, import contract"
-	@echo "make bench         the benchmark table of the README"
+	@echo "make docs          the documents as a site, in build/site"
+	@echo "make docs-outputs  write what the blocks of README and docs print into the pages"
+	@echo "make bench         the table of docs/performance.md"
 	@echo "make wheel         dist/*.whl"
 
 # A stamp a set of extras; an interrupted install leaves none.
@@ -30,6 +32,10 @@ help:
 
 .venv/.test: .venv/.run
 	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[local,connect,s3,test,dev]'
+	touch $@
+
+.venv/.docs: .venv/.test
+	$(BIN)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[docs]'
 	touch $@
 
 .venv-spark35/.test: setup.cfg pyproject.toml constraints-spark35.txt
@@ -67,7 +73,7 @@ test-programs: .venv/.test
 	$(BIN)/python -m pytest tests/jobs -m "slow and not long"
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest tests/test_readme.py tests/commands -m "slow and not long"
+	$(BIN)/python -m pytest tests/test_readme.py tests/test_docs.py tests/commands -m "slow and not long"
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-long: .venv/.test jars
@@ -86,6 +92,12 @@ lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+
+docs: .venv/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+
+docs-outputs: .venv/.test jars
+	DCLM_SPARK_REWRITE_OUTPUTS=1 $(BIN)/python -m pytest tests/test_readme.py tests/test_docs.py
 
 format: .venv/.test
 	$(BIN)/ruff check --fix .
