@@ -22,7 +22,7 @@ def first_batch(recipe_name: str, role: str, file: str) -> float:
     from dclm_spark.kernels.compiled.machine_code import keep, machine_code
     from dclm_spark.kernels.signals.annotate import annotate_batch
     from dclm_spark.recipe.builtin import RECIPES as ALL
-    from dclm_spark.spark.workers import SAMPLE
+    from dclm_spark.stages.annotated import SAMPLE
 
     recipe = ALL[recipe_name]
     began = time.process_time()

@@ -1,22 +1,28 @@
 """A table's texts -> a folder of files that DCLM's own code reads: one JSON object a line."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, BinaryIO
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.files.targets import create_file, file_sizes, make_target, remove_files
+from dclm_spark.kernels.archive import pools
 from dclm_spark.kernels.archive.pools import FORMATS
+from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.lake.runs import last_runs, outdated
 from dclm_spark.lake.warehouse import Warehouse, check_dump
 from dclm_spark.spark import interrupts
 from dclm_spark.spark.progress import Progress
 from dclm_spark.spark.types import spark_type
-from dclm_spark.spark.workers import write_pool
+from dclm_spark.spark.workers import map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -33,6 +39,13 @@ _FACTS = ("fetched_at", "warc_record_id", "metadata")  # what `documents` alone 
 
 Runs = Mapping[tuple[str, str], tuple[Warehouse, dict[str, Any]]]
 """(dump, stage) -> the warehouse that holds its rows, and the run that made them."""
+
+
+_TIES = ("url", "metadata")
+CreateFile = Callable[[str], AbstractContextManager[BinaryIO]]
+"""Opens a path for writing; runs in the worker, as `OpenFile` does."""
+WRITTEN = pa.schema([("name", pa.string()), ("n_rows", pa.int64()), ("n_bytes", pa.int64())])
+"""One row is a file that was written."""
 
 
 def export_table(
@@ -132,9 +145,6 @@ def in_files(rows: "DataFrame", n_files: int) -> "DataFrame":
     return rows.withColumn("file", file).repartition(n_files, "file").sortWithinPartitions("file", "doc_id", *_TIES)
 
 
-_TIES = ("url", "metadata")
-
-
 def _texts(runs: Runs, dump: str, table: str) -> "DataFrame":
     """Rows with doc_id, dump, url, text and `_FACTS`, which are joined where the table does not have them."""
     rows = _rows(runs, dump, table)
@@ -216,3 +226,30 @@ def format_export(entries: Sequence[Mapping[str, Any]]) -> str:
         f"{entry['n_bytes']:,} bytes, in {entry['folder']}"
         for entry in entries
     )
+
+
+def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: CreateFile) -> "DataFrame":
+    """Rows of `WRITTEN`: each file is written by the task that holds its rows, when the DataFrame is evaluated.
+
+    Args:
+        rows: Rows with `file`, doc_id, dump, url, text, fetched_at, warc_record_id and metadata: those of a file one
+            after the other, in one partition.
+        form: One of `kernels.pools.FORMATS`.
+        prefix: What a file's address begins with; its number and the format's ending follow.
+        create_file: Opens an address in the worker.
+    """
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number, lines in groupby(pools.numbered_lines(sized(batches)), key=itemgetter(0)):
+            address = f"{prefix}-{number:05d}.{form}"
+            n_rows = 0
+            with create_file(address) as stream:
+                with pools.compress(stream, form) as out:
+                    for _, line in lines:
+                        out.write(line)
+                        n_rows += 1
+                n_bytes = stream.tell()
+            row = {"name": address.rpartition("/")[2], "n_rows": n_rows, "n_bytes": n_bytes}
+            yield pa.RecordBatch.from_pylist([row], schema=WRITTEN)
+
+    return map_arrow(rows, write, WRITTEN)

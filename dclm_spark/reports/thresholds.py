@@ -23,8 +23,8 @@ from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.bounds import Bound
 from dclm_spark.recipe.recipe import Recipe
-from dclm_spark.spark.workers import with_word_counts
 from dclm_spark.stages.columns import breaks
+from dclm_spark.stages.word_counts import with_word_counts
 
 METHODS = ("auto", "tail", "quantile", "mean_std", "median_ratio")
 _ENGLISH = "en"

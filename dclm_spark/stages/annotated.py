@@ -1,18 +1,29 @@
 """`annotated`: one row is a document and every signal measured on it."""
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError, refuse_recipe
+from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.kernels.fasttext.identify import check_model
+from dclm_spark.kernels.signals.annotate import annotate_batch
+from dclm_spark.kernels.signals.domains import BANNING, banning_domains, domain_keys, listed_domains
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Recipe
-from dclm_spark.spark.workers import with_banning_domains, with_listed_domains, with_signals
+from dclm_spark.recipe.recipe import Annotation, Recipe
+from dclm_spark.spark.workers import Kernels, map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+SAMPLE = pa.RecordBatch.from_pylist(
+    [{"doc_id": "", "dump": "", "url": "http://example.org/", "text": "The harbour lies west.\nIt is old."}]
+)
+"""A page that runs every kernel."""
 
 
 def annotate(
@@ -57,3 +68,47 @@ def _annotate_listed(documents: "DataFrame", lines: "DataFrame", recipe: Recipe)
     n_banned_domains = F.when(F.col("url").isNotNull(), F.col("banned_key").isNotNull().cast("int"))
     urls = F.col("urls").withField("n_banned_domains", n_banned_domains)
     return annotated.withColumn("urls", urls).select(*schemas.ANNOTATED.names)
+
+
+def with_signals(
+    documents: "DataFrame", *, annotation: Annotation, groups: Sequence[str], has_domain_key: bool = False
+) -> "DataFrame":
+    """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
+    schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
+
+    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in sized(batches):
+            columns = annotate_batch(batch, annotation, groups).columns
+            if has_domain_key:
+                columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    # Only these columns travel to the worker.
+    needed = documents.select("doc_id", "dump", "url", "text")
+    return map_arrow(
+        needed,
+        measure,
+        schema,
+        kernels=Kernels(repr((annotation, tuple(groups))), lambda: annotate_batch(SAMPLE, annotation, groups)),
+    )
+
+
+def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
+    """Rows of `kernels.domains.BANNING` for rows that have a url; a key may come more than once."""
+
+    def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in sized(batches):
+            yield banning_domains(batch.column("url"), match=match)
+
+    return map_arrow(documents.select("url"), look_up, BANNING)
+
+
+def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
+    """The entries of a list, as `domain`, for rows that have a line of it as `domain`."""
+    schema = pa.schema([BANNING.field("domain")])
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            yield pa.RecordBatch.from_arrays([listed_domains(batch.column("domain"), match=match)], schema=schema)
+
+    return map_arrow(lines.select("domain"), read, schema)

@@ -20,12 +20,10 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import RoundLimitError
-from dclm_spark.kernels.compiled.machine_code import MachineCode, keep
 from dclm_spark.kernels.graph.edge_packets import N_BUCKETS, PACKETS, edges_of, gathered, packets
 from dclm_spark.kernels.graph.forest import PIECE_EDGES, Forest, spanning_forests
 from dclm_spark.kernels.graph.stars import Neighbours
-from dclm_spark.spark.types import spark_schema
-from dclm_spark.spark.workers import code_for
+from dclm_spark.spark.workers import Batches, Kernels, map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -74,11 +72,10 @@ def connected_components(
     Raises:
         RoundLimitError: The graph still changed in the last round.
     """
-    code = code_for(edges, "components", _exercise)
     rows = edges.select("text_hash", F.col("other_hash"))
-    forest = _packed(rows, partial(_span_rows, max_nodes=task_edges), code)
+    forest = _packed(rows, partial(_span_rows, max_nodes=task_edges))
     if n_edges is not None and n_edges <= single_limit:
-        return _labelled(forest, code)
+        return _labelled(forest)
     say = say or (lambda words: None)
     forest = cut(forest, "forest")
     n_left, checksum = _counted(forest)
@@ -92,21 +89,21 @@ def connected_components(
             )
         n_rounds += 1
         n_tasks = min(math.ceil(2 * n_left / task_edges), N_BUCKETS // 2)
-        small = _packed(forest.repartition(n_tasks, "bucket"), partial(_small_stars, max_nodes=task_edges), code)
-        large = _packed(small.repartition(n_tasks, "bucket"), partial(_large_stars, max_nodes=task_edges), code)
+        small = _packed(forest.repartition(n_tasks, "bucket"), partial(_small_stars, max_nodes=task_edges))
+        large = _packed(small.repartition(n_tasks, "bucket"), partial(_large_stars, max_nodes=task_edges))
         forest = cut(large, f"round_{n_rounds}")
         before, (n_left, checksum) = (n_left, checksum), _counted(forest)
         if (n_left, checksum) == before:
             say(f"components: settled after {n_rounds} rounds")
-            both_ways = _packed(forest, _both_ways, code).repartition(n_tasks, "bucket")
-            return _mapped(both_ways, _smallest, COMPONENTS, code)
+            both_ways = _packed(forest, _both_ways).repartition(n_tasks, "bucket")
+            return map_arrow(both_ways, _smallest, COMPONENTS, kernels=_KERNELS)
     say(f"components: {n_left:,} edges after {n_rounds} rounds go to one task")
-    return _labelled(forest, code)
+    return _labelled(forest)
 
 
-def _labelled(forest: "DataFrame", code: MachineCode) -> "DataFrame":
+def _labelled(forest: "DataFrame") -> "DataFrame":
     # coalesce(1) would have that one task also read, and do, all that comes before.
-    return _mapped(forest.repartition(1), _labels, COMPONENTS, code)
+    return map_arrow(forest.repartition(1), _labels, COMPONENTS, kernels=_KERNELS)
 
 
 def _counted(packed: "DataFrame") -> tuple[int, int]:
@@ -117,20 +114,11 @@ def _counted(packed: "DataFrame") -> tuple[int, int]:
 
 # -- what a worker does: batches in, batches out ----------------------------------------------------------------------
 
-Batches = Iterator[pa.RecordBatch]
 Edges = Iterator[np.ndarray]
 
 
-def _mapped(rows: "DataFrame", work: Callable[[Batches], Batches], schema: pa.Schema, code: MachineCode):
-    def run(batches: Batches) -> Batches:
-        keep(code)
-        yield from work(batches)
-
-    return rows.mapInArrow(run, spark_schema(schema))
-
-
-def _packed(rows: "DataFrame", work: Callable[[Batches], Edges], code: MachineCode) -> "DataFrame":
-    return _mapped(rows, lambda batches: packets(work(batches)), PACKETS, code)
+def _packed(rows: "DataFrame", work: Callable[[Batches], Edges]) -> "DataFrame":
+    return map_arrow(rows, lambda batches: packets(work(batches)), PACKETS, kernels=_KERNELS)
 
 
 def _unpacked(batches: Batches) -> Edges:
@@ -203,3 +191,6 @@ def _exercise() -> None:
         list(stars(packed, max_nodes=1))
     for ended in (_labels, _smallest):
         list(ended(packets(_span_rows(iter([rows]), max_nodes=1))))
+
+
+_KERNELS = Kernels("components", _exercise)

@@ -1,17 +1,21 @@
 """`decisions`: one row is a document of which a method of deduplication took something, all of it or paragraphs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
+from dclm_spark.kernels.ngrams.ngram_decisions import DECISIONS, decide
 from dclm_spark.recipe.deduplication import Bloom, Exact
 from dclm_spark.spark.types import spark_type
+from dclm_spark.spark.workers import map_arrow
 from dclm_spark.stages.columns import hash_share
-from dclm_spark.stages.dedup_batches import DECISIONS, with_decisions
 from dclm_spark.stages.duplicates import survivor_order
-from dclm_spark.stages.shard_batches import with_shard_decisions
+from dclm_spark.stages.filter_blocks import flocks
+from dclm_spark.stages.ngrams import KERNELS
+from dclm_spark.stages.shards import with_shard_decisions
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -107,3 +111,19 @@ def _rows(gone: "DataFrame", **columns: "Column") -> "DataFrame":
     return gone.select(
         *(found.get(field.name, F.lit(None)).cast(spark_type(field.type)).alias(field.name) for field in DECISIONS)
     )
+
+
+def with_decisions(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
+    """Rows of `DECISIONS` for what comes together of each flock: its own packet, and the answers of blocks.
+
+    Args:
+        rows: Rows of flock, packet and answer, sorted by flock, one of the two null.
+        bloom: The settings.
+        dumps: The dumps in their places.
+    """
+
+    def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for flock, answers, _ in flocks(batches):
+            yield decide(flock, answers, bloom=bloom, dumps=dumps)
+
+    return map_arrow(rows.select("flock", "packet", "answer", "is_kept"), decide_all, DECISIONS, kernels=KERNELS)

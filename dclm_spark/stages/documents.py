@@ -1,15 +1,23 @@
 """`documents`: one row is one page's main text."""
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
 
 from dclm_spark.errors import refuse_recipe
+from dclm_spark.kernels.archive import pages
 from dclm_spark.kernels.html.extract import check_extractor
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Recipe
-from dclm_spark.spark.workers import OpenFile, with_pages
+from dclm_spark.recipe.recipe import Extraction, Recipe
+from dclm_spark.spark.workers import map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+OpenFile = Callable[[str], BinaryIO]
+"""Opens a path for reading; runs in the worker, so it must be importable or a `functools.partial` of what is."""
 
 
 def extract_documents(
@@ -33,3 +41,24 @@ def extract_documents(
     extraction = recipe.extraction
     refuse_recipe([*recipe.problems(), *check_extractor(extraction.extractor, extraction.options)])
     return with_pages(files, dump=dump, extraction=extraction, open_file=open_file)
+
+
+def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_file: OpenFile) -> "DataFrame":
+    """Rows of `kernels.pages.SCHEMA` for rows that have a `path`."""
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for path in batch.column("path").to_pylist():
+                yield from _read_file(path, dump, extraction, open_file)
+
+    return map_arrow(files, read, pages.SCHEMA)
+
+
+def _read_file(path: str, dump: str, extraction: Extraction, open_file: OpenFile) -> Iterator[pa.RecordBatch]:
+    try:
+        stream = open_file(path)
+    except OSError as error:
+        yield pages.unread_file(path, dump, error)
+        return
+    with stream:
+        yield from pages.read_pages(stream, path=path, dump=dump, extraction=extraction)

@@ -1,19 +1,36 @@
 """`duplicates`: one row is a document's membership in a cluster of near-duplicates."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import refuse_recipe
+from dclm_spark.kernels.bytes.binary import fixed_width
+from dclm_spark.kernels.near.anchors import Anchors
 from dclm_spark.recipe.near_duplicates import ORDERS, MinHash, NearDuplicates
+from dclm_spark.spark.workers import map_arrow
+from dclm_spark.stages.candidates import KERNELS
 from dclm_spark.stages.columns import domain_rank
-from dclm_spark.stages.lsh_batches import with_anchors
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+
+
+_ANCHORED = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("dump", pa.string()),
+        ("was_kept", pa.bool_()),
+        ("cluster_id", pa.string()),
+        ("similarity", pa.float64()),
+        ("is_survivor", pa.bool_()),
+    ]
+)
 
 
 def find_duplicates(
@@ -82,3 +99,32 @@ def signals_of(near: NearDuplicates) -> list[str]:
 def _by_signal(word: str) -> "Column":
     column = F.col(f"`{word.removeprefix('-')}`")
     return column.asc_nulls_last() if word.startswith("-") else column.desc_nulls_last()
+
+
+def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
+    """Rows of doc_id, dump, was_kept, cluster_id, similarity and is_survivor: each member beside its survivor.
+
+    Args:
+        members: Rows with root, doc_id, dump, was_kept, signature and, for exact similarities, shingles: the members of
+            a component one after the other, in the survivor order, in one partition.
+        minhash: How their signatures were made.
+        near: Its `clusters`, `threshold` and `verify` are used.
+    """
+    is_exact = near.verify == "exact"
+
+    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        anchors = Anchors(minhash.n_permutations, near)
+        for batch in batches:
+            is_member, cluster_ids, similarity, is_survivor = anchors.assign(
+                batch.column("root").to_numpy(),
+                batch.column("doc_id"),
+                batch.column("dump"),
+                fixed_width(batch.column("signature"), "<u2", minhash.n_permutations),
+                batch.column("shingles") if is_exact else None,
+            )
+            columns = [batch.column(name) for name in ("doc_id", "dump", "was_kept")]
+            columns += [cluster_ids, similarity, is_survivor]
+            yield pa.RecordBatch.from_arrays(columns, schema=_ANCHORED).filter(is_member)
+
+    columns = ("root", "doc_id", "dump", "was_kept", "signature", *(("shingles",) if is_exact else ()))
+    return map_arrow(members.select(*columns), find, _ANCHORED, kernels=KERNELS)

@@ -1,17 +1,21 @@
 """`edges`: one row is a pair of texts that share a band key, and how alike they are."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import refuse_recipe
+from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.kernels.near.anchors import exact_margin
 from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT
+from dclm_spark.kernels.near.similarity import estimate, jaccard
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.spark.workers import map_arrow
+from dclm_spark.stages.candidates import FLUSH_ENTRIES, KERNELS, with_edges, with_meetings, with_packets
 from dclm_spark.stages.columns import domain_rank, rank_bits
-from dclm_spark.stages.lsh_batches import FLUSH_ENTRIES, with_edges, with_meetings, with_packets, with_similarity
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
@@ -135,3 +139,26 @@ def _n_blocks(n_entries: int, n_tasks: int) -> int:
     """A power of two: four blocks a task or more, so that tasks are even, and none larger than what a task may hold."""
     wanted = max(4 * n_tasks, n_entries // (2 * FLUSH_ENTRIES))
     return 1 << min(20, max(0, (wanted - 1).bit_length()))
+
+
+def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_exact: bool = False) -> "DataFrame":
+    """The same rows with `name`: the similarity of two of their columns, in the place of these.
+
+    Args:
+        pairs: Rows with signatures, or with shingles, in two columns; null where one of them is.
+        one: The one column.
+        other: The other.
+        name: What the similarity is called.
+        is_exact: The columns hold shingles.
+    """
+    measure = jaccard if is_exact else estimate
+    kept = [column for column in pairs.columns if column not in (one, other)]
+    schema = f"{pairs.select(*kept).schema.simpleString()[7:-1]},{name}:double"
+
+    def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in sized(batches):
+            columns = [batch.column(column) for column in kept]
+            columns.append(measure(batch.column(one), batch.column(other)))
+            yield pa.RecordBatch.from_arrays(columns, names=[*kept, name])
+
+    return map_arrow(pairs, compare, schema, kernels=KERNELS)

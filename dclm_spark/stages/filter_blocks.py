@@ -1,19 +1,31 @@
 """`filter_blocks`: one row is a block of the filter, or a shard of its own, and what it answered the documents."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import pyarrow as pa
 from pyspark.sql import functions as F
 
+from dclm_spark import schemas
+from dclm_spark.kernels.ngrams import filter_blocks, ngram_packets
 from dclm_spark.kernels.ngrams.bloom import Geometry
+from dclm_spark.kernels.ngrams.ngram_decisions import count_seen, is_cut
 from dclm_spark.kernels.ngrams.ngram_packets import FLOCK_BLOCK
 from dclm_spark.recipe.deduplication import Bloom
-from dclm_spark.stages.columns import document_order, place_of
-from dclm_spark.stages.dedup_batches import with_answers, with_kept_units
-from dclm_spark.stages.shard_batches import with_shard_answers
+from dclm_spark.spark.workers import map_arrow
+from dclm_spark.stages.ngrams import KERNELS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+BLOCKS = pa.schema(
+    [schemas.FILTER_BLOCKS.field(name) for name in ("block", "n_ngrams", "fp_rate", "filter", "answers")]
+)
+KEPT = pa.schema([schemas.KEPT_UNITS.field(name) for name in ("flock", "is_kept", "n_changed")])
 
 
 def ask_blocks(
@@ -85,19 +97,88 @@ def keep_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
     return with_kept_units(rows, bloom=bloom)
 
 
-def ask_shards(
-    documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], capacity: int, n_tasks: int
-) -> "DataFrame":
-    """The same rows, of shards in the place of blocks: their answers are decisions.
+def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_filter: bool) -> "DataFrame":
+    """Rows of `BLOCKS` for what comes together in each block: what it held before, packets, and which units are kept.
 
     Args:
-        documents: Rows of doc_id, dump, host, text, shard and task: those of a shard have one number of a task.
+        rows: Rows of block, flock, packet, is_kept and filter, sorted by block: one with a filter for a block that is
+            not new; for each flock one with a packet, and one with is_kept unless all its units are.
         bloom: The settings.
-        dumps: The dumps in their places.
-        capacity: n-grams that the filter of a shard is made for.
-        n_tasks: Tasks that read shards.
+        geometry: Of the filter.
+        keeps_filter: The blocks themselves are among the rows made.
     """
-    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
-    rows = documents.select("shard", "task", "doc_id", "dump", "text", order.alias("bloom_order"))
-    sorted_rows = rows.repartition(n_tasks, "task").sortWithinPartitions("shard", "bloom_order", "doc_id")
-    return with_shard_answers(sorted_rows, bloom=bloom, capacity=capacity)
+    n_buckets = None if bloom.filter == "exact" else geometry.n_buckets
+
+    def answer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for number, found in groupby(_dicts(batches), key=itemgetter("block")):
+            block, packets, kept = filter_blocks.empty_block(n_buckets), {}, {}
+            for row in found:
+                if row["filter"] is not None:
+                    block = filter_blocks.unpack_block(row["filter"])
+                elif row["packet"] is not None:
+                    packets[row["flock"]] = ngram_packets.unpack(row["packet"])
+                else:
+                    kept[row["flock"]] = _from_bits(row["is_kept"])
+            flocks = sorted(packets)
+            answers, block = filter_blocks.ask(
+                block, [packets[flock] for flock in flocks], [kept.get(flock) for flock in flocks]
+            )
+            row = {
+                "block": number,
+                "n_ngrams": block.n_ngrams,
+                "fp_rate": block.fp_rate,
+                "filter": filter_blocks.pack_block(block) if keeps_filter else None,
+                "answers": [
+                    {"flock": flock, "answer": filter_blocks.pack_answer(given)}
+                    for flock, given in zip(flocks, answers, strict=True)
+                ],
+            }
+            yield pa.RecordBatch.from_pylist([row], schema=BLOCKS)
+
+    return map_arrow(rows.select("block", "flock", "packet", "is_kept", "filter"), answer, BLOCKS, kernels=KERNELS)
+
+
+def with_kept_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
+    """Rows of `KEPT` for the same rows, and those of the round before with is_kept."""
+
+    def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for name, found in groupby(_dicts(batches), key=itemgetter("flock")):
+            flock, answers, before = _read_flock(found)
+            n_seen, _, _ = count_seen(flock, answers)
+            kept = ~is_cut(flock, n_seen, bloom)
+            was_kept = np.ones(len(kept), dtype=bool) if before is None else before
+            row = {"flock": name, "is_kept": _to_bits(kept), "n_changed": int((kept != was_kept).sum())}
+            yield pa.RecordBatch.from_pylist([row], schema=KEPT)
+
+    return map_arrow(rows.select("flock", "packet", "answer", "is_kept"), decide_all, KEPT, kernels=KERNELS)
+
+
+def _dicts(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
+    for batch in batches:
+        yield from batch.to_pylist()
+
+
+def flocks(batches: Iterator[pa.RecordBatch]):
+    for _, found in groupby(_dicts(batches), key=itemgetter("flock")):
+        yield _read_flock(found)
+
+
+def _read_flock(rows) -> tuple[ngram_packets.Flock, list[filter_blocks.Answer], np.ndarray | None]:
+    flock, answers, kept = None, [], None
+    for row in rows:
+        if row["packet"] is not None:
+            flock = ngram_packets.unpack_flock(row["packet"])
+        elif row["answer"] is not None:
+            answers.append(filter_blocks.unpack_answer(row["answer"]))
+        else:
+            kept = _from_bits(row["is_kept"])
+    return flock, answers, None if kept is None else kept[: len(flock.n_ngrams)]
+
+
+def _to_bits(flags: np.ndarray) -> bytes:
+    return np.packbits(flags).tobytes()
+
+
+def _from_bits(bits: bytes) -> np.ndarray:
+    """The truth values, and up to seven more."""
+    return np.unpackbits(np.frombuffer(bits, dtype=np.uint8)).view(bool)

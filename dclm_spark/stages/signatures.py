@@ -1,16 +1,24 @@
 """`signatures`: one row is a document's MinHash signature and band keys."""
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 from pyspark.sql import functions as F
 
+from dclm_spark import schemas
 from dclm_spark.errors import refuse_recipe
+from dclm_spark.kernels.bytes.sized import sized
+from dclm_spark.kernels.near.minhash import sign
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+from dclm_spark.spark.workers import Kernels, map_arrow
 from dclm_spark.stages.columns import hash_share
-from dclm_spark.stages.lsh_batches import with_minhash
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+_SAMPLE = pa.array(["To be or not to be, that is the question: whether 'tis nobler in the mind to suffer", "", None])
 
 
 def sign_documents(filtered: "DataFrame", *, minhash: MinHash = MinHash()) -> "DataFrame":  # noqa: B008 - frozen
@@ -44,3 +52,20 @@ def in_shards(signatures: "DataFrame", *, near: NearDuplicates) -> "DataFrame":
     # does not, so that a shard's clusters are those of its documents by themselves.
     text = F.col("text_hash").bitwiseXOR(F.col("shard"))
     return signatures.withColumn("shard", shard.cast("bigint")).withColumn("text_hash", text)
+
+
+def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
+    """Rows of `signatures` for rows that have doc_id, dump, host and text."""
+
+    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in sized(batches):
+            signed = sign(batch.column("text"), minhash)
+            columns = {name: signed.column(name) for name in signed.schema.names}
+            columns |= {name: batch.column(name) for name in ("doc_id", "dump", "host")}
+            ordered = [columns[field.name].cast(field.type) for field in schemas.SIGNATURES]
+            yield pa.RecordBatch.from_arrays(ordered, schema=schemas.SIGNATURES)
+
+    needed = documents.select("doc_id", "dump", "host", "text")
+    return map_arrow(
+        needed, measure, schemas.SIGNATURES, kernels=Kernels(repr(minhash), lambda: sign(_SAMPLE, minhash))
+    )

@@ -1,4 +1,4 @@
-"""Arrow batches of near-duplicate detection: each function is one pass over rows in Python workers, lazy."""
+"""Candidates: pairs of texts that share a bucket, found block by block of band keys, and how similar they are."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from dclm_spark import schemas
 from dclm_spark.kernels.bytes.binary import fixed_width
-from dclm_spark.kernels.bytes.sized import sized
-from dclm_spark.kernels.compiled.machine_code import keep
 from dclm_spark.kernels.near.anchors import Anchors, exact_margin
 from dclm_spark.kernels.near.buckets import IS_FIRST, Edges, distinct_edges, join_block
 from dclm_spark.kernels.near.entry_packets import (
@@ -25,23 +22,25 @@ from dclm_spark.kernels.near.entry_packets import (
     unpack,
 )
 from dclm_spark.kernels.near.firsts import Firsts
-from dclm_spark.kernels.near.minhash import sign
 from dclm_spark.kernels.near.similarity import estimate, jaccard
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.spark.types import spark_schema
-from dclm_spark.spark.workers import code_for
+from dclm_spark.spark.workers import Kernels, map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+
 FLUSH_ENTRIES = 1 << 21
 """Entries that a task holds before it packs them: some 200 MB, sorting included; four times as many where there are so
 many blocks that packets would become too small to be packets."""
+
+
 _PACKET_ENTRIES = 256
 
-_SAMPLE = pa.array(["To be or not to be, that is the question: whether 'tis nobler in the mind to suffer", "", None])
 
 _PACKETS = pa.schema([("block", pa.int32()), ("packet", pa.binary())])
+
+
 _EDGES = pa.schema(
     [
         ("text_hash", pa.int64()),
@@ -51,34 +50,12 @@ _EDGES = pa.schema(
         ("is_ignored", pa.bool_()),
     ]
 )
+
+
 _MET = _EDGES.append(pa.field("similarity", pa.float64()))
-_ANCHORED = pa.schema(
-    [
-        ("doc_id", pa.string()),
-        ("dump", pa.string()),
-        ("was_kept", pa.bool_()),
-        ("cluster_id", pa.string()),
-        ("similarity", pa.float64()),
-        ("is_survivor", pa.bool_()),
-    ]
-)
 
 
-def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
-    """Rows of `signatures` for rows that have doc_id, dump, host and text."""
-    code = code_for(documents, repr(minhash), lambda: sign(_SAMPLE, minhash))
-
-    def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
-        for batch in sized(batches):
-            signed = sign(batch.column("text"), minhash)
-            columns = {name: signed.column(name) for name in signed.schema.names}
-            columns |= {name: batch.column(name) for name in ("doc_id", "dump", "host")}
-            ordered = [columns[field.name].cast(field.type) for field in schemas.SIGNATURES]
-            yield pa.RecordBatch.from_arrays(ordered, schema=schemas.SIGNATURES)
-
-    needed = documents.select("doc_id", "dump", "host", "text")
-    return needed.mapInArrow(measure, spark_schema(schemas.SIGNATURES))
+_ROWS = 1 << 16
 
 
 def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFrame":
@@ -111,7 +88,7 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
         if held:
             yield flush(held)
 
-    return rows.select("text_hash", "keys", "shard", "bucket_order").mapInArrow(gather, spark_schema(_PACKETS))
+    return map_arrow(rows.select("text_hash", "keys", "shard", "bucket_order"), gather, _PACKETS)
 
 
 def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
@@ -121,10 +98,8 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
     `to_verify` unless nothing is verified.
     """
     limit, ignores, to_verify = near.giant_bucket, near.giant_rule == "ignore", near.verify != "none"
-    code = code_for(packets, "near-duplicates", _exercise)
 
     def join(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
         held: list[Edges] = []
         n_held = 0
         for entries, repeated in _blocks(batches):
@@ -144,7 +119,7 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
         if held:
             yield from _edge_batches(held)
 
-    return packets.mapInArrow(join, spark_schema(_EDGES))
+    return map_arrow(packets, join, _EDGES, kernels=KERNELS)
 
 
 def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Entries, Repeated]]:
@@ -165,9 +140,6 @@ def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
         yield table.slice(start, _ROWS)
 
 
-_ROWS = 1 << 16
-
-
 def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
     """Rows of text_hash, other_hash, place, bucket_size, is_ignored, similarity: the pairs of `with_edges`, and members
     beside delegates that they may be alike to, see `kernels.firsts`. One of the latter may be there more than once.
@@ -180,10 +152,8 @@ def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash,
         near: Its `threshold` and `verify` are used.
     """
     margin = exact_margin(near.threshold, minhash.n_permutations) if near.verify == "exact" else 0.0
-    code = code_for(pairs, "near-duplicates", _exercise)
 
     def meet(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
         firsts = Firsts(minhash.n_bands, minhash.n_rows, threshold=near.threshold, margin=margin)
         for batch in batches:
             texts, others, orders = (batch.column(name).to_numpy() for name in _MET.names[:3])
@@ -206,64 +176,7 @@ def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash,
             ]
             yield pa.RecordBatch.from_arrays([pa.array(np.concatenate(column)) for column in columns], schema=_MET)
 
-    return pairs.select(*_EDGES.names, "signature").mapInArrow(meet, spark_schema(_MET))
-
-
-def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_exact: bool = False) -> "DataFrame":
-    """The same rows with `name`: the similarity of two of their columns, in the place of these.
-
-    Args:
-        pairs: Rows with signatures, or with shingles, in two columns; null where one of them is.
-        one: The one column.
-        other: The other.
-        name: What the similarity is called.
-        is_exact: The columns hold shingles.
-    """
-    measure = jaccard if is_exact else estimate
-    kept = [column for column in pairs.columns if column not in (one, other)]
-    schema = f"{pairs.select(*kept).schema.simpleString()[7:-1]},{name}:double"
-
-    code = code_for(pairs, "near-duplicates", _exercise)
-
-    def compare(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
-        for batch in sized(batches):
-            columns = [batch.column(column) for column in kept]
-            columns.append(measure(batch.column(one), batch.column(other)))
-            yield pa.RecordBatch.from_arrays(columns, names=[*kept, name])
-
-    return pairs.mapInArrow(compare, schema)
-
-
-def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
-    """Rows of doc_id, dump, was_kept, cluster_id, similarity and is_survivor: each member beside its survivor.
-
-    Args:
-        members: Rows with root, doc_id, dump, was_kept, signature and, for exact similarities, shingles: the members of
-            a component one after the other, in the survivor order, in one partition.
-        minhash: How their signatures were made.
-        near: Its `clusters`, `threshold` and `verify` are used.
-    """
-    is_exact = near.verify == "exact"
-    code = code_for(members, "near-duplicates", _exercise)
-
-    def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
-        anchors = Anchors(minhash.n_permutations, near)
-        for batch in batches:
-            is_member, cluster_ids, similarity, is_survivor = anchors.assign(
-                batch.column("root").to_numpy(),
-                batch.column("doc_id"),
-                batch.column("dump"),
-                fixed_width(batch.column("signature"), "<u2", minhash.n_permutations),
-                batch.column("shingles") if is_exact else None,
-            )
-            columns = [batch.column(name) for name in ("doc_id", "dump", "was_kept")]
-            columns += [cluster_ids, similarity, is_survivor]
-            yield pa.RecordBatch.from_arrays(columns, schema=_ANCHORED).filter(is_member)
-
-    columns = ("root", "doc_id", "dump", "was_kept", "signature", *(("shingles",) if is_exact else ()))
-    return members.select(*columns).mapInArrow(find, spark_schema(_ANCHORED))
+    return map_arrow(pairs.select(*_EDGES.names, "signature"), meet, _MET, kernels=KERNELS)
 
 
 def _exercise() -> None:
@@ -278,3 +191,7 @@ def _exercise() -> None:
         measure(hashes, hashes)
     ids, signatures = pa.array(["1", "2"]), fixed_width(hashes, "<u2", 4)
     Anchors(4, NearDuplicates(verify="exact")).assign(texts, ids, ids, signatures, hashes)
+
+
+KERNELS = Kernels("near-duplicates", _exercise)
+"""What workers run that find, compare and anchor near-duplicates."""

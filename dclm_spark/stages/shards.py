@@ -1,32 +1,50 @@
-"""Arrow batches of shards: one worker reads the documents of each, one after the other."""
+"""Shards: one worker reads the documents of each, one after the other, and decides."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
 from dclm_spark.kernels.bytes.sized import sized
-from dclm_spark.kernels.compiled.machine_code import keep
 from dclm_spark.kernels.ngrams.bloom import Geometry, geometry_for
 from dclm_spark.kernels.ngrams.ngram_decisions import DECISIONS, first_seen, rows_of_shard
 from dclm_spark.kernels.ngrams.shards import Shard
 from dclm_spark.recipe.deduplication import Bloom
-from dclm_spark.spark.types import spark_schema
-from dclm_spark.spark.workers import code_for
-from dclm_spark.stages.dedup_batches import BLOCKS, SAMPLE_TEXTS
+from dclm_spark.spark.workers import Kernels, map_arrow
+from dclm_spark.stages.columns import document_order, place_of
+from dclm_spark.stages.filter_blocks import BLOCKS
+from dclm_spark.stages.ngrams import SAMPLE_TEXTS
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
 
 FLUSH_DECISIONS = 1 << 16
 """Decisions that a task holds before it hands them on."""
 
 
+def ask_shards(
+    documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], capacity: int, n_tasks: int
+) -> "DataFrame":
+    """The same rows, of shards in the place of blocks: their answers are decisions.
+
+    Args:
+        documents: Rows of doc_id, dump, host, text, shard and task: those of a shard have one number of a task.
+        bloom: The settings.
+        dumps: The dumps in their places.
+        capacity: n-grams that the filter of a shard is made for.
+        n_tasks: Tasks that read shards.
+    """
+    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
+    rows = documents.select("shard", "task", "doc_id", "dump", "text", order.alias("bloom_order"))
+    sorted_rows = rows.repartition(n_tasks, "task").sortWithinPartitions("shard", "bloom_order", "doc_id")
+    return with_shard_answers(sorted_rows, bloom=bloom, capacity=capacity)
+
+
 def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -> "DataFrame":
     """Rows of `BLOCKS`, in which a shard is a block and its answers are decisions, for rows that have shard, doc_id,
     dump and text: those of a shard one after the other, in their order, in one partition."""
-    code = code_for(documents, "shards", _exercise)
     is_exact = bloom.filter == "exact"
     geometry = None if is_exact else geometry_for(capacity, bloom.fp_rate)
 
@@ -41,7 +59,6 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
         return pa.RecordBatch.from_pylist([row], schema=BLOCKS)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        keep(code)
         number, shard, seen = None, None, []
         decided: list[pa.RecordBatch] = []
         for part in _of_one_shard(_without_repeats(sized(batches))):
@@ -60,7 +77,7 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
         if shard is not None:
             yield row_of(number, shard, decided, is_last=True)
 
-    return documents.select("shard", "doc_id", "dump", "text").mapInArrow(judge, spark_schema(BLOCKS))
+    return map_arrow(documents.select("shard", "doc_id", "dump", "text"), judge, BLOCKS, kernels=_KERNELS)
 
 
 def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
@@ -71,7 +88,7 @@ def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
             for answer in batch.column("answer").to_pylist():
                 yield from pa.ipc.open_stream(answer)
 
-    return answers.select("answer").mapInArrow(read, spark_schema(DECISIONS))
+    return map_arrow(answers.select("answer"), read, DECISIONS)
 
 
 def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -108,3 +125,6 @@ def _exercise() -> None:
     """Runs the kernel of shards on little, so that workers need not compile it."""
     for name, geometry in (("bloom", Geometry(1, 1)), ("exact", None)):
         Shard(Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards"), geometry).judge(SAMPLE_TEXTS)
+
+
+_KERNELS = Kernels("shards", _exercise)

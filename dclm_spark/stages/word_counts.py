@@ -1,0 +1,38 @@
+"""Words of texts, counted by language."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from dclm_spark.kernels.bytes.sized import sized
+from dclm_spark.kernels.text.words import words_uax29
+from dclm_spark.spark.workers import map_arrow
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+_WORD_COUNTS = pa.schema([("language", pa.string()), ("word", pa.string()), ("n", pa.int64())])
+
+
+def with_word_counts(texts: "DataFrame") -> "DataFrame":
+    """Rows of `language`, `word` and `n` for rows of language and text: the words of some texts, in lower case.
+
+    A word comes once for each batch of texts that holds it. Words are those of UAX #29.
+    """
+
+    def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in sized(batches):
+            counted: Counter[tuple[str, str]] = Counter()
+            for language, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+                counted.update((language, word) for word in words_uax29(text.lower()))
+            rows = [(language, word, n) for (language, word), n in counted.items()]
+            columns = zip(*rows, strict=True) if rows else ((), (), ())
+            yield pa.RecordBatch.from_arrays(
+                [pa.array(column, field.type) for column, field in zip(columns, _WORD_COUNTS, strict=True)],
+                schema=_WORD_COUNTS,
+            )
+
+    return map_arrow(texts.select("language", "text"), count, _WORD_COUNTS)
