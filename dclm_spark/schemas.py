@@ -422,9 +422,6 @@ CLAIMS = pa.schema(
     ]
 )
 
-FLOW: tuple[str, ...] = ("documents", "annotated", "filtered", "signatures", "duplicates", "deduplicated")
-"""The tables of a chain in the order in which they are made, each by the stage of its name."""
-
 TABLES: dict[str, pa.Schema] = {
     "documents": DOCUMENTS,
     "annotated": ANNOTATED,

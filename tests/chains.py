@@ -8,8 +8,12 @@ from pathlib import Path
 from warcio.archiveiterator import ArchiveIterator
 
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain
+from dclm_spark.pipeline import documents
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.recipe.recipe import Recipe
 from tests.archives import english_pages, html, write_warc
@@ -59,14 +63,14 @@ def count_records(paths: Iterable[Path]) -> Counter[str]:
     return counts
 
 
-def job_of(warehouse: Warehouse, *, dump: str = DUMP, recipe: Recipe = RECIPE, **options) -> chain.Job:
-    return chain.Job(warehouse, dump, recipe, is_quiet=True, **options)
+def job_of(warehouse: Warehouse, *, dump: str = DUMP, recipe: Recipe = RECIPE, **options) -> Job:
+    return Job(warehouse, dump, recipe, is_quiet=True, **options)
 
 
-def make_documents(job: chain.Job, *inputs: Path, **options) -> chain.Outcome:
-    return chain.make_documents(job, Source([str(path) for path in inputs]), **options)
+def make_documents(job: Job, *inputs: Path, **options) -> Outcome:
+    return documents.make_documents(job, Source([str(path) for path in inputs]), **options)
 
 
-def make_all(job: chain.Job, *inputs: Path, **options) -> list[chain.Outcome]:
+def make_all(job: Job, *inputs: Path, **options) -> list[Outcome]:
     """What each stage did, in the order of the flow."""
-    return [make_documents(job, *inputs, **options), chain.make_annotated(job), chain.make_filtered(job)]
+    return [make_documents(job, *inputs, **options), make_annotated(job), make_filtered(job)]

@@ -74,9 +74,12 @@ def test_a_version_is_lost_with_the_end_of_the_log_and_under_anothers_commit(lak
     assert lake.lost(run("B", 2)) == {}
 
 
+STAGES = {"documents": False, "filtered": True}
+
+
 def test_rows_without_a_finished_run_are_found(lake):
-    assert find_unfinished(lake, {("A", "filtered"): None}, None, begun=()) == {"B": ["filtered"]}
-    assert find_unfinished(lake, {}, "A", begun=()) == {"A": ["filtered"]}
+    assert find_unfinished(lake, {("A", "filtered"): None}, None, stages=STAGES, begun=()) == {"B": ["filtered"]}
+    assert find_unfinished(lake, {}, "A", stages=STAGES, begun=()) == {"A": ["filtered"]}
     assert (lake.own_version("filtered", stage="filtered", dump="A"), lake.mark("filtered", "none")) == (0, [1, 0])
     assert lake.own_version("filtered", stage="filtered", dump="C") is None
 

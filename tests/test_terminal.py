@@ -9,7 +9,7 @@ from dclm_spark.cli import main
 from dclm_spark.cli.clusters import Coloured
 from dclm_spark.reports import cluster_text
 from dclm_spark.reports.explain import format_explanation
-from dclm_spark.reports.funnel import format_funnel
+from dclm_spark.reports.funnel_words import format_funnel
 from dclm_spark.reports.word_diff import diff_words, format_diff
 from dclm_spark.terminal import shown, shown_in_line, shown_json
 

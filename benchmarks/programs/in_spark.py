@@ -21,8 +21,12 @@ from typing import Any
 from benchmarks.corpora.archives import write_first_records
 from benchmarks.programs.processes import Tree
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain
+from dclm_spark.pipeline import documents
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.spark.session import get_session
 
@@ -39,22 +43,22 @@ class Lake:
         self._tree = tree
 
     def documents(self, dump: str, files: Sequence[str]) -> dict[str, float]:
-        return self._measure(lambda: chain.make_documents(self._job(dump), Source(files)))
+        return self._measure(lambda: documents.make_documents(self._job(dump), Source(files)))
 
     def annotated(self, dump: str) -> dict[str, float]:
-        return self._measure(lambda: chain.make_annotated(self._job(dump)))
+        return self._measure(lambda: make_annotated(self._job(dump)))
 
     def filtered(self, dump: str) -> dict[str, float]:
-        return self._measure(lambda: chain.make_filtered(self._job(dump)))
+        return self._measure(lambda: make_filtered(self._job(dump)))
 
     def data_files(self, dump: str) -> list[str]:
         """The Parquet files of a dump's documents, which were written once and never replaced."""
         return [str(path) for path in Path(self._warehouse.location).glob(f"documents/dump={dump}/*.parquet")]
 
-    def _job(self, dump: str) -> chain.Job:
-        return chain.Job(self._warehouse, dump, RECIPE)
+    def _job(self, dump: str) -> Job:
+        return Job(self._warehouse, dump, RECIPE)
 
-    def _measure(self, make: Callable[[], chain.Outcome]) -> dict[str, float]:
+    def _measure(self, make: Callable[[], Outcome]) -> dict[str, float]:
         cpu, wall = self._tree.cpu_seconds(), time.perf_counter()
         run = make().run
         wall = time.perf_counter() - wall

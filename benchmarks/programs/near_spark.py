@@ -25,8 +25,9 @@ from pyspark.sql import functions as F
 from benchmarks.programs.lakes import Lake, Meter, corpus
 from benchmarks.programs.processes import Tree
 from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark.session import planned_for_python

@@ -15,6 +15,7 @@ from dclm_spark.cli.parsing import EXIT_USAGE
 from dclm_spark.cli.resolve import recipe_of, storage_options_of, warehouse_of
 from dclm_spark.errors import DclmError, FaultLimitError, InputError, refuse_recipe
 from dclm_spark.files.addresses import without_secrets
+from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.recipe import as_json
 from dclm_spark.spark import interrupts
 from dclm_spark.terminal import Coloured, shown
@@ -47,7 +48,7 @@ def job(command: str) -> None:
 
 
 def _run(argv: Sequence[str]) -> int:
-    arguments = make_parser(_COMMANDS).parse_args(argv)
+    arguments = make_parser(dict.fromkeys(STAGES, stages.make_one) | _COMMANDS).parse_args(argv)
     is_making = arguments.command_name in _MAKING
     interrupts.sentence = f"interrupted; the same command {'goes on from here' if is_making else 'begins anew'}"
     out, err = sys.stdout, sys.stderr
@@ -116,7 +117,8 @@ def _lsh(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 def _funnel(arguments: argparse.Namespace) -> tuple[Any, str]:
-    from dclm_spark.reports.funnel import count_funnel, format_funnel
+    from dclm_spark.reports.funnel import count_funnel
+    from dclm_spark.reports.funnel_words import format_funnel
 
     upstream = warehouse_of(arguments, arguments.upstream) if arguments.upstream else None
     if arguments.what_if:
@@ -233,12 +235,7 @@ def _show_recipe(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 _COMMANDS = {
     "run": stages.run,
-    "documents": stages.make_one,
-    "annotated": stages.make_one,
-    "filtered": stages.make_one,
-    "signatures": stages.make_one,
-    "duplicates": stages.make_one,
-    "deduplicated": stages.make_one,
+    **dict.fromkeys(STAGES, stages.make_one),
     "dedup": _dedup,
     "lsh": _lsh,
     "funnel": _funnel,

@@ -8,6 +8,7 @@ from dclm_spark import __version__
 from dclm_spark.cli import clusters, dedup, dedup_options, lsh
 from dclm_spark.cli.help_texts import DESCRIPTION, EXAMPLES, STATUSES
 from dclm_spark.cli.parsing import Parser
+from dclm_spark.pipeline.registry import STAGES
 
 Command = Callable[[argparse.Namespace], tuple[Any, str]]
 """Does what the arguments ask; returns its answer as data, and as words."""
@@ -44,7 +45,7 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
             name,
             help=help_,
             description=help_[0].upper() + help_[1:] + ".",
-            epilog=EXAMPLES[name],
+            epilog=EXAMPLES[name] if name in EXAMPLES else STAGES[name].examples,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         for group in groups:
@@ -56,31 +57,13 @@ def make_parser(commands_by_name: Mapping[str, Command]) -> argparse.ArgumentPar
 
     made = (_warehouse_options, _recipe_options, _session_options, _work_options)
     command("run", "make all tables of one dump from its archive files", *made, lsh.add_options, _input_options)
-    command(
-        "documents",
-        "make one table: each page's main text, from archive files",
-        *made,
-        _input_options,
-        stage="documents",
-    )
-    command("annotated", "make one table: documents with every signal measured", *made, stage="annotated")
-    command("filtered", "make one table: documents that broke none of the recipe's bounds", *made, stage="filtered")
     near_made = (*made[:2], lsh.add_options, *made[2:])
-    command(
-        "signatures", "make one table: each document's MinHash signature and band keys", *near_made, stage="signatures"
-    )
-    command(
-        "duplicates",
-        "make one table: clusters of near-duplicates, within the recipe's scope",
-        *(*near_made[:-1], _works_options),
-        stage="duplicates",
-    )
-    command(
-        "deduplicated",
-        "make one table: documents that no other one stands for, their repeated paragraphs cut",
-        *(*near_made[:-1], _works_options, dedup_options.add_options),
-        stage="deduplicated",
-    )
+    for stage in STAGES.values():
+        groups = [*(near_made if stage.needs_near else made)[:-1]]
+        groups.append(_works_options if stage.is_of_several_dumps else _work_options)
+        groups += [dedup_options.add_options] if stage.needs_methods else []
+        groups += [] if stage.reads else [_input_options]
+        command(stage.name, stage.help, *groups, stage=stage.name)
     command(
         "dedup",
         "see what methods and scopes of deduplication would leave, before one is chosen",

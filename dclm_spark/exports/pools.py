@@ -19,6 +19,7 @@ from dclm_spark.kernels.archive.pools import FORMATS
 from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.lake.runs import last_runs, outdated
 from dclm_spark.lake.warehouse import Warehouse, check_dump
+from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.spark import interrupts
 from dclm_spark.spark.progress import Progress
 from dclm_spark.spark.types import spark_type
@@ -26,9 +27,6 @@ from dclm_spark.spark.workers import map_arrow
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-TABLES: tuple[str, ...] = tuple(table for table in schemas.FLOW if "text" in schemas.TABLES[table].names)
-"""The tables that can be exported: those whose rows have a text."""
 
 FILE_ROWS = 50_000
 """Documents to a file where nobody says how many files: some 200 MB of text. DCLM's code holds a file in memory."""
@@ -69,7 +67,7 @@ def export_table(
 
     Args:
         warehouse: The warehouse.
-        table: One of `TABLES`.
+        table: The table of a stage, one whose rows have a text.
         to: The folder, new or empty: a path or any URL that fsspec writes.
         dump: Only this dump.
         upstream: The warehouse that lends the tables this one does not hold.
@@ -86,8 +84,9 @@ def export_table(
     """
     options = dict(storage_options or {})
     problems = [] if dump is None else check_dump(dump)
-    if table not in TABLES:
-        problems.append(f"no table {table!r} with texts to export; expected one of {', '.join(TABLES)}")
+    tables = [stage.name for stage in STAGES.values() if stage.has_text]
+    if table not in tables:
+        problems.append(f"no table {table!r} with texts to export; expected one of {', '.join(tables)}")
     if form not in FORMATS:
         problems.append(f"no format {form!r}; expected one of {', '.join(FORMATS)}")
     if n_files is not None and not 1 <= n_files <= MAX_FILES:

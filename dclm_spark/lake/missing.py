@@ -3,15 +3,11 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from dclm_spark import schemas
 from dclm_spark.lake.runs import Key
 from dclm_spark.lake.warehouse import Warehouse
 
 Runs = Mapping[Key, tuple[Warehouse, Mapping[str, Any]]]
 """A dump and a stage -> the warehouse that holds its rows, and the run that made them."""
-
-
-_REMOVING = ("filtered", "deduplicated")  # stages that may leave no row but in `removed`
 
 
 def find_lost(runs: Runs, dumps: list[str]) -> dict[str, dict[str, int]]:
@@ -29,7 +25,7 @@ def find_lost(runs: Runs, dumps: list[str]) -> dict[str, dict[str, int]]:
 
 
 def find_unfinished(
-    warehouse: Warehouse, runs: Runs, dump: str | None, *, begun: Collection[str]
+    warehouse: Warehouse, runs: Runs, dump: str | None, *, stages: Mapping[str, bool], begun: Collection[str]
 ) -> dict[str, list[str]]:
     """Dump -> the stages of which a warehouse holds rows, and nobody a finished run, in the order of the flow.
 
@@ -37,11 +33,12 @@ def find_unfinished(
         warehouse: The warehouse.
         runs: The finished runs.
         dump: Only this dump.
+        stages: The stages in the order of the flow, and whether each removes rows: it may leave none but in `removed`.
         begun: Dumps whose documents are not finished, which is known without this.
     """
     found: dict[str, list[str]] = {}
-    for stage in schemas.FLOW:
-        gone = dumps_of(warehouse, "removed", dump=dump, stage=stage) if stage in _REMOVING else set()
+    for stage, removes in stages.items():
+        gone = dumps_of(warehouse, "removed", dump=dump, stage=stage) if removes else set()
         for name in dumps_of(warehouse, stage, dump=dump) | gone:
             if (name, stage) not in runs and not (stage == "documents" and name in begun):
                 found.setdefault(name, []).append(stage)

@@ -16,14 +16,14 @@ from dclm_spark.lake import claims
 from dclm_spark.lake.pinned import Inputs
 from dclm_spark.lake.runs import Run, is_made_by, last_runs
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import near_duplicates
 from dclm_spark.pipeline.groups import STAGE, Group, earlier_dumps
 from dclm_spark.pipeline.job import Job, Ledger
 from dclm_spark.pipeline.methods.exact import decide_by_keys
 from dclm_spark.pipeline.methods.ngrams import decide_by_ngrams
 from dclm_spark.pipeline.methods.step import Step
 from dclm_spark.pipeline.methods.stored_filter import stored_filter
-from dclm_spark.pipeline.run_stage import Outcome, each_once, up_to_date
+from dclm_spark.pipeline.registry import STAGES
+from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, up_to_date, write_split
 from dclm_spark.recipe.deduplication import Bloom, Exact, Method, Near, scope_of
 from dclm_spark.recipe.scopes import groups_of
 from dclm_spark.spark.session import planned_for_java, planned_for_packets, planned_for_python
@@ -33,6 +33,7 @@ from dclm_spark.stages.deduplicated import (
     cluster_sizes,
     cut_rows,
     deduplicate,
+    drop_duplicates,
     removed_rows,
     what_is_left,
 )
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
 
 MAX_STEPS = 1 << 20
 """More than a recipe has methods."""
-_TABLES = ("decisions", "removed", "cuts", STAGE, "runs")
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
 
 
@@ -68,7 +68,7 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         replace(job, dump=dump).check()
     methods = _methods(job, dumps)
     if methods in ((), (Near(),)):
-        return [near_duplicates.make_deduplicated(replace(job, dump=dump)) for dump in dumps]
+        return [_honour_clusters(replace(job, dump=dump)) for dump in dumps]
     scopes = {scope_of(method) for method in methods}
     with planned_for_python(job.warehouse.spark):
         return [
@@ -76,6 +76,19 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
             for group in groups_of(dumps, scopes)
             for outcome in _make_group(job, group, methods, is_added="incremental" in scopes)
         ]
+
+
+def _honour_clusters(job: Job) -> Outcome:
+    """The same where clusters alone decide, of one dump from its `filtered` and its `duplicates`."""
+
+    def write(run: Run, filtered: "DataFrame", duplicates: "DataFrame") -> dict[str, Any]:
+        for table, where in {"cuts": {"stage": STAGE}, "decisions": {}}.items():
+            if job.warehouse.exists(table):  # what a recipe of other methods has left
+                job.warehouse.delete(table, dump=job.dump, **where)
+        filtered, repeats = each_once(filtered)
+        return write_split(job, run, drop_duplicates(filtered, duplicates), STAGE, repeats=repeats)
+
+    return make_stage(job, STAGE, write, tables=("removed", STAGE))
 
 
 def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
@@ -108,7 +121,8 @@ def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, 
     if all(done):
         return done
     _check_filters(_steps(job, group, methods))  # before anything is written
-    job.warehouse.prepare(*_TABLES, *{table for method in methods for table in _TABLES_OF[type(method)]})
+    of_methods = {table for method in methods for table in _TABLES_OF[type(method)]}
+    job.warehouse.prepare(*STAGES[STAGE].writes, "runs", *of_methods)
     with claims.claimed(job.warehouse, STAGE, new, is_wide=is_added or len(new) > 1):
         group, finished, done = find_again()
         return done if all(done) else _make(replace(job, dump=new[-1]), group, finished, methods, tables)

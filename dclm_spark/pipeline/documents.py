@@ -1,213 +1,157 @@
-"""A dump's files, batch by batch, into `documents`, `quarantine` and `files`: those that are left, each once.
+"""`documents` of a dump from its archive files, with `quarantine` and `files`: planned, read, checked and recorded."""
 
-A file that cannot be read leaves no row. Before its batch is written it moves, in the stored plan, to a batch of its
-own behind all others, so that what a batch number stands for never changes once something is written under it. Those
-batches are read again when all else is done, and by later runs, each time under a new number and after what an
-interrupted run may have written of their files is deleted: Delta would pass over a number that it has seen.
-"""
+import os
+from typing import Any
 
-import time
-from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-
-from pyspark.sql import functions as F
-
-from dclm_spark import schemas
-from dclm_spark.files.addresses import identity_of
-from dclm_spark.files.inputs import open_source
-from dclm_spark.kernels.archive.pages import MISSING
-from dclm_spark.lake.runs import Run
-from dclm_spark.lake.warehouse import Warehouse, frame_of
-from dclm_spark.pipeline.ingest_plan import STAGE, Plan, Source, rewrite_plan
-from dclm_spark.spark.progress import Progress
-from dclm_spark.stages.columns import one_a_task
-from dclm_spark.stages.documents import extract_documents
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
-AGAIN_SECONDS = 15.0
-"""How long files that the store failed on are left alone before they are read once more."""
+from dclm_spark.errors import FaultLimitError, InputError, UnreadFilesError
+from dclm_spark.files.inputs import Listing
+from dclm_spark.lake import claims
+from dclm_spark.lake.runs import part_hash
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline import ingest_plan
+from dclm_spark.pipeline.batches import read_batches
+from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.run_stage import Outcome
+from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.session import planned_for_python
 
 
-class Read(NamedTuple):
-    """What has been read of a dump, by this run and those before it.
-
-    Args:
-        counts: n_records, n_documents, n_quarantined, n_skipped.
-        unread: The files that were not, and why.
-    """
-
-    counts: dict[str, int]
-    unread: dict[str, str]
-
-
-def read_batches(
-    warehouse: Warehouse,
-    plan: Plan,
-    run: Run,
+def make_documents(
+    job: Job,
     source: Source,
-    progress: Progress,
     *,
-    is_new: bool,
-    is_finished: bool = False,
-) -> Read:
-    """Reads and writes the files that are not closed yet; those that cannot be read, once more when all else is done.
+    batch_files: int | None = None,
+    restart: bool = False,
+    skip_unreadable: bool = False,
+) -> Outcome:
+    """`documents` (with `quarantine` and `files`) of one dump from its archive files.
 
     Args:
-        warehouse: The warehouse.
-        plan: The attempt.
-        run: The run that makes it or goes on with it.
-        source: How its files are opened.
-        progress: Told of each batch.
-        is_new: True if no batch of the attempt can be closed.
-        is_finished: True if the dump counts as done, with files that it was allowed to leave out.
+        job: What is asked for.
+        source: The files.
+        batch_files: Files to a commit; null chooses by the session's size.
+        restart: Begin anew, whatever the dump holds.
+        skip_unreadable: Finish the dump without the files that cannot be read; a later call without it reads them.
+
+    Raises:
+        InputError: The input names no files, or others than the dump was begun with.
+        WarehouseError: Another recipe's rows are in the way.
+        FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
+        UnreadFilesError: Files could not be read. The dump is not finished; the same call reads just these.
     """
-    reading = _Reading(warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished)
-    reading.read_all()
-    counts = {name: reading.counts[name] for name in _COUNTS}
-    counts["n_skipped"] = counts["n_records"] - counts["n_documents"] - counts["n_quarantined"]
-    return Read(counts, {path: reading.plan.unread[path] for path in reading.left()})
+    if batch_files is not None and batch_files < 1:
+        raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
+    listing = job.check(source)
+    with planned_for_python(job.warehouse.spark):
+        return _make_documents(
+            job, source, listing, batch_files=batch_files, restart=restart, skip_unreadable=skip_unreadable
+        )
 
 
-_COUNTS = ("n_records", "n_documents", "n_quarantined")
-_TALLY = schemas.FILES.names[schemas.FILES.get_field_index("path") + 1 :]
+def _make_documents(
+    job: Job, source: Source, listing: Listing, *, batch_files: int | None, restart: bool, skip_unreadable: bool
+) -> Outcome:
+    warehouse, recipe = job.warehouse, job.recipe
 
+    def find() -> tuple[ingest_plan.Plan | None, bool, Outcome | None]:
+        """The plan of the dump's attempt; whether a new attempt is to be made; what stands of the dump."""
+        stored = ingest_plan.stored_plan(warehouse, job.dump)
+        is_begun = stored is not None and stored.attempt_id != ingest_plan.CLEARING
+        if restart or job.is_forced or not is_begun:
+            return stored, True, None
+        ledger = job.ledger()
+        standing = ledger.standing("documents", {})
+        ingest_plan.check_plan(stored, listing, recipe, job.dump)
+        is_lost = standing is None and (job.dump, "documents") in ledger.own
+        return stored, is_lost, standing and Outcome(standing, is_new=False)
 
-class _Reading:
-    """A run's way through the files of an attempt."""
+    def is_done(standing: Outcome | None) -> bool:
+        return standing is not None and (skip_unreadable or not standing.run["n_unread_files"])
 
-    def __init__(
-        self,
-        warehouse: Warehouse,
-        plan: Plan,
-        run: Run,
-        source: Source,
-        progress: Progress,
-        *,
-        is_new: bool,
-        is_finished: bool,
+    (*_, standing), find_again = claims.look(warehouse, ("plans", "runs"), find)
+    if is_done(standing):
+        _check_faults(standing.run, recipe)
+        return standing
+    warehouse.prepare("documents", "quarantine", "files", "plans", "runs")
+    with claims.claimed(
+        warehouse, "documents", (job.dump,), tables=("plans", "quarantine", "documents", "files", "runs")
     ):
-        self.warehouse, self.plan, self.run, self.progress = warehouse, plan, run, progress
-        self.listed = {
-            file.path: (file.address, file.asked)
-            for file in source.listing.files
-            if file.address != file.path or file.asked is not None
-        }
-        self.open_source = partial(open_source, storage_options=dict(source.storage_options))
-        self.is_new, self.is_finished = is_new, is_finished
-        self.counts: Counter[str] = Counter()
-        self.closed: set[str] = set()
-
-    def left(self) -> list[str]:
-        """The files that are not closed, in the plan's order."""
-        return [path for *_, path, _ in self.plan.files if path not in self.closed]
-
-    def read_all(self) -> None:
-        if not self.is_new:
-            for row in self.warehouse.read("files", dump=self.run.dump).select("path", *_COUNTS).collect():
-                self.closed.add(identity_of(row["path"]))
-                self.counts.update({name: row[name] for name in _COUNTS})
-        self.progress.start(len(self.plan.files), "files", done=len(self.closed))
-        size = max(Counter(batch for batch, *_ in self.plan.files).values())
-        waited_for = [path for path in self.left() if path in self.plan.unread]
-        for batch, paths in self.plan.batches(set(self.left()).difference(waited_for)).items():
-            self._read_batch(paths, batch)
-        if unread := self.left():
-            if any(not self.plan.unread[path].startswith(MISSING) for path in set(unread).difference(waited_for)):
-                time.sleep(AGAIN_SECONDS)
-            for start in range(0, len(unread), size):
-                self._read_batch(unread[start : start + size], None)
-
-    def _store(self, plan: Plan) -> None:
-        self.plan = plan
-        rewrite_plan(self.warehouse, plan, self.run)
-
-    def _prepare_again(self, paths: Sequence[str], unread: Mapping[str, str], *, is_any_read: bool) -> None:
-        """Makes way for the rows of files that were not read before, and now are or are not."""
-        # The ones that are read stay in this batch, the others leave it.
-        plan = self.plan.put_off({path: self.plan.unread[path] for path in paths}).put_off(unread)
-        if self.is_finished and not is_any_read:
-            self.plan = plan  # for what is said: a dump that is finished without them stays as it is
-            return
-        if self.is_finished:
-            # No reader may take a dump that grows for a finished one.
-            self.warehouse.delete("runs", dump=self.run.dump, stage=STAGE)
-            self.is_finished = False
-        self._store(plan)
-        if not self.is_new:
-            # An interrupted run may have read and written these files, and not closed them.
-            self.warehouse.delete("documents", files=paths, dump=self.run.dump)
-            self.warehouse.delete("quarantine", files=paths, dump=self.run.dump, stage=STAGE)
-
-    def _read_batch(self, paths: Sequence[str], batch: int | None) -> None:
-        """Writes the rows of some files, as far as they can be read, and closes those.
-
-        Args:
-            paths: The files.
-            batch: Theirs; null of files that could not be read before, which get a new one.
-        """
-        warehouse, lineage = self.warehouse, self.run.lineage
-        # What gives access travels with the code, and is in no plan of Spark's, which are shown.
-        listed = {path: self.listed[path] for path in paths if path in self.listed}
-        pages = extract_documents(
-            one_a_task(warehouse.spark, paths),
-            dump=self.run.dump,
-            open_file=partial(_open_listed, open_file=self.open_source, listed=listed),
-            recipe=self.run.recipe,
-        ).persist()  # written to up to three tables, read once
-        try:
-            ends = pages.where("n_records IS NOT NULL OR unread IS NOT NULL")
-            tallies = ends.select("warc_path", *_TALLY, "unread").collect()
-            unread = {row["warc_path"]: row["unread"] for row in tallies if row["unread"] is not None}
-            tallies = sorted(row[:-1] for row in tallies if row["unread"] is None)
-            counts = Counter(
-                {name: sum(row[place] for row in tallies) for place, name in enumerate(_TALLY, 1) if name in _COUNTS}
+        stored, is_new, standing = find_again()
+        outcome = standing
+        if not is_done(standing):
+            outcome = _read(
+                job,
+                source,
+                listing,
+                stored,
+                batch_files=batch_files,
+                is_new=is_new,
+                is_finished=standing is not None,
+                skip_unreadable=skip_unreadable,
             )
-            whole = _whole_files(pages, unread)
-            number = self.plan.n_batches if batch is None else batch
-            if batch is None:
-                self._prepare_again(paths, unread, is_any_read=bool(tallies))
-            elif unread:
-                self._store(self.plan.put_off(unread))
-            once = self.plan.attempt_id, number
-            if counts["n_quarantined"]:
-                warehouse.append(whole.where("kind IS NOT NULL"), "quarantine", lineage=lineage, batch=once)
-            if counts["n_documents"]:
-                warehouse.append(whole.where("text IS NOT NULL"), "documents", lineage=lineage, batch=once)
-            if tallies:
-                rows = [(self.run.dump, self.plan.attempt_id, number, *row) for row in tallies]
-                closing = frame_of(warehouse.spark, rows, schemas.FILES)
-                warehouse.append(closing, "files", lineage=lineage, batch=once)
-        finally:
-            pages.unpersist()
-        self.closed.update(row[0] for row in tallies)
-        self.counts.update(counts)
-        self.progress.advance(len(tallies), n_rows=counts["n_documents"])
+    _check_faults(outcome.run, recipe)
+    return outcome
 
 
-def _open_listed(
-    path: str, *, open_file: Callable[..., BinaryIO], listed: Mapping[str, tuple[str, tuple[str, ...] | None]]
-) -> BinaryIO:
-    """A file of the plan, opened by its address; a path that is not listed is its own address."""
-    if path not in listed:
-        return open_file(path)
-    address, asked = listed[path]
-    return open_file(address, asked=asked)
+def _read(
+    job: Job,
+    source: Source,
+    listing: Listing,
+    stored: ingest_plan.Plan | None,
+    *,
+    batch_files: int | None,
+    is_new: bool,
+    is_finished: bool,
+    skip_unreadable: bool,
+) -> Outcome:
+    """Reads what is not read yet, under a claim; all of it in a new attempt."""
+    warehouse, recipe = job.warehouse, job.recipe
+    run = job.run("documents")
+    plan = stored
+    if is_new:
+        size = batch_files or default_batch_files(warehouse)
+        plan = ingest_plan.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
+        # Rows without any plan are older than the table of plans, or its log has lost the entry that held it.
+        written = ("documents", "quarantine", "files")
+        is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
+        ingest_plan.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
+    with job.progress("documents") as progress:
+        counts, unread = read_batches(warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished)
+    if unread and not skip_unreadable:
+        raise UnreadFilesError(job.dump, unread, len(plan.files))
+    tables = ("documents", "quarantine", "files", "plans")
+    versions = {table: warehouse.own_version(table, stage="documents", dump=job.dump) for table in tables}
+    row = run.record(
+        n_rows_in=counts["n_records"],
+        n_rows_out=counts["n_documents"],
+        n_faults=counts["n_quarantined"],
+        n_skipped=counts["n_skipped"],
+        n_unread_files=len(unread),
+        output_versions={table: version for table, version in versions.items() if version is not None},
+        attempt_id=plan.attempt_id,
+    )
+    return Outcome(row, is_new=True)
 
 
-def _whole_files(pages: "DataFrame", unread: Collection[str]) -> "DataFrame":
-    """The rows of the files that were read to their ends.
+def default_batch_files(warehouse: Warehouse) -> int:
+    """Files to a commit: 16 for each core of a local session, else 1,000.
 
-    Rows that are lost with an executor are read anew. Where the store fails then, the write must fail as well: the
-    tallies are those of the first reading.
+    Every batch ends with cores waiting for its last file, and starts with a commit; a batch that is not closed is read
+    again after a kill.
     """
-    whole = pages.where(~F.col("warc_path").isin(list(unread))) if unread else pages
-    words = F.concat(F.lit("a file was read, and could not be read again: "), F.col("warc_path"))
-    checked = F.when(F.col("unread").isNull(), F.col("dump")).otherwise(F.raise_error(words))
-    for column in ("kind", "text"):
-        # Kept by the filters of both writes, so that it is met.
-        whole = whole.withColumn(column, F.when(F.col("unread").isNull(), F.col(column)).otherwise(F.lit("")))
-    return whole.withColumn("dump", checked)
+    master = warehouse.spark.conf.get("spark.master", "")
+    if not master.startswith("local"):
+        return 1_000
+    cores = master.removeprefix("local").strip("[]").split(",")[0]
+    return 16 * (int(cores) if cores.isdigit() else os.cpu_count() or 1)
+
+
+def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
+    n_faults, n_records = run["n_faults"], run["n_rows_in"]
+    if n_faults > recipe.max_fault_share * n_records:  # of files that could not be read see `UnreadFilesError`
+        raise FaultLimitError(
+            f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
+            f"more than the recipe's limit of {recipe.max_fault_share:.1%}; all is written: `dclm-spark funnel` "
+            "shows the kinds, --max-fault-share raises the limit"
+        )

@@ -3,7 +3,7 @@
 The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once,
 kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes the files it
 names. A rerun takes the batches that are not closed; a restart is a new attempt.
-`reading` reads them.
+`batches` reads them.
 """
 
 import uuid

@@ -10,8 +10,9 @@ from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake import claims
 from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.runs import Run
+from dclm_spark.lake.runs import Run, is_made_by
 from dclm_spark.pipeline.job import Job, Ledger
+from dclm_spark.pipeline.registry import STAGES, Stage
 from dclm_spark.spark.session import planned_for_python
 from dclm_spark.stages.deduplicated import MAX_BROADCAST
 from dclm_spark.stages.repeats import find_repeats, removed_repeats, without_repeats
@@ -21,14 +22,6 @@ if TYPE_CHECKING:
 
 Write = Callable[..., dict[str, Any]]
 """Takes a run and the rows of each table before; writes, and returns the counts for `Run.record`."""
-
-BEFORE: dict[str, tuple[str, ...]] = {
-    "annotated": ("documents",),
-    "filtered": ("annotated",),
-    "signatures": ("filtered",),
-    "deduplicated": ("filtered", "duplicates"),
-}
-"""What a stage reads; each row of the first of these tables becomes one of its own, or goes to `removed`."""
 
 
 @dataclass(frozen=True)
@@ -46,42 +39,62 @@ class Outcome:
     is_lent: bool = False
 
 
-def make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
-    """One whole-dump stage: the tables before it -> its rows, all of them, in one commit a table."""
+def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
+    """Which stages of a chain a forced job redoes: those that another recipe made, or all where none is such.
+
+    What follows a stage that is redone is out of date, and is redone without force.
+    """
+    runs = {stage: run for (_, stage), run in job.ledger().own.items() if stage in stages}
+    others = {stage for stage, run in runs.items() if not is_made_by(run, job.recipe)}
+    return others or set(stages)
+
+
+def make_stage(job: Job, stage: str, write: Write, *, tables: Sequence[str] | None = None) -> Outcome:
+    """One whole-dump stage: the tables that the registry says it reads -> its rows, in one commit a table.
+
+    Args:
+        job: What is asked for.
+        stage: The stage.
+        write: Writes the rows.
+        tables: The tables that it writes; null means all that the registry names.
+    """
     job.check()
     with planned_for_python(job.warehouse.spark):
-        return _make_stage(job, stage, tables, write)
+        return _make_stage(job, STAGES[stage], write, STAGES[stage].writes if tables is None else tables)
 
 
-def _make_stage(job: Job, stage: str, tables: Sequence[str], write: Write) -> Outcome:
+def _make_stage(job: Job, stage: Stage, write: Write, tables: Sequence[str]) -> Outcome:
     def find() -> tuple[Ledger, dict[str, str], Outcome | None]:
         ledger = job.ledger()
-        upstream_runs = {table: ledger.lender(table)[1]["run_id"] for table in BEFORE[stage]}
-        return ledger, upstream_runs, up_to_date(ledger, stage, upstream_runs)
+        upstream_runs = {table: ledger.lender(table)[1]["run_id"] for table in stage.reads}
+        return ledger, upstream_runs, up_to_date(ledger, stage.name, upstream_runs)
 
     (_, _, outcome), find_again = claims.look(job.warehouse, ("runs",), find)
     if outcome is not None:
         return outcome
     job.warehouse.prepare(*tables, "runs")
-    with claims.claimed(job.warehouse, stage, (job.dump,)):
+    with claims.claimed(job.warehouse, stage.name, (job.dump,)):
         ledger, upstream_runs, outcome = find_again()
         return outcome or _make(job, stage, write, ledger, upstream_runs)
 
 
-def _make(job: Job, stage: str, write: Write, ledger: Ledger, upstream_runs: dict[str, str]) -> Outcome:
-    run = job.run(stage)
-    if (job.dump, stage) in ledger.own:
+def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: dict[str, str]) -> Outcome:
+    run = job.run(stage.name)
+    if (job.dump, stage.name) in ledger.own:
         # A stage that is interrupted between its tables must not count as done by the row of the run before.
-        job.warehouse.delete("runs", dump=job.dump, stage=stage)
+        job.warehouse.delete("runs", dump=job.dump, stage=stage.name)
     inputs = Inputs({job.dump: ledger.lender})
-    with job.progress(stage):
-        written = write(run, *map(inputs.read, BEFORE[stage]))
-    before = BEFORE[stage][0]
+    with job.progress(stage.name):
+        written = write(run, *map(inputs.read, stage.reads))
+    before = stage.reads[0]
     lender, upstream = ledger.lender(before)
     n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
     if n_in != n_out:
         raise WarehouseError(
-            [f"{stage} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to {lender}?"]
+            [
+                f"{stage.name} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to "
+                f"{lender}?"
+            ]
         )
     versions = inputs.versions(job.dump)
     row = run.record(n_rows_in=n_in, upstream_runs=upstream_runs, input_versions=versions, **written)

@@ -186,7 +186,10 @@ class Recipe:
     max_fault_share: float = 0.05
 
     def part(self, stage: str) -> Any:
-        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged."""
+        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged.
+
+        Null for a stage that takes nothing.
+        """
         return {
             "documents": self.extraction,
             "annotated": self.annotation,
@@ -194,7 +197,7 @@ class Recipe:
             "signatures": self.signatures,
             "duplicates": self.duplicates,
             "deduplicated": self.deduplication or None,  # null: all that it does is decided before
-        }[stage]
+        }.get(stage)
 
     def with_bound(
         self,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake import missing
 from dclm_spark.lake.missing import find_lost, find_unfinished
 from dclm_spark.lake.runs import last_runs, outdated
 from dclm_spark.lake.unread_files import planned_dumps, unread_files
 from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline.registry import STAGES, Stage, since, source_of
 from dclm_spark.recipe import as_json
-from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, Bound
+from dclm_spark.recipe.bounds import NO_TEXT, Bound
 from dclm_spark.recipe.deduplication import Near
 
 if TYPE_CHECKING:
@@ -27,8 +27,9 @@ Numbers = Mapping[tuple[str, str], Mapping[str, int]]
 def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
     """One entry a dump, in order of name: records, skips, faults, documents, removals, filtered, and the balance.
 
-    A dump that has been deduplicated has `deduplicated`, and `duplicates_removed` by reason; `cuts`, where paragraphs
-    were cut from what stays, has how many `paragraphs`, and of how many `documents`.
+    A stage that removes rows has those it kept by its name, and those it removed by reason, under the name that its
+    record in the registry gives: `duplicates_removed` of `deduplicated`. `cuts`, where paragraphs were cut from what
+    stays, has how many `paragraphs`, and of how many `documents`.
 
     `bad_digests`, where there are some, has how many records read have other digests than their headers say.
     `bad_dates`, where there are some, has how many documents are without `fetched_at` because their date could not be
@@ -55,10 +56,14 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     held = last_runs(warehouse)
     runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
     # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
-    runs = {key: run for key, run in runs.items() if key in held or not _is_of_another_filtered(runs, key)}
+    for stage in STAGES.values():
+        for key in [key for key in runs if key[1] == stage.name and key not in held]:
+            if _is_of_another_source(runs, key[0], stage):
+                del runs[key]
     begun = {name for name in planned_dumps(warehouse) if (name, "documents") not in runs}
     places = {key: (warehouse if key in held else upstream, run) for key, run in runs.items()}
-    unfinished = find_unfinished(warehouse, places, dump, begun=begun)
+    stages = {stage.name: stage.removes is not None for stage in STAGES.values()}
+    unfinished = find_unfinished(warehouse, places, dump, stages=stages, begun=begun)
     known = {name for name, _ in runs} | begun | unfinished.keys()
     dumps = sorted(known if dump is None else known & {dump})
     if not dumps:
@@ -75,9 +80,9 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         part
         for place in (warehouse, upstream)
         if place is not None
-        for stage, of_stage in _COUNTED.items()
-        if (names := dumps_of(stage, place))
-        for part in of_stage(place, names)
+        for stage in STAGES.values()
+        if (stage.removes or not stage.reads) and (names := dumps_of(stage.name, place))
+        for part in (_kept_and_removed(place, names, stage) if stage.removes else _documents(place, names))
     ]
     numbers: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
     for row in reduce(lambda one, other: one.unionAll(other), parts).collect() if parts else []:
@@ -95,10 +100,12 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     return entries
 
 
-def _is_of_another_filtered(runs: Mapping[tuple[str, str], Mapping[str, Any]], key: tuple[str, str]) -> bool:
-    dump, stage = key
-    filtered = runs.get((dump, "filtered"), {}).get("run_id")
-    return stage == "deduplicated" and runs[key]["upstream_runs"].get("filtered") != filtered
+def _is_of_another_source(runs: Mapping[tuple[str, str], Mapping[str, Any]], dump: str, stage: Stage) -> bool:
+    """True if a run was made from other rows than those that were kept before it."""
+    if not stage.removes or not STAGES[stage.reads[0]].removes:
+        return False
+    before = runs.get((dump, stage.reads[0]), {}).get("run_id")
+    return runs[dump, stage.name]["upstream_runs"].get(stage.reads[0]) != before
 
 
 # Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
@@ -124,27 +131,16 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
     ]
 
 
-def _filtered(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
-    removed = _rows(place, "removed", dumps).where(F.col("stage") == "filtered")
-    return [_count(removed, "removed", reason="removed_by"), _count(_rows(place, "filtered", dumps), "filtered")]
-
-
-def _deduplicated(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
-    removed = _rows(place, "removed", dumps).where(F.col("stage") == "deduplicated")
+def _kept_and_removed(place: Warehouse, dumps: list[str], stage: Stage) -> list["DataFrame"]:
+    removed = _rows(place, "removed", dumps).where(F.col("stage") == stage.name)
     counted = [
-        _count(removed, "duplicates_removed", reason="removed_by"),
-        _count(_rows(place, "deduplicated", dumps), "deduplicated"),
+        _count(removed, stage.removes, reason="removed_by"),
+        _count(_rows(place, stage.name, dumps), stage.name),
     ]
-    if place.exists("cuts"):
-        cuts = _rows(place, "cuts", dumps).where(F.col("stage") == "deduplicated")
+    if stage.name == "deduplicated" and place.exists("cuts"):
+        cuts = _rows(place, "cuts", dumps).where(F.col("stage") == stage.name)
         counted += [_count(cuts, "cut_documents", n=F.countDistinct("doc_id")), _count(cuts, "cut_paragraphs")]
     return counted
-
-
-_N_NAMED = 5  # files that were not read, in words
-
-_COUNTED = {"documents": _documents, "filtered": _filtered, "deduplicated": _deduplicated}
-"""Stage -> what counts the tables that it makes."""
 
 
 def _rows(place: Warehouse, table: str, dumps: list[str]) -> "DataFrame":
@@ -195,27 +191,29 @@ def _entry(
         }
         if (dump, "annotated") in runs and (dump, "documents") in runs:
             entry["is_stale"] = _is_stale(runs, dump, "filtered")
-        if "documents" in entry:
-            n_left = entry["filtered"] + sum(entry["removed"].values())
-            entry["is_balanced"] = entry["is_balanced"] and entry["documents"] == n_left
-    if (dump, "deduplicated") in runs:
-        run = runs[dump, "deduplicated"]
-        names_near = Near() in as_json.from_json(run["recipe_json"]).methods
-        honoured = {"near_duplicate": 0} if names_near or "duplicates" in run["upstream_runs"] else {}
-        entry |= {
-            "duplicates_removed": honoured | by_reason("duplicates_removed"),
-            "deduplicated": number("deduplicated"),
-        }
-        if number("cut_paragraphs"):
-            entry["cuts"] = {"documents": number("cut_documents"), "paragraphs": number("cut_paragraphs")}
-        if "filtered" in entry:
-            n_left = entry["deduplicated"] + sum(entry["duplicates_removed"].values())
-            entry["is_balanced"] = entry.get("is_balanced", True) and entry["filtered"] == n_left
-        is_stale = any(_is_stale(runs, dump, stage) for stage in ("signatures", "duplicates", "deduplicated"))
-        entry["is_stale"] = entry.get("is_stale", False) or is_stale
+    for stage in STAGES.values():
+        if not stage.removes or (dump, stage.name) not in runs:
+            continue
+        source = source_of(stage).name
+        if stage.name != "filtered":
+            reasons = _honoured(runs[dump, stage.name]) if stage.name == "deduplicated" else {}
+            entry |= {stage.removes: reasons | by_reason(stage.removes), stage.name: number(stage.name)}
+            is_stale = any(_is_stale(runs, dump, name) for name in since(stage, source))
+            entry["is_stale"] = entry.get("is_stale", False) or is_stale
+        if source in entry:
+            is_whole = entry[source] == entry[stage.name] + sum(entry[stage.removes].values())
+            entry["is_balanced"] = entry.get("is_balanced", True) and is_whole
+    if number("cut_paragraphs"):
+        entry["cuts"] = {"documents": number("cut_documents"), "paragraphs": number("cut_paragraphs")}
     if is_begun:  # an interrupted batch may lie half written
         del entry["is_balanced"]
     return entry
+
+
+def _honoured(run: Mapping[str, Any]) -> dict[str, int]:
+    """`near_duplicate` and 0, where a run of `deduplicated` has honoured clusters."""
+    names_near = Near() in as_json.from_json(run["recipe_json"]).methods
+    return {"near_duplicate": 0} if names_near or "duplicates" in run["upstream_runs"] else {}
 
 
 def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
@@ -233,85 +231,3 @@ def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
 def _is_stale(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
     """True if a table that the stage was made from, near or far, was made anew since."""
     return any(before in runs for _, before in outdated(runs, dump, stage))
-
-
-_LISTED_BY = {
-    "urls.n_banned_domains": "--banned-domains",
-    "urls.n_strict_words": "--strict-words",
-    "urls.n_hard_words": "--hard-words",
-    "urls.n_soft_words": "--soft-words",
-    "c4.n_bad_words": "--bad-words",
-}
-"""Signal -> the option that gives the list it is measured by."""
-
-
-def format_funnel(entries: list[dict]) -> str:
-    """The funnel as text, a block a dump; shares are of the records above the line `documents`, of documents below."""
-    return "\n\n".join(_format_dump(entry) for entry in entries)
-
-
-def _format_dump(entry: dict[str, Any]) -> str:
-    lines = [entry["dump"] + (f"   recipe {entry['recipe']}" if "recipe" in entry else "")]
-
-    def line(label: str, n: int, of: int | None = None, note: str = "", indent: int = 2) -> None:
-        share = f"{n / of:8.1%}" if of else " " * 8
-        lines.append(f"{' ' * indent}{label:<{48 - indent}}{n:>13,}{share}   {note}".rstrip())
-
-    if "documents" in entry:
-        records = entry["records"]
-        line("files", entry["files"])
-        if entry["skipped_files"]:
-            line("other files, passed over", entry["skipped_files"])
-        if "unread" in entry:
-            line("files not read", entry["unread"]["n"])
-            for reason, n in entry["unread"]["reasons"].items():
-                line(reason, n, indent=4)
-        line("records read", records)
-        line("skipped", sum(entry["skipped"].values()), records)
-        for reason, n in entry["skipped"].items():
-            line(reason, n, records, indent=4)
-        line("quarantined", sum(entry["quarantined"].values()), records)
-        for kind, n in entry["quarantined"].items():
-            line(kind, n, records, indent=4)
-        line("documents", entry["documents"], records)
-        if "bad_digests" in entry:
-            line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
-        for problem, n in entry.get("bad_dates", {}).items():
-            line(f"fetched_at null: date {problem.replace('_', ' ')}", n, indent=4)
-    if "filtered" in entry:
-        documents = entry["filtered"] + sum(entry["removed"].values())
-        line("removed", sum(entry["removed"].values()), documents)
-        for signal, n in entry["removed"].items():
-            if signal in entry["not_measured"]:
-                lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
-            else:
-                note = NO_TEXT_WORDS if signal == NO_TEXT else entry["bounds"].get(signal, "")
-                line(signal, n, documents, note=note, indent=4)
-        line("filtered", entry["filtered"], documents)
-    if "deduplicated" in entry:
-        n_removed = sum(entry["duplicates_removed"].values())
-        of = documents if "filtered" in entry else entry["deduplicated"] + n_removed
-        line("removed", n_removed, of)
-        for reason, n in entry["duplicates_removed"].items():
-            line(reason, n, of, indent=4)
-        line("deduplicated", entry["deduplicated"], of)
-    if "cuts" in entry:
-        line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
-        line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
-    if entry.get("not_measured"):
-        options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
-        lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
-    if "unread" in entry:
-        lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
-    if "documents" in entry and "is_balanced" not in entry:
-        lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
-    lines += [f"  {words}" for words in missing.in_words(entry)]
-    if entry.get("is_stale"):
-        lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
-    if "is_balanced" in entry:
-        word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
-        sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]
-        sums = sums if "documents" in entry else []
-        sums += ["filtered = removed + deduplicated"] if "deduplicated" in entry else []
-        lines.append(f"  {word}: {', '.join(sums)}")
-    return "\n".join(lines)

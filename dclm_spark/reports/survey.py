@@ -17,9 +17,10 @@ from dclm_spark.lake.finished import Places
 from dclm_spark.lake.runs import is_made_by, last_runs
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.deduplicated import STAGE, make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
 from dclm_spark.pipeline.run_stage import Outcome
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.reports.survey_choices import NONE, Choice, default_choices
 from dclm_spark.reports.survey_words import MEASURES
 

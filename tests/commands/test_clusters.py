@@ -14,6 +14,7 @@ from dclm_spark import schemas
 from dclm_spark.cli import main
 from dclm_spark.lake.runs import Run
 from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
@@ -27,7 +28,7 @@ from dclm_spark.reports.cluster_text import (
 )
 from dclm_spark.reports.clusters import count_clusters, count_sizes, list_chained, list_giants, list_merged
 from dclm_spark.reports.explain import format_explanation
-from dclm_spark.reports.funnel import format_funnel
+from dclm_spark.reports.funnel_words import format_funnel
 from dclm_spark.reports.plots import plot_sizes
 from dclm_spark.reports.word_diff import diff_words, format_diff
 from dclm_spark.spark.types import spark_schema
@@ -129,7 +130,7 @@ def lake(spark, tmp_path_factory) -> Path:
         place.append(frame, table, lineage={"table": table})
     runs = [Run(place, "annotated", A, RECIPE)]
     runs += [Run(place, "filtered", dump, RECIPE) for dump in (A, B, LATE)]
-    runs += [Run(place, stage, dump, RECIPE) for stage in schemas.FLOW[3:] for dump in (A, B)]
+    runs += [Run(place, stage, dump, RECIPE) for stage in list(STAGES)[3:] for dump in (A, B)]
     runs.append(Run(place, "deduplicated", LATE, RECIPE))  # of which the tables know nothing
     record(runs)
     return Path(str(place))

@@ -18,9 +18,10 @@ from dclm_spark.lake.runs import Run
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline import groups as dedup_groups
 from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.methods import stored_filter
-from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe

@@ -11,8 +11,10 @@ from dclm_spark import schemas
 from dclm_spark.cli.main import main
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.lake.warehouse import Warehouse, frame_of
-from dclm_spark.pipeline import near_duplicates
+from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 from tests import near
@@ -57,7 +59,7 @@ def source(spark, tmp_path_factory) -> Warehouse:
     warehouse = Warehouse(spark, str(tmp_path_factory.mktemp("source") / "lake"))
     fill(warehouse)
     for dump in (A, B, C):
-        near_duplicates.make_signatures(job(warehouse, dump))
+        make_signatures(job(warehouse, dump))
     return warehouse
 
 
@@ -74,7 +76,7 @@ def clusters_of(rows: list[dict]) -> list[list[str]]:
 
 def test_each_dump_by_itself_to_the_end(source, tmp_path):
     warehouse = Warehouse(source.spark, str(tmp_path / "lake"))
-    outcomes = near_duplicates.make_duplicates(job(warehouse, upstream=source), [A, B])
+    outcomes = make_duplicates(job(warehouse, upstream=source), [A, B])
     assert [(outcome.run["dump"], outcome.is_new) for outcome in outcomes] == [(A, True), (B, True)]
     rows = duplicates_of(warehouse)
     assert {row["scope"] for row in rows} == {"dump"}
@@ -83,7 +85,7 @@ def test_each_dump_by_itself_to_the_end(source, tmp_path):
     assert clusters_of([row for row in rows if row["dump"] == A]) == sorted(map(sorted, expected.values()))
     assert all(row["cluster_id"][: len(A)] == row["dump"] for row in rows)
 
-    done = near_duplicates.make_deduplicated(job(warehouse, A, upstream=source))
+    [done] = make_deduplicated(job(warehouse, A, upstream=source), [A])
     gone = {row["doc_id"]: row for row in read(warehouse.location, "removed")}
     kept = {row["doc_id"]: row for row in read(warehouse.location, "deduplicated")}
     assert (done.run["n_rows_in"], done.run["n_rows_out"], done.run["n_removed"]) == (42, len(kept), len(gone))
@@ -95,23 +97,23 @@ def test_each_dump_by_itself_to_the_end(source, tmp_path):
         assert (row["stage"], row["removed_by"]) == ("deduplicated", "near_duplicate")
         assert (row["value"], row["detail"]) == (member["similarity"], f"of {member['cluster_id']}")
 
-    again = near_duplicates.make_duplicates(job(warehouse, upstream=source), [A, B])
+    again = make_duplicates(job(warehouse, upstream=source), [A, B])
     assert [outcome.is_new for outcome in again] == [False, False]
-    assert not near_duplicates.make_deduplicated(job(warehouse, A, upstream=source)).is_new
+    assert not make_deduplicated(job(warehouse, A, upstream=source), [A])[0].is_new
 
 
 @pytest.mark.slow
 def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypatch):
     spark = source.spark
     whole, added = (Warehouse(spark, str(tmp_path / name)) for name in ("whole", "added"))
-    near_duplicates.make_duplicates(job(whole, recipe=scoped("all"), upstream=source), [C, A, B])
+    make_duplicates(job(whole, recipe=scoped("all"), upstream=source), [C, A, B])
     at_once = duplicates_of(whole)
     assert {row["dump"] for row in at_once} == {A, B, C}
 
     recipe = scoped("incremental")
     states = []
     for dump in (A, B, C):
-        [outcome] = near_duplicates.make_duplicates(job(added, dump, recipe, upstream=source), [dump])
+        [outcome] = make_duplicates(job(added, dump, recipe, upstream=source), [dump])
         states.append(duplicates_of(added))
         n_own = sum(row["dump"] == dump for row in states[-1])
         assert (outcome.run["dump"], outcome.run["n_rows_out"]) == (dump, n_own)
@@ -136,8 +138,8 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
     assert dict(outcome.run["input_versions"]) == versions
 
     # Nothing new; and a dump in the middle done anew takes what was added to it along.
-    assert not near_duplicates.make_duplicates(job(added, B, recipe, upstream=source), [B])[0].is_new
-    assert near_duplicates.make_duplicates(job(added, B, recipe, upstream=source, is_forced=True), [B])[0].is_new
+    assert not make_duplicates(job(added, B, recipe, upstream=source), [B])[0].is_new
+    assert make_duplicates(job(added, B, recipe, upstream=source, is_forced=True), [B])[0].is_new
     assert duplicates_of(added) == states[1]
     # Interrupted between the tables, the same command goes on.
     with monkeypatch.context() as patched:
@@ -150,28 +152,28 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
 
         patched.setattr(Warehouse, "replace", fail)
         with pytest.raises(KeyboardInterrupt):
-            near_duplicates.make_duplicates(job(added, C, recipe, upstream=source), [C])
-    assert near_duplicates.make_duplicates(job(added, C, recipe, upstream=source), [C])[0].is_new
+            make_duplicates(job(added, C, recipe, upstream=source), [C])
+    assert make_duplicates(job(added, C, recipe, upstream=source), [C])[0].is_new
     assert duplicates_of(added) == states[2]
     assert sorted(map(str, read(added.location, "merged_clusters"))) == sorted(map(str, merged))
 
 
 def test_a_dump_is_not_added_to_what_other_settings_have_compared(source, tmp_path):
     lake = Warehouse(source.spark, str(tmp_path / "lake"))
-    near_duplicates.make_duplicates(job(lake, A, scoped("incremental"), upstream=source), [A])
+    make_duplicates(job(lake, A, scoped("incremental"), upstream=source), [A])
     stricter = scoped("incremental", threshold=0.9)
     said = f"{B} cannot be added to what other settings of near-duplicates have compared in {lake} .*threshold is 0.7"
     with pytest.raises(WarehouseError, match=f"{said}; asked for 0.9"):
-        near_duplicates.make_duplicates(job(lake, B, stricter, upstream=source), [B])
+        make_duplicates(job(lake, B, stricter, upstream=source), [B])
     assert {row["dump"] for row in read(lake.location, "runs")} == {A}
-    [outcome] = near_duplicates.make_duplicates(job(lake, B, stricter, upstream=source, is_forced=True), [B])
+    [outcome] = make_duplicates(job(lake, B, stricter, upstream=source, is_forced=True), [B])
     assert dict(outcome.run["upstream_runs"]).keys() == {"signatures"}, "those dumps are left out"
 
 
 def test_shards_of_all_dumps(source, tmp_path):
     warehouse = Warehouse(source.spark, str(tmp_path / "lake"))
     recipe = scoped("shards", n_shards=2)
-    outcomes = near_duplicates.make_duplicates(job(warehouse, recipe=recipe, upstream=source), [C, A, B])
+    outcomes = make_duplicates(job(warehouse, recipe=recipe, upstream=source), [C, A, B])
     assert [(outcome.run["dump"], outcome.is_new) for outcome in outcomes] == [(A, True), (B, True), (C, True)]
     shard = F.pmod(F.xxhash64("doc_id"), F.lit(2)).alias("shard")
     shards = dict(map(tuple, source.read("signatures").select("doc_id", shard).collect()))
@@ -183,27 +185,27 @@ def test_shards_of_all_dumps(source, tmp_path):
     assert {row["scope"] for row in rows} == {"shards"}
     assert clusters_of(rows) == sorted(map(sorted, expected))
     assert any(len({doc_id[: len(A)] for doc_id in members}) > 1 for members in expected)
-    assert not near_duplicates.make_duplicates(job(warehouse, recipe=recipe, upstream=source), [A, B, C])[0].is_new
+    assert not make_duplicates(job(warehouse, recipe=recipe, upstream=source), [A, B, C])[0].is_new
     with pytest.raises(WarehouseError, match="made by another recipe"):
-        near_duplicates.make_duplicates(job(warehouse, recipe=scoped("shards", n_shards=3), upstream=source), [A, B, C])
+        make_duplicates(job(warehouse, recipe=scoped("shards", n_shards=3), upstream=source), [A, B, C])
 
 
 def test_what_other_recipes_have_made_is_refused(source, tmp_path):
     other = replace(RECIPE, signatures=MinHash(seed=7))
     with pytest.raises(WarehouseError, match="signatures of CC-MAIN-2022-05 .* were made by another recipe"):
-        near_duplicates.make_duplicates(job(source, A, other), [A])
+        make_duplicates(job(source, A, other), [A])
     with pytest.raises(WarehouseError, match="no finished signatures of CC-MAIN-2022-33 .*`dclm-spark signatures`"):
-        near_duplicates.make_duplicates(job(source, "CC-MAIN-2022-33"), ["CC-MAIN-2022-33"])
+        make_duplicates(job(source, "CC-MAIN-2022-33"), ["CC-MAIN-2022-33"])
     with pytest.raises(InputError, match="named twice"):
-        near_duplicates.make_duplicates(job(source), [A, A])
+        make_duplicates(job(source), [A, A])
     with pytest.raises(InputError, match="cannot name a partition"):
-        near_duplicates.make_duplicates(job(source), [A, "../B"])
+        make_duplicates(job(source), [A, "../B"])
     wrong = replace(RECIPE, signatures=MinHash(n_bands=0, words="letters"), duplicates=NearDuplicates(threshold=2))
     with pytest.raises(RecipeError) as error:
-        near_duplicates.make_signatures(job(source, recipe=wrong))
+        make_signatures(job(source, recipe=wrong))
     assert len(error.value.problems) == 3
     with pytest.raises(RecipeError) as error:
-        near_duplicates.make_duplicates(job(source, recipe=scoped("shard", n_shards=0)), [A])
+        make_duplicates(job(source, recipe=scoped("shard", n_shards=0)), [A])
     assert error.value.problems == (
         "duplicates.scope is 'shard'; expected one of: dump, shards, all, incremental",
         "duplicates.n_shards is 0; expected 1 to 1,048,576",

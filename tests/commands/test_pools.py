@@ -12,7 +12,8 @@ import zstandard
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.exports.pools import export_table
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.recipe import as_json
 from dclm_spark.reports.funnel import count_funnel
 from tests.archives import ENGLISH, english_pages, write_warc
@@ -280,7 +281,7 @@ def test_a_table_that_is_out_of_date_is_refused(spark, warehouse, tmp_path):
     make_documents(job_of(warehouse, is_forced=True), pool)
     with pytest.raises(WarehouseError, match=f"the annotated of {DUMP} are out of date"):
         export_table(warehouse, "filtered", to=str(tmp_path / "out"))
-    chain.make_annotated(job_of(warehouse))
+    make_annotated(job_of(warehouse))
     with pytest.raises(WarehouseError, match=f"the filtered of {DUMP} are out of date"):
         export_table(warehouse, "filtered", to=str(tmp_path / "out"))
     assert export_table(warehouse, "annotated", to=str(tmp_path / "out"))[0]["n_rows"] == 40
@@ -290,7 +291,7 @@ def test_the_upstream_lends_what_is_not_there(spark, lake, tmp_path):
     own = Warehouse(spark, str(tmp_path / "own"))
     upstream = Warehouse(spark, str(lake))
     job = job_of(own, dump=RAW, upstream=upstream, is_forced=True)
-    chain.make_filtered(job)
+    make_filtered(job)
     with pytest.raises(WarehouseError, match="no finished documents .* name the --upstream"):
         export_table(own, "filtered", to=str(tmp_path / "out"))
     (entry,) = export_table(own, "filtered", to=str(tmp_path / "out"), dump=RAW, upstream=upstream)

@@ -12,7 +12,7 @@ from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.lake.runs import last_runs
 from dclm_spark.lake.warehouse import Warehouse, frame_of
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.near_duplicates import make_signatures
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.reports.survey import survey

@@ -7,13 +7,15 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.lake.warehouse import Warehouse, frame_of
 from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.near_duplicates import make_duplicates, make_signatures
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.reports.explain import format_explanation
-from dclm_spark.reports.funnel import count_funnel, format_funnel
+from dclm_spark.reports.funnel import count_funnel
+from dclm_spark.reports.funnel_words import format_funnel
 from dclm_spark.reports.page import explain_page
 from tests import dedup
 from tests.tables import read

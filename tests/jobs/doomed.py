@@ -26,7 +26,7 @@ from pathlib import Path
 
 from dclm_spark.cli import main as cli
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import documents
+from dclm_spark.pipeline import batches
 
 try:
     from pyspark.sql.classic.dataframe import DataFrame
@@ -154,7 +154,7 @@ def main() -> int:
     else:
         verb, table, nth = what
         doom(when, verb, table, int(nth), victim)
-    documents.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
+    batches.open_source = partial(open_noted, notes=Path(notes), falters_at=falters_at, victim=victim)
     sys.argv[1:] = command
     return cli.main()
 

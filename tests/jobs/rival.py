@@ -17,8 +17,14 @@ from pathlib import Path
 
 from dclm_spark.errors import DclmError
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain, deduplicated, near_duplicates
+from dclm_spark.pipeline import documents
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
+from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark.session import get_session
@@ -45,14 +51,14 @@ TABLES = {
 """Stage -> the tables whose rows it makes, in the order of the flow."""
 
 
-def make(stage: str, job: chain.Job, archives: str) -> bool:
+def make(stage: str, job: Job, archives: str) -> bool:
     outcomes = {
-        "documents": lambda: [chain.make_documents(job, Source([archives]), batch_files=2)],
-        "annotated": lambda: [chain.make_annotated(job)],
-        "filtered": lambda: [chain.make_filtered(job)],
-        "signatures": lambda: [near_duplicates.make_signatures(job)],
-        "duplicates": lambda: near_duplicates.make_duplicates(job, [DUMP]),
-        "deduplicated": lambda: deduplicated.make_deduplicated(job, [DUMP]),
+        "documents": lambda: [documents.make_documents(job, Source([archives]), batch_files=2)],
+        "annotated": lambda: [make_annotated(job)],
+        "filtered": lambda: [make_filtered(job)],
+        "signatures": lambda: [make_signatures(job)],
+        "duplicates": lambda: make_duplicates(job, [DUMP]),
+        "deduplicated": lambda: make_deduplicated(job, [DUMP]),
     }[stage]()
     return any(outcome.is_new for outcome in outcomes)
 
@@ -82,7 +88,7 @@ def main() -> None:
     spark = get_session(master="local[2]", config=json.loads(settings))
     for line in sys.stdin:
         asked = json.loads(line)
-        job = chain.Job(Warehouse(spark, asked["lake"]), DUMP, RIVALS_RECIPE, is_quiet=True)
+        job = Job(Warehouse(spark, asked["lake"]), DUMP, RIVALS_RECIPE, is_quiet=True)
         meet(name, Path(asked["meeting"]), asked["together"])
         try:
             answer = {"is_new": make(asked["stage"], job, archives)}

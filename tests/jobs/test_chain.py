@@ -12,7 +12,10 @@ import pytest
 from dclm_spark.errors import FaultLimitError, InputError, ProblemsError, RecipeError, WarehouseError
 from dclm_spark.files.inputs import Listing, SourceFile
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain, ingest_plan
+from dclm_spark.pipeline import ingest_plan
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.filtered import make_filtered
+from dclm_spark.pipeline.run_stage import forced_stages
 from dclm_spark.recipe.bounds import Bound
 from dclm_spark.reports.funnel import count_funnel
 from tests.archives import english_pages, write_warc
@@ -119,12 +122,12 @@ def test_a_changed_bound_redoes_filtered_alone(lake, inputs):
     before, before_runs = versions(lake), run_ids(lake)
     job = job_of(lake, recipe=STRICTER)
     with pytest.raises(WarehouseError, match="were made by another recipe .tested.*asked for: stricter.*--force"):
-        chain.make_filtered(job)
+        make_filtered(job)
     assert versions(lake) == before
 
-    assert chain.forced_stages(job, ("documents", "annotated", "filtered")) == {"filtered"}
-    assert chain.make_annotated(job).is_new is False
-    assert chain.make_filtered(replace(job, is_forced=True)).is_new
+    assert forced_stages(job, ("documents", "annotated", "filtered")) == {"filtered"}
+    assert make_annotated(job).is_new is False
+    assert make_filtered(replace(job, is_forced=True)).is_new
     changed = {table for table, number in versions(lake).items() if number != before[table]}
     assert changed == {"removed", "filtered", "runs"}
     changed = {stage for stage, run_id in run_ids(lake).items() if run_id != before_runs[stage]}
@@ -144,10 +147,10 @@ def test_a_forced_stage_that_was_interrupted_is_not_done(lake, made, monkeypatch
 
     monkeypatch.setattr(Warehouse, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        chain.make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
+        make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
     monkeypatch.undo()
     assert len(read(lake.location, "removed")) > len(read(made, "removed"))
-    assert chain.make_filtered(job_of(lake)).is_new
+    assert make_filtered(job_of(lake)).is_new
     assert_same(content(lake.location), content(made))
 
 
@@ -188,12 +191,12 @@ def test_an_ablation_borrows_what_it_does_not_change(spark, lake, tmp_path):
     own = Warehouse(spark, str(tmp_path / "ablation"))
     before = versions(lake)
     job = job_of(own, recipe=STRICTER, upstream=lake)
-    annotated, filtered = chain.make_annotated(job), chain.make_filtered(job)
+    annotated, filtered = make_annotated(job), make_filtered(job)
     assert (annotated.is_new, annotated.is_lent, annotated.run["run_id"]) == (False, True, run_ids(lake)["annotated"])
     assert (filtered.is_new, filtered.run["n_rows_out"], filtered.run["n_removed"]) == (True, 5, 5)
     assert {folder.name for folder in Path(own.location).iterdir()} == {"filtered", "removed", "runs"}
     assert versions(lake) == before
-    assert chain.make_filtered(job).is_new is False
+    assert make_filtered(job).is_new is False
     (entry,) = count_funnel(own, upstream=lake)
     assert (entry["recipe"], entry["documents"], entry["filtered"], entry["is_balanced"]) == ("stricter", 10, 5, True)
 
@@ -201,7 +204,7 @@ def test_an_ablation_borrows_what_it_does_not_change(spark, lake, tmp_path):
 def test_a_stage_without_the_one_before_says_what_to_run(spark, tmp_path):
     own = Warehouse(spark, str(tmp_path / "empty"))
     with pytest.raises(WarehouseError, match=f"no finished documents of {DUMP} in {own}; run `dclm-spark documents`"):
-        chain.make_annotated(job_of(own))
+        make_annotated(job_of(own))
     assert not Path(own.location).exists()
 
 

@@ -18,7 +18,7 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.cli import main
 from dclm_spark.cli.options import make_parser
-from dclm_spark.pipeline import chain
+from dclm_spark.pipeline import documents
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.builtin import RECIPES
 from dclm_spark.spark.progress import Progress
@@ -241,7 +241,7 @@ class Missing:
             raise ModuleNotFoundError(name)
 
 sys.meta_path.insert(0, Missing())
-from dclm_spark.cli import main
+from dclm_spark.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
     command = [sys.executable, "-c", program, "explain", "--html", str(page), "--url", KEPT]
@@ -398,7 +398,7 @@ def test_an_interrupted_command_says_how_to_go_on(spark, place, tmp_path, monkey
     def interrupt(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(chain, "make_documents", interrupt)
+    monkeypatch.setattr(documents, "make_documents", interrupt)
     said = dclm("run", *what(place, tmp_path / "lake"), "--input", place / "warc")
     assert (said.status, said.err) == (130, "dclm-spark: interrupted; the same command goes on from here\n")
 

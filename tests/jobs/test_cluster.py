@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from pyspark.find_spark_home import _find_spark_home
 
+from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.recipe.as_json import canonical_json
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.schemas import FLOW
 from dclm_spark.spark.jvm import resolve_jars
 from dclm_spark.spark.session import DELTA_SETTINGS
 from tests.archives import english_pages, write_warc
@@ -63,9 +63,9 @@ PROBE = """
 REST = """
     import sys
     from dclm_spark.cli.main import main
-    from dclm_spark.schemas import FLOW
+    from dclm_spark.pipeline.registry import STAGES
 
-    for stage in FLOW[1:]:
+    for stage in list(STAGES)[1:]:
         assert main([stage, *sys.argv[1:]]) == 0
 """
 
@@ -202,7 +202,7 @@ def test_spark_submit_on_a_cluster(submit, options, recipe, local, tmp_path):
     rest.write_text(textwrap.dedent(REST))
     submit(rest, *where)
     assert_same(content(lake, TABLES), local)
-    assert sorted(row["stage"] for row in read(lake, "runs")) == sorted(FLOW)
+    assert sorted(row["stage"] for row in read(lake, "runs")) == sorted(STAGES)
 
     probe = tmp_path / "probe.py"
     probe.write_text(textwrap.dedent(PROBE))

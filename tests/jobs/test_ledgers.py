@@ -14,9 +14,11 @@ from dclm_spark.exports.pools import export_table
 from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.maintenance import maintain
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain, deduplicated
+from dclm_spark.pipeline import deduplicated
+from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.recipe.deduplication import Exact
-from dclm_spark.reports.funnel import count_funnel, format_funnel
+from dclm_spark.reports.funnel import count_funnel
+from dclm_spark.reports.funnel_words import format_funnel
 from tests.chains import DUMP, RECIPE, STRICTER, job_of, make_all, make_documents, write_dump
 from tests.tables import COMPARED, assert_same, content, read, version
 
@@ -52,7 +54,7 @@ def test_who_comes_second_ends_with_a_sentence(lake, capsys):
     said = rf"process \d+ on \S+ makes filtered of {DUMP} in {lake}, and this one has ended"
     with log.sole_maker_of("filtered", DUMP, what="it"):
         with pytest.raises(WarehouseError, match=said):
-            chain.make_filtered(forced)
+            make_filtered(forced)
         with log.sole_maker_of("filtered", OTHER, what="it") as is_locked:
             assert is_locked, "dumps may be made beside each other"
         with (
@@ -63,9 +65,9 @@ def test_who_comes_second_ends_with_a_sentence(lake, capsys):
         arguments = ["filtered", "--warehouse", lake.location, "--dump", DUMP, "--force", "--quiet"]
         assert main.main(arguments) == main.EXIT_USAGE
         assert capsys.readouterr().err.count("\n") == 1
-        assert not chain.make_filtered(job_of(lake)).is_new, "what is done need not be made"
+        assert not make_filtered(job_of(lake)).is_new, "what is done need not be made"
     assert version(lake.location, "filtered") == before
-    assert chain.make_filtered(forced).is_new
+    assert make_filtered(forced).is_new
 
 
 @contextlib.contextmanager
@@ -111,19 +113,19 @@ TAKEN = "has begun to make {stage} of {dump} in .* as well: it goes on, and this
 )
 def test_without_locks_who_comes_last_goes_on(spark, made, lake, without_locks, monkeypatch, verb, table):
     """Between any two commits of a process another one takes over; Delta refuses what the first one commits then."""
-    chain.make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
+    make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
     other = Warehouse(spark, lake.location)
 
     def take_over() -> None:
-        assert chain.make_filtered(job_of(other, is_forced=True)).is_new
+        assert make_filtered(job_of(other, is_forced=True)).is_new
 
     taken = TAKEN.format(stage="filtered", dump=DUMP)
     with meanwhile(monkeypatch, verb, table, take_over), pytest.raises(WarehouseError, match=taken):
-        chain.make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
+        make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
     assert_same(content(lake.location), content(made))
     (run,) = (row for row in read(lake.location, "runs") if row["stage"] == "filtered")
     assert run["recipe"] == RECIPE.name
-    assert not chain.make_filtered(job_of(lake)).is_new
+    assert not make_filtered(job_of(lake)).is_new
 
 
 @pytest.mark.slow
@@ -172,7 +174,7 @@ def test_texts_of_a_table_that_is_older_than_what_it_was_made_from_are_not_hande
     assert dict(outcome.run["input_versions"]) == {"filtered": version(lake.location, "filtered")}
     [done] = export_table(lake, "deduplicated", to=str(tmp_path / "pool"))
     assert done["n_rows"] == 8
-    chain.make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
+    make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
     with pytest.raises(WarehouseError, match=f"the deduplicated of {DUMP} are out of date: filtered were made anew"):
         export_table(lake, "deduplicated", to=str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()

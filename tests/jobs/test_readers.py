@@ -10,8 +10,9 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.exports import pools
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import near_duplicates
 from dclm_spark.pipeline.deduplicated import make_deduplicated
+from dclm_spark.pipeline.duplicates import make_duplicates
+from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from tests.archives import english_pages, write_warc
@@ -44,8 +45,8 @@ def lake(spark, tmp_path_factory) -> Warehouse:
             deduplication=(Exact(scope="incremental"), Near(), ngrams),
         )
         job = job_of(warehouse, dump=dump, recipe=near)
-        near_duplicates.make_signatures(job)
-        near_duplicates.make_duplicates(job, [dump])
+        make_signatures(job)
+        make_duplicates(job, [dump])
         make_deduplicated(job, [dump])
     return warehouse
 

@@ -7,7 +7,7 @@ import pytest
 
 from dclm_spark.lake.maintenance import maintain
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain
+from dclm_spark.pipeline.filtered import make_filtered
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, job_of, make_all, make_documents, write_dump
 from tests.tables import COMPARED, VARYING
@@ -76,7 +76,7 @@ def test_maintenance_compacts_and_keeps_every_pinned_version(spark, made, tmp_pa
     for table, rows in latest.items():
         assert rows_of(made, table, dump=DUMP) == rows, table
     assert spark.conf.get("spark.databricks.delta.retentionDurationCheck.enabled", "true") == "true"
-    assert not chain.make_filtered(job_of(made)).is_new
+    assert not make_filtered(job_of(made)).is_new
 
 
 def test_maintenance_of_an_empty_warehouse_does_nothing(warehouse):

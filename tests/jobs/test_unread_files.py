@@ -10,9 +10,12 @@ from dclm_spark.cli import main
 from dclm_spark.errors import FaultLimitError, UnreadFilesError, WarehouseError
 from dclm_spark.kernels.archive import pages
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline import chain, documents, ingest_plan
+from dclm_spark.pipeline import batches, documents, ingest_plan
+from dclm_spark.pipeline.annotated import make_annotated
+from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.reports.funnel import count_funnel, format_funnel
+from dclm_spark.reports.funnel import count_funnel
+from dclm_spark.reports.funnel_words import format_funnel
 from tests.archives import english_pages, write_warc
 from tests.chains import DUMP, job_of
 from tests.sites import ALWAYS, Site, open_hastily
@@ -41,8 +44,8 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
     damaged = archives["/cut.warc.gz"][:-60]
     files = {"/fine.warc.gz": archives["/fine.warc.gz"], "/cut.warc.gz": damaged}
     planned = []
-    one_a_task = documents.one_a_task
-    monkeypatch.setattr(documents, "one_a_task", lambda spark, paths: planned.extend(paths) or one_a_task(spark, paths))
+    one_a_task = batches.one_a_task
+    monkeypatch.setattr(batches, "one_a_task", lambda spark, paths: planned.extend(paths) or one_a_task(spark, paths))
     with Site(
         {f"{path}?{SIGNED.format(key)}": data for key in ("5ec4e7", "0fa1b2") for path, data in files.items()}
     ) as site:
@@ -79,7 +82,7 @@ def test_what_gives_access_is_neither_stored_nor_shown(spark, warehouse, tmp_pat
         (tmp_path / "plain").mkdir(exist_ok=True)
         (tmp_path / "plain" / path[1:]).write_bytes(data)
     plain = Warehouse(spark, f"{warehouse.location}-plain")
-    chain.make_documents(job_of(plain), ingest_plan.Source([str(tmp_path / "plain")]))
+    documents.make_documents(job_of(plain), ingest_plan.Source([str(tmp_path / "plain")]))
     assert {row["doc_id"] for row in tables["documents"]} == {
         row["doc_id"] for row in read(plain.location, "documents")
     }
@@ -108,8 +111,8 @@ def rows_of(warehouse: Warehouse) -> dict[str, int]:
     return {name: found.count(name) for name in NAMES if name in found}
 
 
-def make(warehouse: Warehouse, site: Site, **options) -> chain.Outcome:
-    return chain.make_documents(
+def make(warehouse: Warehouse, site: Site, **options) -> Outcome:
+    return documents.make_documents(
         job_of(warehouse), ingest_plan.Source([f"{site.url}/warc.paths"]), batch_files=2, **options
     )
 
@@ -140,7 +143,7 @@ def test_a_store_that_fails_loses_no_page(spark, warehouse, site, archives):
     assert "files not read 3" in words and f"not read: {site.url}/down.warc.gz: unreadable: " in words
     assert "not finished" in words
     with pytest.raises(WarehouseError, match="no finished documents"):
-        chain.make_annotated(job_of(warehouse))
+        make_annotated(job_of(warehouse))
 
     # The same call reads just those that are left.
     site.cut, site.files["/absent.warc.gz"] = {}, archives["/absent.warc.gz"]
@@ -227,10 +230,10 @@ def test_a_file_that_is_read_and_then_lost_fails_the_write(spark):
     columns = spark_schema(pages.SCHEMA)
     batches = pa.Table.from_pylist(table, schema=pages.SCHEMA)
     frame = spark.createDataFrame(batches.to_pandas(), columns)
-    assert [row["text"] for row in documents._whole_files(frame, {"b"}).where("text IS NOT NULL").collect()] == ["text"]
+    assert [row["text"] for row in batches._whole_files(frame, {"b"}).where("text IS NOT NULL").collect()] == ["text"]
     for column in ("text", "kind"):
         with pytest.raises(Exception, match="could not be read again: b"):
-            documents._whole_files(frame, set()).where(f"{column} IS NOT NULL").select("dump").collect()
+            batches._whole_files(frame, set()).where(f"{column} IS NOT NULL").select("dump").collect()
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""The stages of near-duplicates: signatures of a dump, clusters of a scope of dumps, and the documents that stay."""
+"""`duplicates` of dumps from their `signatures`: the clusters of near-duplicates of a scope of dumps."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,44 +14,18 @@ from dclm_spark.lake.runs import Run, last_runs
 from dclm_spark.pipeline.groups import earlier_dumps
 from dclm_spark.pipeline.job import Job, Ledger
 from dclm_spark.pipeline.methods.step import read_signals
-from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, up_to_date, write_split
+from dclm_spark.pipeline.registry import STAGES
+from dclm_spark.pipeline.run_stage import Outcome, up_to_date
 from dclm_spark.recipe.scopes import groups_of
 from dclm_spark.spark.session import planned_for_python, shuffle_tasks
 from dclm_spark.stages.components import connected_components
-from dclm_spark.stages.deduplicated import drop_duplicates
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
 from dclm_spark.stages.edges import find_edges, refine_edges
-from dclm_spark.stages.signatures import sign_documents
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-_TABLES = ("edges", "duplicates", "merged_clusters", "rounds", "runs")
 _OTHER = "signatures "  # and a dump: in `upstream_runs`, the signatures of another dump of the scope
-
-
-def make_signatures(job: Job) -> Outcome:
-    """`signatures` of one dump from its `filtered`."""
-
-    def write(run: Run, filtered: "DataFrame") -> dict[str, Any]:
-        signed = sign_documents(filtered, minhash=job.recipe.signatures)
-        commit = job.warehouse.replace(signed, "signatures", lineage=run.lineage, dump=job.dump)
-        return {"n_rows_out": commit.n_rows, "output_versions": {"signatures": commit.version}}
-
-    return make_stage(job, "signatures", ("signatures",), write)
-
-
-def make_deduplicated(job: Job) -> Outcome:
-    """`deduplicated` and `removed` of one dump from its `filtered` and its `duplicates`."""
-
-    def write(run: Run, filtered: "DataFrame", duplicates: "DataFrame") -> dict[str, Any]:
-        for table, where in {"cuts": {"stage": "deduplicated"}, "decisions": {}}.items():
-            if job.warehouse.exists(table):  # what a recipe of other methods has left
-                job.warehouse.delete(table, dump=job.dump, **where)
-        filtered, repeats = each_once(filtered)
-        return write_split(job, run, drop_duplicates(filtered, duplicates), "deduplicated", repeats=repeats)
-
-    return make_stage(job, "deduplicated", ("removed", "deduplicated"), write)
 
 
 def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
@@ -122,7 +96,7 @@ def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outco
     (_, _, done), find_again = claims.look(job.warehouse, ("runs",), find)
     if all(done):
         return done
-    job.warehouse.prepare(*_TABLES)
+    job.warehouse.prepare(*STAGES["duplicates"].writes, "runs")
     with claims.claimed(job.warehouse, "duplicates", new, is_wide=is_added or len(new) > 1):
         scope, finished, done = find_again()
         return done if all(done) else _make(replace(job, dump=new[-1]), scope, finished, is_added=is_added)

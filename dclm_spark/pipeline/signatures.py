@@ -1,0 +1,22 @@
+"""`signatures` of a dump from its `filtered`: each document's MinHash signature and band keys."""
+
+from typing import TYPE_CHECKING, Any
+
+from dclm_spark.lake.runs import Run
+from dclm_spark.pipeline.job import Job
+from dclm_spark.pipeline.run_stage import Outcome, make_stage
+from dclm_spark.stages.signatures import sign_documents
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+def make_signatures(job: Job) -> Outcome:
+    """`signatures` of one dump from its `filtered`."""
+
+    def write(run: Run, filtered: "DataFrame") -> dict[str, Any]:
+        signed = sign_documents(filtered, minhash=job.recipe.signatures)
+        commit = job.warehouse.replace(signed, "signatures", lineage=run.lineage, dump=job.dump)
+        return {"n_rows_out": commit.n_rows, "output_versions": {"signatures": commit.version}}
+
+    return make_stage(job, "signatures", write)

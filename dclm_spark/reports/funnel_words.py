@@ -1,0 +1,92 @@
+"""The funnel in words: a line a number, with its share, and what is wrong with a dump."""
+
+from typing import Any
+
+from dclm_spark.lake import missing
+from dclm_spark.pipeline.registry import STAGES, source_of
+from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS
+
+_N_NAMED = 5  # files that were not read
+
+_LISTED_BY = {
+    "urls.n_banned_domains": "--banned-domains",
+    "urls.n_strict_words": "--strict-words",
+    "urls.n_hard_words": "--hard-words",
+    "urls.n_soft_words": "--soft-words",
+    "c4.n_bad_words": "--bad-words",
+}
+"""Signal -> the option that gives the list it is measured by."""
+
+
+def format_funnel(entries: list[dict]) -> str:
+    """The funnel as text, a block a dump; shares are of the records above the line `documents`, of documents below."""
+    return "\n\n".join(_format_dump(entry) for entry in entries)
+
+
+def _format_dump(entry: dict[str, Any]) -> str:
+    lines = [entry["dump"] + (f"   recipe {entry['recipe']}" if "recipe" in entry else "")]
+
+    def line(label: str, n: int, of: int | None = None, note: str = "", indent: int = 2) -> None:
+        share = f"{n / of:8.1%}" if of else " " * 8
+        lines.append(f"{' ' * indent}{label:<{48 - indent}}{n:>13,}{share}   {note}".rstrip())
+
+    if "documents" in entry:
+        records = entry["records"]
+        line("files", entry["files"])
+        if entry["skipped_files"]:
+            line("other files, passed over", entry["skipped_files"])
+        if "unread" in entry:
+            line("files not read", entry["unread"]["n"])
+            for reason, n in entry["unread"]["reasons"].items():
+                line(reason, n, indent=4)
+        line("records read", records)
+        line("skipped", sum(entry["skipped"].values()), records)
+        for reason, n in entry["skipped"].items():
+            line(reason, n, records, indent=4)
+        line("quarantined", sum(entry["quarantined"].values()), records)
+        for kind, n in entry["quarantined"].items():
+            line(kind, n, records, indent=4)
+        line("documents", entry["documents"], records)
+        if "bad_digests" in entry:
+            line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
+        for problem, n in entry.get("bad_dates", {}).items():
+            line(f"fetched_at null: date {problem.replace('_', ' ')}", n, indent=4)
+    removing = [stage for stage in STAGES.values() if stage.removes and stage.name in entry]
+    if "filtered" in entry:
+        documents = entry["filtered"] + sum(entry["removed"].values())
+        line("removed", sum(entry["removed"].values()), documents)
+        for signal, n in entry["removed"].items():
+            if signal in entry["not_measured"]:
+                lines.append(f"    {signal:<44}{'not measured':>13}{'':8}   {entry['bounds'][signal]}")
+            else:
+                note = NO_TEXT_WORDS if signal == NO_TEXT else entry["bounds"].get(signal, "")
+                line(signal, n, documents, note=note, indent=4)
+        line("filtered", entry["filtered"], documents)
+    for stage in removing:
+        if stage.name != "filtered":
+            n_removed = sum(entry[stage.removes].values())
+            of = documents if "filtered" in entry else entry[stage.name] + n_removed
+            line("removed", n_removed, of)
+            for reason, n in entry[stage.removes].items():
+                line(reason, n, of, indent=4)
+            line(stage.name, entry[stage.name], of)
+        if stage.name == "deduplicated" and "cuts" in entry:
+            line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
+            line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
+    if entry.get("not_measured"):
+        options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
+        lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
+    if "unread" in entry:
+        lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
+    if "documents" in entry and "is_balanced" not in entry:
+        lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
+    lines += [f"  {words}" for words in missing.in_words(entry)]
+    if entry.get("is_stale"):
+        lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
+    if "is_balanced" in entry:
+        word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
+        sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]
+        sums = sums if "documents" in entry else []
+        sums += [f"{source_of(stage).name} = removed + {stage.name}" for stage in removing if stage.name != "filtered"]
+        lines.append(f"  {word}: {', '.join(sums)}")
+    return "\n".join(lines)
