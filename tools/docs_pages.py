@@ -170,7 +170,7 @@ def commands_page() -> str:
 def _parser() -> argparse.ArgumentParser:
     from dclm_spark.cli import main
 
-    return main.make_parser(main._COMMANDS)
+    return main.make_parser()
 
 
 def _commands(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:

@@ -1,20 +1,41 @@
-"""The command `dclm-spark clusters`: its options, and which report answers them."""
+"""The command `dclm-spark clusters`: its options, and the report that answers them."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dclm_spark.cli import options
+from dclm_spark.cli.resolve import upstream_of, warehouse_of
 from dclm_spark.errors import InputError
 from dclm_spark.terminal import Coloured
 
-if TYPE_CHECKING:
-    from dclm_spark.lake.warehouse import Warehouse
+NAME = "clusters"
+HELP = "look into near-duplicates: how many clusters, the largest, one page's members and what differs"
+EXAMPLES = """\
+Examples:
+  dclm-spark clusters --warehouse lake
+  dclm-spark clusters --warehouse lake --dump CC-MAIN-2022-05 --chained 20
+
+  One page's cluster: its members, and word by word what differs from the one that stays:
+  dclm-spark clusters --warehouse lake https://example.org/page --members 5
+
+  How many clusters are of which size, as bars and as a picture:
+  dclm-spark clusters --warehouse lake --sizes --plot sizes.svg
+
+  Texts that are in so many pages that they were set apart, and clusters that a later dump has joined:
+  dclm-spark clusters --warehouse lake --giants
+  dclm-spark clusters --warehouse lake --merged
+
+Reads `duplicates`, `edges` and `merged_clusters`. A cluster goes by its survivor's doc_id; similarities are to it.
+"""
+GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command, those that exclude each other as such."""
+    options.warehouse_options(parser)
+    options.session_options(parser)
     parser.add_argument("--dump", help="only clusters with a document of this dump")
     group = parser.add_argument_group("what to show (figures and the largest clusters)").add_mutually_exclusive_group()
     group.add_argument("page", nargs="?", help="this page's cluster: its URL as the crawl wrote it, or its doc_id")
@@ -45,12 +66,11 @@ def _count(text: str) -> int:
 _MOST = 1_000
 
 
-def answer(arguments: argparse.Namespace, open_warehouse: Callable[[str], "Warehouse"]) -> tuple[Any, str]:
+def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
     """The report that the arguments ask for, as data and as words.
 
     Args:
         arguments: The parsed arguments.
-        open_warehouse: A location -> the warehouse there.
 
     Raises:
         InputError: An option has nothing to belong to, or a plot cannot be written.
@@ -70,8 +90,8 @@ def answer(arguments: argparse.Namespace, open_warehouse: Callable[[str], "Wareh
     if problems:
         raise InputError(problems)
     target = plots.check_plot(arguments.plot) if arguments.plot else None
-    warehouse = open_warehouse(arguments.warehouse)
-    upstream = open_warehouse(arguments.upstream) if arguments.upstream else None
+    warehouse = warehouse_of(arguments, arguments.warehouse)
+    upstream = upstream_of(arguments)
     if arguments.page is not None:
         entries = cluster_page.show_page(warehouse, arguments.page, n_diffs=arguments.members, upstream=upstream)
         has_colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ

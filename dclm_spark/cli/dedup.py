@@ -1,18 +1,34 @@
 """The command `dclm-spark dedup`: what to look at before a method of deduplication is chosen."""
 
 import argparse
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from dclm_spark.cli import dedup_options, near_options, options
+from dclm_spark.cli.resolve import recipe_of, upstream_of, warehouse_of
 from dclm_spark.errors import InputError, WarehouseError
 
-if TYPE_CHECKING:
-    from dclm_spark.lake.warehouse import Warehouse
-    from dclm_spark.recipe.recipe import Recipe
+NAME = "dedup"
+HELP = "see what methods and scopes of deduplication would leave, before one is chosen"
+EXAMPLES = """\
+Examples:
+  dclm-spark dedup plan --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --scope shards --shards 10
+  dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --plot survey.svg
+  dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --by length --choices near-all
+
+Each choice makes its tables below --scratch, texts that stay among them, and borrows `filtered` from the warehouse; the
+same command again makes what has changed. Delete the folder once you have chosen.
+"""
+GOES_ON = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds what to do, and the options of each."""
+    options.warehouse_options(parser)
+    options.recipe_options(parser)
+    near_options.add_options(parser)
+    options.session_options(parser)
+    options.work_options(parser, is_of_several_dumps=True)
+    dedup_options.add_options(parser)
     parser.add_argument(
         "action", choices=tuple(_ACTIONS), help="; ".join(f"{name}: {_HELP[name]}" for name in _ACTIONS)
     )
@@ -32,26 +48,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--plot", metavar="FILE", help="the curves as a picture: a .png or .svg (needs matplotlib)")
 
 
-def answer(
-    arguments: argparse.Namespace,
-    open_warehouse: Callable[[str], "Warehouse"],
-    read_recipe: Callable[[], "Recipe"],
-) -> tuple[Any, str]:
-    """What the action finds, as data and as words.
-
-    Args:
-        arguments: The parsed arguments.
-        open_warehouse: A location -> the warehouse there.
-        read_recipe: The recipe that the arguments ask for.
-    """
-    return _ACTIONS[arguments.action](arguments, open_warehouse, read_recipe)
+def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """What the action finds, as data and as words."""
+    return _ACTIONS[arguments.action](arguments)
 
 
-def _survey(
-    arguments: argparse.Namespace,
-    open_warehouse: Callable[[str], "Warehouse"],
-    read_recipe: Callable[[], "Recipe"],
-) -> tuple[Any, str]:
+def _survey(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.lake.finished import Places
     from dclm_spark.pipeline.job import Job
     from dclm_spark.reports import survey, survey_words
@@ -64,7 +66,7 @@ def _survey(
         problems.append("--scope: a survey takes every scope; --choices names those wanted")
     if arguments.by not in survey_words.BREAKDOWNS:
         problems.append(f"--by {arguments.by!r}; expected one of: {', '.join(survey_words.BREAKDOWNS)}")
-    recipe = read_recipe()
+    recipe = recipe_of(arguments, finds_near=True)
     known = {choice.name: choice for choice in default_choices(recipe)}
     names = list(dict.fromkeys(arguments.choices or known))
     problems += [f"--choices {name!r}; expected some of: {', '.join(known)}" for name in names if name not in known]
@@ -72,10 +74,10 @@ def _survey(
         raise InputError(problems)
     target = check_plot(arguments.plot) if arguments.plot else None
     job = Job(
-        warehouse=open_warehouse(arguments.warehouse),
+        warehouse=warehouse_of(arguments, arguments.warehouse),
         dump=arguments.dump[0],
         recipe=recipe,
-        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        upstream=upstream_of(arguments),
         is_forced=arguments.force,
         is_quiet=arguments.quiet,
     )
@@ -89,11 +91,7 @@ def _survey(
     return entries, words
 
 
-def _plan(
-    arguments: argparse.Namespace,
-    open_warehouse: Callable[[str], "Warehouse"],
-    read_recipe: Callable[[], "Recipe"],
-) -> tuple[Any, str]:
+def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dataclasses import replace
 
     from dclm_spark.lake.pinned import Inputs
@@ -103,7 +101,7 @@ def _plan(
     from dclm_spark.pipeline.methods.step import Step
     from dclm_spark.recipe.deduplication import Bloom
 
-    recipe = read_recipe()
+    recipe = recipe_of(arguments, finds_near=True)
     found = [(number, one) for number, one in enumerate(recipe.methods) if isinstance(one, Bloom)]
     if not found:
         raise InputError([f"the recipe {recipe.name} has no bloom to plan; add it with --method bloom"])
@@ -112,10 +110,10 @@ def _plan(
     checked = replace(recipe, deduplication=(replace(bloom, capacity=bloom.capacity or 1),))
     dumps = tuple(arguments.dump)
     job = Job(
-        warehouse=open_warehouse(arguments.warehouse),
+        warehouse=warehouse_of(arguments, arguments.warehouse),
         dump=dumps[0],
         recipe=checked,
-        upstream=open_warehouse(arguments.upstream) if arguments.upstream else None,
+        upstream=upstream_of(arguments),
         is_quiet=arguments.quiet,
     )
     job.check()

@@ -1,98 +1,39 @@
-"""The options that speak of near-duplicates, and the command `dclm-spark lsh`: the S-curve of a choice."""
+"""The command `dclm-spark lsh`: what a choice of bands and rows finds, as an S-curve."""
 
 import argparse
 from typing import Any
 
-from dclm_spark.errors import InputError
-from dclm_spark.recipe.near_duplicates import MAX_PERMUTATIONS, MinHash
+from dclm_spark.cli import near_options, options
+from dclm_spark.cli.resolve import recipe_of
 
-DEFAULT_PERMUTATIONS = 256  # where only a similarity is given
+NAME = "lsh"
+HELP = "show what a choice of bands and rows finds: its S-curve"
+EXAMPLES = """\
+Examples:
+  dclm-spark lsh --recipe fineweb
+  dclm-spark lsh --bands 20x13 --plot curve.png
+  dclm-spark lsh --similarity 0.8 --permutations 256
+"""
+GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what takes the place of the recipe's own settings of near-duplicates."""
-    group = parser.add_argument_group("near-duplicates (in place of the recipe's own)")
-    group.add_argument(
-        "--bands", metavar="BxR", help="bands and rows, such as 14x8, or fineweb, curator, refinedweb, dclm"
-    )
-    group.add_argument(
-        "--similarity",
-        type=float,
-        metavar="S",
-        help="choose bands and rows that find pairs from this similarity on ...",
-    )
-    group.add_argument("--permutations", type=int, metavar="N", help="... with so many permutations at most (256)")
-    group.add_argument(
-        "--scope", help="dump (each by itself), shards or all (at once), incremental (added to all before)"
-    )
-    group.add_argument("--shards", dest="n_shards", type=int, metavar="N", help="number of shards, for --scope shards")
-    group.add_argument("--threshold", type=float, metavar="S", help="two documents are alike from this similarity on")
-    group.add_argument("--verify", help="signature, exact or none")
-    group.add_argument("--clusters", help="components or anchored")
-    group.add_argument(
-        "--survivor", nargs="+", action="extend", metavar="ORDER", help="which document of a cluster stays"
-    )
+    """Adds the recipe, the settings that take its place, and the picture."""
+    options.recipe_options(parser)
+    near_options.add_options(parser)
+    parser.add_argument("--plot", metavar="FILE", help="the curve as an image, PNG or SVG")
 
 
-def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the options say, by the names of the fields of `MinHash` and `NearDuplicates`; null where they say nothing.
-
-    Raises:
-        InputError: Bands and rows are chosen twice, or in no way that is known.
-    """
-    if not hasattr(arguments, "bands"):
-        return {}
-    n_bands, n_rows = _bands(arguments.bands, arguments.similarity, arguments.permutations)
-    survivor = tuple(arguments.survivor) if arguments.survivor else None
-    given = {name: getattr(arguments, name) for name in ("scope", "n_shards", "threshold", "verify", "clusters")}
-    return {"n_bands": n_bands, "n_rows": n_rows, "survivor": survivor, **given}
-
-
-def _bands(bands: str | None, similarity: float | None, permutations: int | None) -> tuple[int | None, int | None]:
-    if bands is None and similarity is None:
-        if permutations is not None:
-            raise InputError(["--permutations goes with --similarity"])
-        return None, None
-    from dclm_spark.kernels.near.lsh import SETTINGS, bands_for
-
-    if bands is not None and similarity is not None:
-        raise InputError(["--bands and --similarity both choose bands and rows; give one of them"])
-    if bands is None:
-        n_permutations = DEFAULT_PERMUTATIONS if permutations is None else permutations
-        problems = []
-        if not 0 < similarity < 1:
-            problems.append(f"--similarity {similarity}: expected a number between 0 and 1")
-        if not 1 <= n_permutations <= MAX_PERMUTATIONS:
-            problems.append(f"--permutations {n_permutations}: expected 1 to {MAX_PERMUTATIONS:,}")
-        if problems:
-            raise InputError(problems)
-        return bands_for(similarity, n_permutations)
-    if bands in SETTINGS:
-        return SETTINGS[bands]
-    numbers = bands.lower().split("x")
-    if len(numbers) != 2 or not all(number.isascii() and number.isdigit() for number in numbers):
-        raise InputError(
-            [f"--bands {bands!r}: expected bands and rows, such as 14x8, or one of: {', '.join(SETTINGS)}"]
-        )
-    return int(numbers[0]), int(numbers[1])
-
-
-def curve(minhash: MinHash) -> str:
-    """The S-curve of signatures, for a terminal."""
-    from dclm_spark.kernels.near.lsh import text_curve
-
-    return text_curve(minhash.n_bands, minhash.n_rows)
-
-
-def show(minhash: MinHash, *, plot: str | None) -> tuple[dict[str, Any], str]:
+def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
     """What bands and rows find, as data and as words; and as a picture, where a file is named for it."""
-    from dclm_spark.kernels.near.lsh import p_candidate, standard_error, threshold_of
+    from dclm_spark.kernels.near.lsh import p_candidate, standard_error, text_curve, threshold_of
     from dclm_spark.reports.s_curves import plot_curve
 
+    minhash = recipe_of(arguments, finds_near=True).signatures
     bands = (minhash.n_bands, minhash.n_rows)
-    if plot:
-        plot_curve(plot, {"the recipe's": bands})
-    answer = {
+    if arguments.plot:
+        plot_curve(arguments.plot, {"the recipe's": bands})
+    found = {
         "n_bands": minhash.n_bands,
         "n_rows": minhash.n_rows,
         "n_permutations": minhash.n_permutations,
@@ -100,4 +41,4 @@ def show(minhash: MinHash, *, plot: str | None) -> tuple[dict[str, Any], str]:
         "p_candidate": {f"{share / 100:.2f}": p_candidate(share / 100, *bands) for share in range(0, 101, 5)},
         "standard_error": standard_error(0.7, minhash.n_permutations),
     }
-    return answer, curve(minhash)
+    return found, text_curve(*bands)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from dclm_spark.cli import dedup_options, failures, lsh, recipe_files
+from dclm_spark.cli import dedup_options, failures, near_options, recipe_files
 from dclm_spark.errors import InputError
 from dclm_spark.lake.locations import check_catalog, schema_of
 from dclm_spark.recipe.recipe import Recipe
@@ -41,6 +41,11 @@ def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
     return Warehouse(spark, location)
 
 
+def upstream_of(arguments: argparse.Namespace) -> "Warehouse | None":
+    """The warehouse of `--upstream`; null where none is named."""
+    return warehouse_of(arguments, arguments.upstream) if arguments.upstream else None
+
+
 def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_near: bool = False) -> Recipe:
     """The recipe that `--recipe`, or a name in its place, and the options of single fields make.
 
@@ -57,7 +62,7 @@ def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_n
         extractor=arguments.extractor,
         max_fault_share=arguments.max_fault_share,
         all_signals=arguments.all_signals,
-        near=lsh.near_fields(arguments),
+        near=near_options.near_fields(arguments),
         finds_near=finds_near,
     )
     return replace(recipe, deduplication=dedup_options.with_options(recipe.deduplication, arguments))

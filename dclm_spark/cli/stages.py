@@ -1,39 +1,65 @@
-"""The commands that make tables: all stages of a dump, or one."""
+"""The commands that make one table each, `dclm-spark STAGE`: one of every stage of the registry."""
 
 import argparse
-import dataclasses
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dclm_spark.cli import lsh
-from dclm_spark.cli.resolve import recipe_of, storage_options_of, warehouse_of
-from dclm_spark.errors import InputError
+from dclm_spark.cli import dedup_options, near_options, options
+from dclm_spark.cli.resolve import recipe_of, storage_options_of, upstream_of, warehouse_of
 from dclm_spark.lake.locations import misread
-from dclm_spark.pipeline.registry import STAGES, Stage
+from dclm_spark.pipeline.registry import Stage
 from dclm_spark.recipe.deduplication import warnings
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.terminal import shown
 
 
-def run(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The stages of a dump, as far as the recipe goes: the rows of `runs`, and the funnel in words."""
-    recipe = recipe_of(arguments)
-    stages = [stage for stage in STAGES.values() if stage.is_wanted(recipe)]
-    if not arguments.input:
-        if not arguments.upstream:
-            raise InputError(["nothing to read: give --input, or --upstream with a warehouse that holds the documents"])
-        stages = [stage for stage in stages if stage.reads]
-    return _make(arguments, recipe, stages)
+@dataclass(frozen=True)
+class StageCommand:
+    """The command that makes the table of one stage, as the registry describes it.
+
+    Args:
+        stage: The stage.
+    """
+
+    stage: Stage
+
+    GOES_ON = True
+
+    @property
+    def NAME(self) -> str:
+        return self.stage.name
+
+    @property
+    def HELP(self) -> str:
+        return self.stage.help
+
+    @property
+    def EXAMPLES(self) -> str:
+        return self.stage.examples
+
+    def add_options(self, parser: argparse.ArgumentParser) -> None:
+        """Adds the options of every stage, and those of what this one needs."""
+        options.warehouse_options(parser)
+        options.recipe_options(parser)
+        if self.stage.needs_near:
+            near_options.add_options(parser)
+        options.session_options(parser)
+        options.work_options(parser, is_of_several_dumps=self.stage.is_of_several_dumps)
+        if self.stage.needs_methods:
+            dedup_options.add_options(parser)
+        if not self.stage.reads:
+            options.input_options(parser)
+
+    def answer(self, arguments: argparse.Namespace) -> tuple[Any, str]:
+        """The rows of `runs`, and the funnel in words where the stage removes rows."""
+        return make_tables(arguments, recipe_of(arguments, finds_near=self.stage.needs_near), (self.stage,))
 
 
-def make_one(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """One stage: its rows of `runs`, and the funnel in words where it filters."""
-    stage = STAGES[arguments.stage]
-    return _make(arguments, recipe_of(arguments, finds_near=stage.needs_near), (stage,))
-
-
-def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[Stage]) -> tuple[Any, str]:
+def make_tables(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[Stage]) -> tuple[Any, str]:
+    """Makes stages one after the other: the rows of `runs`, and the funnel in words where one of them removes rows."""
+    from dclm_spark.kernels.near.lsh import text_curve
     from dclm_spark.pipeline.ingest_plan import Source
     from dclm_spark.pipeline.job import Job, check_request
     from dclm_spark.pipeline.run_stage import forced_stages
@@ -50,7 +76,7 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[Stage]
         warehouse=warehouse_of(arguments, arguments.warehouse),
         dump=dumps[0],
         recipe=recipe,
-        upstream=warehouse_of(arguments, arguments.upstream) if arguments.upstream else None,
+        upstream=upstream_of(arguments),
         is_forced=arguments.force,
         is_quiet=arguments.quiet,
     )
@@ -62,8 +88,8 @@ def _make(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[Stage]
     outcomes = []
     for stage in stages:
         if stage.name == "signatures" and not arguments.json and not arguments.quiet:
-            print(lsh.curve(recipe.signatures), file=sys.stderr)
-        own = dataclasses.replace(job, is_forced=stage.name in forced)
+            print(text_curve(recipe.signatures.n_bands, recipe.signatures.n_rows), file=sys.stderr)
+        own = replace(job, is_forced=stage.name in forced)
         for outcome in stage.outcomes(own, dumps, **({} if stage.reads else {"source": source, **reading})):
             outcomes.append(outcome)
             if not arguments.json:

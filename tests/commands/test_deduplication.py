@@ -9,8 +9,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.cli import main
-from dclm_spark.cli.options import make_parser
+from dclm_spark.cli.main import make_parser
 from dclm_spark.cli.resolve import recipe_of
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.kernels.ngrams.exact_keys import canonical_url
@@ -272,7 +271,7 @@ def test_clusters_are_honoured_and_never_lost(lake, source):
 
 def test_scope_and_shards_are_those_of_every_method():
     def asked(*words: str) -> Recipe:
-        return recipe_of(make_parser(main._COMMANDS).parse_args([*words, *where]), finds_near=True)
+        return recipe_of(make_parser().parse_args([*words, *where]), finds_near=True)
 
     where = ("--scope", "shards", "--shards", "4", "--dump", A, "--warehouse", "lake")
     recipe = asked("deduplicated", "--method", "text", "bloom")

@@ -17,7 +17,7 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.cli import main
-from dclm_spark.cli.options import make_parser
+from dclm_spark.cli.main import make_parser
 from dclm_spark.pipeline import documents
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.builtin import RECIPES
@@ -411,9 +411,7 @@ def test_help_teaches_every_option_and_an_example(command):
     said = dclm(command, "--help")
     assert said.status == 0
     assert f"\n  dclm-spark {command} --" in said.out.split("Example")[1]
-    options = (
-        next(action for action in make_parser(main._COMMANDS)._actions if action.choices).choices[command]._actions
-    )
+    options = next(action for action in make_parser()._actions if action.choices).choices[command]._actions
     assert all(option.help for option in options)
     for line in said.out.splitlines():
         assert len(line) <= 120

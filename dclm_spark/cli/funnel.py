@@ -1,0 +1,48 @@
+"""The command `dclm-spark funnel`: what came in, what went where, and what other bounds would keep."""
+
+import argparse
+from typing import Any
+
+from dclm_spark.cli import options
+from dclm_spark.cli.resolve import upstream_of, warehouse_of
+
+NAME = "funnel"
+HELP = "count how many records came in, what went where and why, what is left"
+EXAMPLES = """\
+Example:
+  dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
+
+  What would a longer least length keep, and what no rule on letters? Counted from the signals; no text is read:
+  dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
+"""
+GOES_ON = False
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Adds the warehouse, a dump of it, and changes of bounds."""
+    options.warehouse_options(parser)
+    options.session_options(parser)
+    parser.add_argument("--dump", help="only this dump")
+    parser.add_argument(
+        "--what-if",
+        nargs="+",
+        action="extend",
+        metavar="CHANGE",
+        help="what other bounds would keep: SIGNAL=80, SIGNAL>=80 (or >, <=, <), SIGNAL=none",
+    )
+
+
+def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
+    """The funnel, or what other bounds would keep, as data and as words."""
+    from dclm_spark.reports.funnel import count_funnel
+    from dclm_spark.reports.funnel_words import format_funnel
+
+    upstream = upstream_of(arguments)
+    if arguments.what_if:
+        from dclm_spark.reports.what_if import count_what_if, format_what_if
+
+        warehouse = warehouse_of(arguments, arguments.warehouse)
+        entries = count_what_if(warehouse, arguments.what_if, dump=arguments.dump, upstream=upstream)
+        return entries, format_what_if(entries)
+    entries = count_funnel(warehouse_of(arguments, arguments.warehouse), dump=arguments.dump, upstream=upstream)
+    return entries, format_funnel(entries)
