@@ -1,7 +1,7 @@
 """One Arrow schema per table, one struct per signal group: what every row of the product carries.
 
 A schema is written once, here; Spark's types, the tables' columns and the kernels' results all follow from it.
-A field whose metadata is absent may be null; `_required` fields never are.
+A `_field` may be null; a `_required` one never is. The words after a column's type are its comment.
 """
 
 from collections.abc import Iterator
@@ -11,73 +11,139 @@ import pyarrow as pa
 UTC_TIMESTAMP = pa.timestamp("us", tz="UTC")
 
 
-def _required(name: str, type_: pa.DataType) -> pa.Field:
-    return pa.field(name, type_, nullable=False)
+# What a column says of itself where its own line says nothing: the columns that several tables share.
+_SHARED = {
+    "attempt_id": "the attempt to read the dump's files that the row belongs to",
+    "code": "the likeliest language's label",
+    "content_type": "media type that the response's header names",
+    "doc_id": "id of the document, 32 hex letters",
+    "dump": "name of the crawl, such as CC-MAIN-2022-05",
+    "fetched_at": "when the page was fetched; null where the date cannot be read",
+    "flock": "a group of some thousand documents whose n-grams were packed together",
+    "frac_bullet_lines": "share of lines that begin with a bullet",
+    "frac_ellipsis_lines": "share of lines that end in an ellipsis",
+    "frac_tokens_with_letter": "share of tokens that have a letter",
+    "frac_words_without_letter": "share of words that have no letter",
+    "frac_duplicate_lines": "share of lines that occur more than once",
+    "frac_duplicate_paragraphs": "share of paragraphs that occur more than once",
+    "frac_duplicate_line_chars": "share of characters in lines that occur more than once",
+    "frac_duplicate_paragraph_chars": "share of characters in paragraphs that occur more than once",
+    "host": "host of the URL, in lower case, without port",
+    "http_status": "status of the response",
+    "language": "label of the likeliest language",
+    "metadata": "other fields of a pool's line, as JSON",
+    "reason": "why it was removed",
+    "recipe": "name of the recipe",
+    "recipe_hash": "hash of the whole recipe",
+    "recipe_json": "the whole recipe, as JSON",
+    "removed_by": "reason why the document was removed",
+    "run_id": "id of the run",
+    "scope": "how far documents are compared: dump, shards, all or incremental",
+    "seconds": "how long the run took",
+    "stage": "stage that wrote the row",
+    "started_at": "when the run began",
+    "step": "place of the method in the recipe, from 0",
+    "text": "text of the document",
+    "url": "URL of the page, as the crawl wrote it",
+    "warc_offset": "where the record begins in its file, in bytes",
+    "warc_path": "the file, as the input named it",
+    "warc_record_id": "WARC-Record-ID of the record",
+}
+
+
+def _field(name: str, type_: pa.DataType, comment: str = "", *, nullable: bool = True) -> pa.Field:
+    """A column; its comment is in Delta, for catalogs and SQL tools, and on the documents' page of tables."""
+    said = comment or _SHARED.get(name, "")
+    return pa.field(name, type_, nullable=nullable, metadata={"comment": said} if said else None)
+
+
+def _required(name: str, type_: pa.DataType, comment: str = "") -> pa.Field:
+    return _field(name, type_, comment, nullable=False)
 
 
 # -- signal groups: the structs of `annotated` ------------------------------------------------------------------------
 
 URLS = pa.struct(
     [
-        pa.field("host", pa.string()),  # lower case, without port; null where the URL has none
-        pa.field("registered_domain", pa.string()),  # public suffix plus one label; null for an IP address
-        pa.field("n_banned_domains", pa.int32()),  # 1 if the recipe's list bans the host, else 0; null without a list
-        pa.field("n_strict_words", pa.int32()),  # distinct banned words found; null where the recipe has no such list
-        pa.field("n_hard_words", pa.int32()),
-        pa.field("n_soft_words", pa.int32()),
-        pa.field("n_excluded_domains", pa.int32()),  # 1 if the recipe itself names the domain, else 0
+        _field("host", pa.string(), "lower case, without port; null where the URL has none"),
+        _field("registered_domain", pa.string(), "public suffix plus one label; null for an IP address"),
+        _field("n_banned_domains", pa.int32(), "1 if the recipe's list bans the host, else 0; null without a list"),
+        _field("n_strict_words", pa.int32(), "distinct banned words found; null where the recipe has no such list"),
+        _field(
+            "n_hard_words",
+            pa.int32(),
+            "distinct banned words found as words of their own; null where the recipe has no such list",
+        ),
+        _field(
+            "n_soft_words",
+            pa.int32(),
+            "distinct words found of which one is allowed; null where the recipe has no such list",
+        ),
+        _field("n_excluded_domains", pa.int32(), "1 if the recipe itself names the domain, else 0"),
     ]
 )
 
 LANGUAGE = pa.struct(
     [
-        pa.field("code", pa.string()),  # the likeliest language's label; null for a text without letters
-        pa.field("p_code", pa.float64()),  # its probability
-        pa.field("p_target", pa.float64()),  # `p_code` if the recipe wants that language, else 0
+        _field("code", pa.string(), "the likeliest language's label; null for a text without letters"),
+        _field("p_code", pa.float64(), "probability of that language"),
+        _field("p_target", pa.float64(), "`p_code` if the recipe wants that language, else 0"),
     ]
 )
 
 QUALITY = pa.struct(
     [
-        pa.field("n_words", pa.int32()),  # fastText tokens that begin with a letter or digit: the length rule's words
-        pa.field("n_words_split", pa.int32()),  # runs between white space
-        pa.field("n_chars", pa.int64()),  # code points
-        pa.field("n_replacement_chars", pa.int32()),  # U+FFFD among them: what could not be decoded
-        pa.field("n_lines", pa.int32()),  # lines that are not blank
-        pa.field("mean_word_chars", pa.float64()),  # of the white-space words
-        pa.field("symbols_per_word", pa.float64()),  # "#" and ellipses per white-space word; may pass 1
-        pa.field("frac_bullet_lines", pa.float64()),
-        pa.field("frac_ellipsis_lines", pa.float64()),
-        pa.field("frac_words_without_letter", pa.float64()),
-        pa.field("n_stop_words", pa.int32()),  # occurrences, not distinct words
+        _field("n_words", pa.int32(), "fastText tokens that begin with a letter or digit: the length rule's words"),
+        _field("n_words_split", pa.int32(), "runs between white space"),
+        _field("n_chars", pa.int64(), "code points"),
+        _field("n_replacement_chars", pa.int32(), "U+FFFD among them: what could not be decoded"),
+        _field("n_lines", pa.int32(), "lines that are not blank"),
+        _field("mean_word_chars", pa.float64(), "mean length of the white-space words, in characters"),
+        _field("symbols_per_word", pa.float64(), '"#" and ellipses per white-space word; may pass 1'),
+        _field("frac_bullet_lines", pa.float64()),
+        _field("frac_ellipsis_lines", pa.float64()),
+        _field("frac_words_without_letter", pa.float64()),
+        _field("n_stop_words", pa.int32(), "occurrences, not distinct words"),
     ]
 )
 
 REPETITION = pa.struct(
     [
-        pa.field("n_words", pa.int32()),  # UAX #29 segments that begin with a letter or digit: what n-grams are made of
-        pa.field("frac_duplicate_lines", pa.float64()),
-        pa.field("frac_duplicate_paragraphs", pa.float64()),
-        pa.field("frac_duplicate_line_chars", pa.float64()),
-        pa.field("frac_duplicate_paragraph_chars", pa.float64()),
+        _field("n_words", pa.int32(), "UAX #29 segments that begin with a letter or digit: what n-grams are made of"),
+        _field("frac_duplicate_lines", pa.float64()),
+        _field("frac_duplicate_paragraphs", pa.float64()),
+        _field("frac_duplicate_line_chars", pa.float64()),
+        _field("frac_duplicate_paragraph_chars", pa.float64()),
         # Of the words' characters; may pass 1, since occurrences overlap.
-        *(pa.field(f"frac_top_{n}gram_chars", pa.float64()) for n in (2, 3, 4)),
-        *(pa.field(f"frac_duplicate_{n}gram_chars", pa.float64()) for n in (5, 6, 7, 8, 9, 10)),
+        *(
+            _field(
+                f"frac_top_{n}gram_chars", pa.float64(), f"share of characters in the most frequent run of {n} words"
+            )
+            for n in (2, 3, 4)
+        ),
+        *(
+            _field(f"frac_duplicate_{n}gram_chars", pa.float64(), f"share of characters in repeated runs of {n} words")
+            for n in (5, 6, 7, 8, 9, 10)
+        ),
     ]
 )
 
 # Gopher's rules as datatrove reads them. Tokens are those of `annotation.tokens`, punctuation marks among them.
 GOPHER = pa.struct(
     [
-        pa.field("n_tokens", pa.int32()),
-        pa.field("n_words", pa.int32()),  # tokens that are more than punctuation
-        pa.field("mean_word_chars", pa.float64()),  # null without words
-        pa.field("hashes_per_token", pa.float64()),  # this and all shares below: null where there is nothing to share
-        pa.field("ellipses_per_token", pa.float64()),
-        pa.field("frac_bullet_lines", pa.float64()),
-        pa.field("frac_ellipsis_lines", pa.float64()),
-        pa.field("frac_tokens_with_letter", pa.float64()),
-        pa.field("n_stop_words", pa.int32()),  # distinct words, not occurrences
+        _field("n_tokens", pa.int32(), "tokens, punctuation marks among them"),
+        _field("n_words", pa.int32(), "tokens that are more than punctuation"),
+        _field("mean_word_chars", pa.float64(), "mean length of the words, in characters; null without words"),
+        _field(
+            "hashes_per_token",
+            pa.float64(),
+            '"#" per token; this and all shares below are null where there is nothing to share',
+        ),
+        _field("ellipses_per_token", pa.float64(), "ellipses per token"),
+        _field("frac_bullet_lines", pa.float64()),
+        _field("frac_ellipsis_lines", pa.float64()),
+        _field("frac_tokens_with_letter", pa.float64()),
+        _field("n_stop_words", pa.int32(), "distinct words, not occurrences"),
         *(field for field in REPETITION if field.name.startswith("frac_")),  # only the second and later copies count
     ]
 )
@@ -85,32 +151,40 @@ GOPHER = pa.struct(
 # C4's rules as datatrove reads them: lines that go, and what the others hold.
 C4 = pa.struct(
     [
-        pa.field("n_lines_removed", pa.int32()),
-        pa.field("n_sentences", pa.int32()),  # of the lines that stay
-        pa.field("n_lorem_ipsum", pa.int32()),  # lines that say it, of those that no rule before has removed
-        pa.field("n_curly_brackets", pa.int32()),  # lines with "{", of those that no rule before has removed
-        pa.field("n_bad_words", pa.int32()),  # of the text that goes on; null where the recipe has no such list
-        pa.field("n_long_lines", pa.int32()),  # of 200 characters or more, in the text that goes on
+        _field("n_lines_removed", pa.int32(), "lines that C4's rules removed"),
+        _field("n_sentences", pa.int32(), "sentences in the lines that are kept"),
+        _field("n_lorem_ipsum", pa.int32(), "lines that say it, of those that no rule before has removed"),
+        _field("n_curly_brackets", pa.int32(), 'lines with "{", of those that no rule before has removed'),
+        _field("n_bad_words", pa.int32(), "banned words in the kept text; null where the recipe has no such list"),
+        _field("n_long_lines", pa.int32(), "lines of 200 characters or more in the kept text"),
     ]
 )
 
 # FineWeb's rules, measured on the text as `annotated` holds it.
 FINEWEB = pa.struct(
     [
-        pa.field("n_lines", pa.int32()),  # lines that are not blank
-        pa.field("frac_punctuated_lines", pa.float64()),  # this and the next two: null without lines
-        pa.field("frac_short_lines", pa.float64()),
-        pa.field("frac_duplicate_line_chars", pa.float64()),
-        pa.field("newlines_per_token", pa.float64()),  # null without tokens
+        _field("n_lines", pa.int32(), "lines that are not blank"),
+        _field(
+            "frac_punctuated_lines",
+            pa.float64(),
+            "share of lines with an end mark; this and the next two are null without lines",
+        ),
+        _field("frac_short_lines", pa.float64(), "share of short lines"),
+        _field("frac_duplicate_line_chars", pa.float64()),
+        _field("newlines_per_token", pa.float64(), "newlines per token; null without tokens"),
     ]
 )
 
 # Null throughout where the recipe corrects no lines.
 LINES = pa.struct(
     [
-        pa.field("n_lines_removed", pa.int32()),
-        pa.field("n_lines_cut", pa.int32()),  # lines that lost a phrase and stayed
-        pa.field("frac_words_removed", pa.float64()),  # of `quality.n_words`; 1 for a text without words
+        _field("n_lines_removed", pa.int32(), "lines that the recipe's corrections removed"),
+        _field("n_lines_cut", pa.int32(), "lines that lost a phrase and stayed"),
+        _field(
+            "frac_words_removed",
+            pa.float64(),
+            "share of `quality.n_words` that the corrections removed; 1 for a text without words",
+        ),
     ]
 )
 
@@ -125,24 +199,41 @@ SIGNAL_GROUPS: dict[str, pa.StructType] = {
     "fineweb": FINEWEB,
 }
 
+SIGNAL_DESCRIPTIONS: dict[str, str] = {
+    "urls": "The page's host and domain, and what lists of domains and words say of its URL.",
+    "language": "What the language model says of the text.",
+    "quality": "Gopher's measures of quality, as DCLM's code counts them.",
+    "repetition": "Gopher's measures of repetition, as DCLM's code counts them: every copy counts.",
+    "lines": "What the recipe's corrections of lines removed; null where the recipe corrects no lines.",
+    "gopher": "Gopher's measures, as datatrove counts them: tokens of annotation.tokens; first copies do not count.",
+    "c4": "C4's measures, as datatrove counts them: lines removed, and what the other lines contain.",
+    "fineweb": "FineWeb's measures, on the text as annotated holds it.",
+}
+"""What each group of signals measures."""
+
 # -- tables -----------------------------------------------------------------------------------------------------------
 
 DOCUMENTS = pa.schema(
     [
-        # 128-bit xxh3 of file base name, offset and record id, or of a pool's id or URL and text: 32 hex letters
-        _required("doc_id", pa.string()),
+        _required(
+            "doc_id",
+            pa.string(),
+            "128-bit xxh3 of file name, offset and record id, or of a pool's id or URL and text: 32 hex letters",
+        ),
         _required("dump", pa.string()),
-        pa.field("url", pa.string()),
-        pa.field("fetched_at", UTC_TIMESTAMP),
-        pa.field("http_status", pa.int32()),
-        pa.field("content_type", pa.string()),
-        pa.field("charset", pa.string()),  # the one the page was decoded with
-        pa.field("html_bytes", pa.int64()),  # of the page as it was stored, before decoding
-        _required("warc_path", pa.string()),  # the file as the input named it
-        _required("warc_offset", pa.int64()),  # of a pool's line: its byte in the decompressed file
-        pa.field("warc_record_id", pa.string()),
-        _required("text", pa.string()),  # the extractor's, or the pool's; "" is a document
-        pa.field("metadata", pa.string()),  # the other fields of a pool's line, one JSON object; null for archives
+        _field("url", pa.string()),
+        _field("fetched_at", UTC_TIMESTAMP),
+        _field("http_status", pa.int32()),
+        _field("content_type", pa.string()),
+        _field("charset", pa.string(), "the one the page was decoded with"),
+        _field("html_bytes", pa.int64(), "bytes of the page as it was stored, before decoding"),
+        _required("warc_path", pa.string(), "the file as the input named it"),
+        _required(
+            "warc_offset", pa.int64(), "where the record begins in its file; of a pool's line, in the decompressed file"
+        ),
+        _field("warc_record_id", pa.string()),
+        _required("text", pa.string(), "the extractor's, or the pool's; \"\" is a document"),
+        _field("metadata", pa.string(), "the other fields of a pool's line, one JSON object; null for archives"),
     ]
 )
 
@@ -150,9 +241,9 @@ ANNOTATED = pa.schema(
     [
         _required("doc_id", pa.string()),
         _required("dump", pa.string()),
-        pa.field("url", pa.string()),
-        *(pa.field(group, struct) for group, struct in SIGNAL_GROUPS.items()),
-        _required("text", pa.string()),  # after the recipe's corrections
+        _field("url", pa.string()),
+        *(_field(group, struct, SIGNAL_DESCRIPTIONS[group]) for group, struct in SIGNAL_GROUPS.items()),
+        _required("text", pa.string(), "after the recipe's corrections"),
     ]
 )
 
@@ -160,10 +251,10 @@ FILTERED = pa.schema(
     [
         _required("doc_id", pa.string()),
         _required("dump", pa.string()),
-        pa.field("url", pa.string()),
-        pa.field("host", pa.string()),
-        pa.field("language", pa.string()),
-        pa.field("n_words", pa.int32()),
+        _field("url", pa.string()),
+        _field("host", pa.string()),
+        _field("language", pa.string()),
+        _field("n_words", pa.int32(), "fastText tokens that begin with a letter or digit"),
         _required("text", pa.string()),
     ]
 )
@@ -172,14 +263,14 @@ SIGNATURES = pa.schema(
     [
         _required("doc_id", pa.string()),
         _required("dump", pa.string()),
-        pa.field("host", pa.string()),
-        _required("n_chars", pa.int64()),  # code points of the text
-        _required("n_shingles", pa.int32()),  # repeated ones each time; 0 where the text is too short for one
+        _field("host", pa.string()),
+        _required("n_chars", pa.int64(), "code points of the text"),
+        _required("n_shingles", pa.int32(), "repeated ones each time; 0 where the text is too short for one"),
         # All that follow are null for a document without shingles: it is nobody's candidate.
-        pa.field("text_hash", pa.int64()),  # of the normalised text's words: identical texts have the same
-        pa.field("signature", pa.binary()),  # 16 bits a permutation, little-endian
-        pa.field("keys", pa.binary()),  # 64 bits a band, little-endian: what two candidates share
-        pa.field("shingles", pa.binary()),  # distinct 64-bit hashes, rising; null unless the recipe stores them
+        _field("text_hash", pa.int64(), "hash of the normalised text's words: identical texts have the same"),
+        _field("signature", pa.binary(), "16 bits a permutation, little-endian"),
+        _field("keys", pa.binary(), "64 bits a band, little-endian: what two candidates share"),
+        _field("shingles", pa.binary(), "distinct 64-bit hashes, rising; null unless the recipe stores them"),
     ]
 )
 
@@ -187,18 +278,18 @@ DUPLICATES = pa.schema(
     [
         _required("doc_id", pa.string()),
         _required("dump", pa.string()),
-        _required("scope", pa.string()),  # of scopes.SCOPES
-        _required("cluster_id", pa.string()),  # the doc_id of the cluster's survivor
-        _required("cluster_size", pa.int64()),  # documents of the cluster, 2 or more
-        pa.field("similarity", pa.float64()),  # to the survivor, [0, 1]; 1 for itself
-        _required("is_kept", pa.bool_()),
+        _required("scope", pa.string(), "how far documents were compared: dump, shards, all or incremental"),
+        _required("cluster_id", pa.string(), "the doc_id of the cluster's survivor"),
+        _required("cluster_size", pa.int64(), "documents of the cluster, 2 or more"),
+        _field("similarity", pa.float64(), "similarity to the survivor, [0, 1]; 1 for itself"),
+        _required("is_kept", pa.bool_(), "true for the survivor; with scope incremental also for earlier survivors"),
     ]
 )
 
 DEDUPLICATED = pa.schema(
     [
         *FILTERED,
-        _required("cluster_size", pa.int64()),  # documents that this one stands for, itself among them: a weight
+        _required("cluster_size", pa.int64(), "documents that this one stands for, itself among them: a weight"),
     ]
 )
 
@@ -209,31 +300,31 @@ QUARANTINE = pa.schema(
         _required("dump", pa.string()),
         _required("stage", pa.string()),
         _required("warc_path", pa.string()),
-        pa.field("warc_offset", pa.int64()),
-        pa.field("warc_record_id", pa.string()),
-        pa.field("url", pa.string()),
-        _required("kind", pa.string()),  # of kernels.outcomes, kernels.pools or kernels.pages
-        _required("message", pa.string()),
+        _field("warc_offset", pa.int64()),
+        _field("warc_record_id", pa.string()),
+        _field("url", pa.string()),
+        _required("kind", pa.string(), "kind of fault, such as truncated or too_large"),
+        _required("message", pa.string(), "what was wrong, in words"),
     ]
 )
 
 CUT = pa.struct(
     [
-        pa.field("paragraph", pa.int32()),
-        pa.field("value", pa.float64()),
-        pa.field("detail", pa.string()),
+        _field("paragraph", pa.int32()),
+        _field("value", pa.float64()),
+        _field("detail", pa.string()),
     ]
 )
-ANSWER = pa.struct([pa.field("flock", pa.int64()), pa.field("answer", pa.binary())])
+ANSWER = pa.struct([_field("flock", pa.int64()), _field("answer", pa.binary())])
 
 REMOVED = pa.schema(
     [
         _required("dump", pa.string()),
         _required("stage", pa.string()),
         _required("doc_id", pa.string()),
-        _required("removed_by", pa.string()),  # the first signal whose bound was broken; no_text
-        pa.field("value", pa.float64()),  # its value
-        pa.field("detail", pa.string()),  # the bound, in words
+        _required("removed_by", pa.string(), "the first signal whose bound was broken; no_text"),
+        _field("value", pa.float64(), "value of that signal"),
+        _field("detail", pa.string(), "the bound, in words"),
     ]
 )
 
@@ -242,10 +333,10 @@ CUTS = pa.schema(
         _required("dump", pa.string()),
         _required("stage", pa.string()),
         _required("doc_id", pa.string()),
-        _required("paragraph", pa.int32()),  # of the text of the table before, from 0
+        _required("paragraph", pa.int32(), "number of the paragraph in the text of the table before, from 0"),
         _required("reason", pa.string()),
-        pa.field("value", pa.float64()),  # the share of its n-grams that was seen before
-        pa.field("detail", pa.string()),  # the earliest document that had one of them, where the method knows
+        _field("value", pa.float64(), "the share of its n-grams that was seen before"),
+        _field("detail", pa.string(), "the earliest document that had one of them, where the method knows"),
     ]
 )
 
@@ -256,12 +347,14 @@ DECISIONS = pa.schema(
         _required("dump", pa.string()),
         _required("step", pa.int32()),
         _required("doc_id", pa.string()),
-        pa.field("removed_by", pa.string()),  # of the whole document; null where paragraphs are cut
-        pa.field("value", pa.float64()),
-        pa.field("detail", pa.string()),
-        pa.field("survivor_id", pa.string()),  # the document that stays in its place, where there is one
-        pa.field("survivor_dump", pa.string()),  # its dump, where keys say which it is
-        pa.field("cuts", pa.list_(CUT)),  # rising paragraphs; null where the whole document goes
+        _field(
+            "removed_by", pa.string(), "reason why the whole document was removed; null where paragraphs are removed"
+        ),
+        _field("value", pa.float64(), "the number that decided"),
+        _field("detail", pa.string(), "the rule, in words"),
+        _field("survivor_id", pa.string(), "the document that stays in its place, where there is one"),
+        _field("survivor_dump", pa.string(), "dump of the survivor, where keys say which it is"),
+        _field("cuts", pa.list_(CUT), "paragraphs removed, in rising order; null where the whole document is removed"),
     ]
 )
 
@@ -271,21 +364,21 @@ EXACT_KEYS = pa.schema(
         _required("dump", pa.string()),
         _required("step", pa.int32()),
         _required("doc_id", pa.string()),
-        pa.field("host", pa.string()),
-        pa.field("n_chars", pa.int64()),  # code points of the text; null where keys are those of URLs
-        _required("key", pa.binary()),  # 16 bytes, see kernels.exact_keys
+        _field("host", pa.string()),
+        _field("n_chars", pa.int64(), "code points of the text; null where keys are those of URLs"),
+        _required("key", pa.binary(), "16 bytes, see kernels.exact_keys"),
     ]
 )
 
 # One row is a packet of n-grams on their way to the filter, see kernels.ngram_packets; of no meaning afterwards.
 NGRAMS = pa.schema(
     [
-        _required("dump", pa.string()),  # the last one of those that are deduplicated together
+        _required("dump", pa.string(), "the last one of those that are deduplicated together"),
         _required("step", pa.int32()),
-        _required("flock", pa.int64()),  # some thousand documents, whose n-grams were packed together
-        _required("block", pa.int32()),  # of the filter; -1 for the packet of the flock itself
-        _required("n_ngrams", pa.int64()),
-        _required("packet", pa.binary()),
+        _required("flock", pa.int64(), "some thousand documents, whose n-grams were packed together"),
+        _required("block", pa.int32(), "block of the filter; -1 for the packet of the flock itself"),
+        _required("n_ngrams", pa.int64(), "n-grams in the packet"),
+        _required("packet", pa.binary(), "the n-grams, packed"),
     ]
 )
 
@@ -295,23 +388,23 @@ KEPT_UNITS = pa.schema(
         _required("dump", pa.string()),
         _required("step", pa.int32()),
         _required("flock", pa.int64()),
-        _required("is_kept", pa.binary()),  # a bit a unit
-        _required("n_changed", pa.int64()),  # units that the round before decided otherwise
+        _required("is_kept", pa.binary(), "a bit a unit"),
+        _required("n_changed", pa.int64(), "units that the round before decided otherwise"),
     ]
 )
 
 # One row is a block of a Bloom filter after a dump was added, and what it answered that dump's packets.
 FILTER_BLOCKS = pa.schema(
     [
-        _required("dump", pa.string()),  # the last one added
+        _required("dump", pa.string(), "the last one added"),
         _required("step", pa.int32()),
-        _required("block", pa.int32()),
-        _required("made_for", pa.string()),  # the settings that all who ask must share, as JSON
-        _required("dumps", pa.list_(pa.string())),  # all that it holds, in the order in which they were added
-        _required("n_ngrams", pa.int64()),  # that it holds; distinct ones, if it is exact
-        _required("fp_rate", pa.float64()),  # the chance that a new n-gram seems seen
-        pa.field("filter", pa.binary()),  # kernels.filter_blocks; null unless later dumps are added
-        _required("answers", pa.list_(ANSWER)),
+        _required("block", pa.int32(), "number of the block"),
+        _required("made_for", pa.string(), "the settings that all who ask must share, as JSON"),
+        _required("dumps", pa.list_(pa.string()), "all dumps that it holds, in the order in which they were added"),
+        _required("n_ngrams", pa.int64(), "n-grams that it holds; distinct ones, if it is exact"),
+        _required("fp_rate", pa.float64(), "the chance that a new n-gram seems seen"),
+        _field("filter", pa.binary(), "kernels.filter_blocks; null unless later dumps are added"),
+        _required("answers", pa.list_(ANSWER), "what the block answered to each flock"),
     ]
 )
 
@@ -320,12 +413,12 @@ FILTER_BLOCKS = pa.schema(
 # `stages.signatures.in_shards`.
 EDGES = pa.schema(
     [
-        _required("dump", pa.string()),  # of the document whose text it is
-        _required("text_hash", pa.int64()),
-        _required("other_hash", pa.int64()),
-        pa.field("similarity", pa.float64()),  # null where nothing was verified
-        _required("is_cut", pa.bool_()),  # True where they are not alike
-        pa.field("bucket_size", pa.int64()),  # texts of a giant bucket, in a few pairs that are its examples; else null
+        _required("dump", pa.string(), "dump of the document whose text it is"),
+        _required("text_hash", pa.int64(), "hash of the text"),
+        _required("other_hash", pa.int64(), "hash of the text that it was compared with"),
+        _field("similarity", pa.float64(), "similarity of the two; null where nothing was verified"),
+        _required("is_cut", pa.bool_(), "True where they are not alike"),
+        _field("bucket_size", pa.int64(), "texts of a giant bucket, in a few pairs that are its examples; else null"),
     ]
 )
 
@@ -333,20 +426,20 @@ EDGES = pa.schema(
 ROUNDS = pa.schema(
     [
         _required("dump", pa.string()),
-        _required("bucket", pa.int32()),  # the rest is kernels.edge_packets.PACKETS
-        _required("n_edges", pa.int64()),
-        _required("edges_hash", pa.int64()),
-        _required("edges", pa.binary()),
+        _required("bucket", pa.int32(), "the rest is kernels.edge_packets.PACKETS"),
+        _required("n_edges", pa.int64(), "edges in the packet"),
+        _required("edges_hash", pa.int64(), "hash of the packet's edges"),
+        _required("edges", pa.binary(), "the edges, packed"),
     ]
 )
 
 # One row is a cluster of an earlier run that a later dump has joined with another.
 MERGED_CLUSTERS = pa.schema(
     [
-        _required("dump", pa.string()),  # the one that joined them
+        _required("dump", pa.string(), "the one that joined them"),
         _required("scope", pa.string()),
-        _required("cluster_id", pa.string()),
-        _required("merged_id", pa.string()),  # the id that it had before
+        _required("cluster_id", pa.string(), "id of the cluster that it now belongs to"),
+        _required("merged_id", pa.string(), "the id that it had before"),
     ]
 )
 
@@ -355,13 +448,15 @@ PLANS = pa.schema(
     [
         _required("dump", pa.string()),
         _required("attempt_id", pa.string()),
-        _required("part_hash", pa.string()),  # of the recipe's extraction, which all batches share
-        _required("batch", pa.int32()),  # from 0; a batch is one commit of `documents`
-        _required("position", pa.int32()),  # within the batch, largest file first
-        _required("path", pa.string()),
-        pa.field("file_bytes", pa.int64()),  # null where the store was not asked
-        _required("n_skipped_files", pa.int32()),  # of the whole input: files of a folder that are no archives
-        pa.field("unread", pa.string()),  # why it could not be read when it was last tried; null where it was not tried
+        _required("part_hash", pa.string(), "hash of the recipe's extraction, which all batches share"),
+        _required("batch", pa.int32(), "batch of files, from 0; a batch is one commit of `documents`"),
+        _required("position", pa.int32(), "place in the batch, largest file first"),
+        _required("path", pa.string(), "address of the file, without secrets"),
+        _field("file_bytes", pa.int64(), "size of the file; null where the store was not asked"),
+        _required(
+            "n_skipped_files", pa.int32(), "files of the whole input that were left out, since they are no archives"
+        ),
+        _field("unread", pa.string(), "why it could not be read when it was last tried; null where it was not tried"),
     ]
 )
 
@@ -370,16 +465,18 @@ FILES = pa.schema(
     [
         _required("dump", pa.string()),
         _required("attempt_id", pa.string()),
-        _required("batch", pa.int32()),
-        _required("path", pa.string()),
-        _required("n_records", pa.int64()),
-        _required("n_documents", pa.int64()),
-        _required("n_quarantined", pa.int64()),
-        _required("skips", pa.map_(pa.string(), pa.int64())),  # reason -> records
-        # Records whose bytes have other digests than their headers say, kept or not; null before 0.2.
-        pa.field("n_bad_digests", pa.int64()),
-        # `unreadable` or `out_of_range` -> documents whose `fetched_at` is null for it; null before 0.2
-        pa.field("bad_dates", pa.map_(pa.string(), pa.int64())),
+        _required("batch", pa.int32(), "batch of the plan"),
+        _required("path", pa.string(), "address of the file, without secrets"),
+        _required("n_records", pa.int64(), "records read"),
+        _required("n_documents", pa.int64(), "rows written to documents"),
+        _required("n_quarantined", pa.int64(), "rows written to quarantine"),
+        _required("skips", pa.map_(pa.string(), pa.int64()), "reason -> records"),
+        _field("n_bad_digests", pa.int64(), "records whose digest is another than their header says; null before 0.2"),
+        _field(
+            "bad_dates",
+            pa.map_(pa.string(), pa.int64()),
+            "unreadable or out_of_range -> documents whose fetched_at is null for it; null before 0.2",
+        ),
     ]
 )
 
@@ -388,23 +485,29 @@ RUNS = pa.schema(
         _required("dump", pa.string()),
         _required("stage", pa.string()),
         _required("run_id", pa.string()),
-        pa.field("attempt_id", pa.string()),  # of `documents`
+        _field("attempt_id", pa.string(), "attempt that made `documents`; null of other stages"),
         _required("recipe", pa.string()),
         _required("recipe_hash", pa.string()),
         _required("recipe_json", pa.string()),
-        _required("part_hash", pa.string()),  # of what this stage alone takes from the recipe
-        _required("versions", pa.map_(pa.string(), pa.string())),  # package -> version
+        _required("part_hash", pa.string(), "hash of what this stage alone takes from the recipe"),
+        _required("versions", pa.map_(pa.string(), pa.string()), "package -> version"),
         _required(
-            "upstream_runs", pa.map_(pa.string(), pa.string())
-        ),  # table, or table and another dump -> run_id that made it
-        _required("input_versions", pa.map_(pa.string(), pa.int64())),  # the same -> Delta version it was read at
-        _required("output_versions", pa.map_(pa.string(), pa.int64())),
-        _required("n_rows_in", pa.int64()),  # records of the files for `documents`, rows of the table before else
-        _required("n_rows_out", pa.int64()),
-        _required("n_removed", pa.int64()),
-        _required("n_faults", pa.int64()),
-        _required("n_skipped", pa.int64()),
-        pa.field("n_unread_files", pa.int64()),  # files that `documents` was allowed to leave out; null of other stages
+            "upstream_runs",
+            pa.map_(pa.string(), pa.string()),
+            "table, or table and another dump -> run_id that made it",
+        ),
+        _required(
+            "input_versions",
+            pa.map_(pa.string(), pa.int64()),
+            "table, or table and another dump -> Delta version that was read",
+        ),
+        _required("output_versions", pa.map_(pa.string(), pa.int64()), "table -> Delta version after the run"),
+        _required("n_rows_in", pa.int64(), "records of the files for `documents`, rows of the table before else"),
+        _required("n_rows_out", pa.int64(), "rows written to the stage's table"),
+        _required("n_removed", pa.int64(), "rows written to removed"),
+        _required("n_faults", pa.int64(), "rows written to quarantine"),
+        _required("n_skipped", pa.int64(), "records skipped"),
+        _field("n_unread_files", pa.int64(), "files that `documents` was allowed to leave out; null of other stages"),
         _required("started_at", UTC_TIMESTAMP),
         _required("seconds", pa.float64()),
     ]
@@ -413,12 +516,12 @@ RUNS = pa.schema(
 # One row is the latest claim of a process to make a stage of a dump, on a store without locks; see `claims`.
 CLAIMS = pa.schema(
     [
-        _required("dump", pa.string()),  # "*" where the stage looks at several dumps
+        _required("dump", pa.string(), '"*" where the stage looks at several dumps'),
         _required("stage", pa.string()),
-        _required("number", pa.int64()),  # above those of all claims before
-        _required("claim_id", pa.string()),
-        _required("claimed_by", pa.string()),  # a process, in words
-        _required("claimed_at", UTC_TIMESTAMP),
+        _required("number", pa.int64(), "number of the claim, above those of all claims before"),
+        _required("claim_id", pa.string(), "id of the claim"),
+        _required("claimed_by", pa.string(), "a process, in words"),
+        _required("claimed_at", UTC_TIMESTAMP, "when it was claimed"),
     ]
 )
 
@@ -445,6 +548,31 @@ TABLES: dict[str, pa.Schema] = {
     "runs": RUNS,
     "claims": CLAIMS,
 }
+
+DESCRIPTIONS: dict[str, str] = {
+    "documents": "One row is one page's main text.",
+    "annotated": "One row is the same page, its text corrected, with the recipe's signals measured.",
+    "filtered": "One row is a document that broke none of the recipe's bounds.",
+    "signatures": "One row is a document's MinHash signature and band keys, without its text.",
+    "duplicates": "One row is a document's membership in a cluster of near-duplicates, within one scope.",
+    "deduplicated": "One row is a document that was kept, its repeated paragraphs removed.",
+    "edges": "One row is a pair of texts that share a band key, how similar they are, and whether the pair is dropped.",
+    "rounds": "One row is a packet of edges between the rounds of a large scope; of no meaning afterwards.",
+    "merged_clusters": "One row is a cluster of an earlier run that a later dump has joined with another.",
+    "quarantine": "One row is a record that failed: where it is, the stage, the kind of fault, a message.",
+    "removed": "One row is a document that a stage removed, and why.",
+    "cuts": "One row is a paragraph that was removed from a document that is kept.",
+    "decisions": "One row is a document of which a dedup method removed something: all of it, or paragraphs.",
+    "exact_keys": "One row is a document's hash of its text or URL, which later dumps are compared with.",
+    "ngrams": "One row is a packet of n-grams on their way to the filter; of no meaning afterwards.",
+    "kept_units": "One row says which units of a flock a round has kept; of no meaning afterwards.",
+    "filter_blocks": "One row is a block of the filter of n-grams after a dump was added, and what it answered.",
+    "plans": "One row is an input file of the dump's current attempt: its batch, and why it could not be read.",
+    "files": "One row is an input file that was read, and what became of its records.",
+    "runs": "One row is a stage that finished: recipe, versions, rows in and out, seconds.",
+    "claims": "One row is the latest claim of a process to make a stage of a dump, on a store without locks.",
+}
+"""What a row of each table is; the table's comment in Delta."""
 
 PARTITIONS: dict[str, tuple[str, ...]] = {
     table: tuple(name for name in ("dump", "stage", "step") if name in schema.names) for table, schema in TABLES.items()

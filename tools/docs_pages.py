@@ -4,14 +4,11 @@ Run by itself it prints one page: `python -m tools.docs_pages tables`.
 """
 
 import argparse
-import ast
 import importlib
 import inspect
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,39 +34,27 @@ def tables_page() -> str:
         "",
     ]
     for table, schema in schemas.TABLES.items():
-        lines += [f"## {table}", "", *_about(table.upper()), *_columns(schema, table.upper()), ""]
+        lines += [f"## {table}", "", schemas.DESCRIPTIONS[table], "", *_columns(schema), ""]
     lines += ["## Signal groups", "", "The structs of `annotated`. A bound reads them as `quality.n_words`.", ""]
     for group, struct in schemas.SIGNAL_GROUPS.items():
-        lines += [f"### Signals: {group}", "", *_about(group.upper()), *_columns(struct, group.upper()), ""]
+        lines += [f"### Signals: {group}", "", schemas.SIGNAL_DESCRIPTIONS[group], "", *_columns(struct), ""]
     return "\n".join(lines)
 
 
-def _columns(fields: Any, name: str) -> Iterator[str]:
+def _columns(fields: Any) -> Iterator[str]:
     yield "| column | type | |"
     yield "|---|---|---|"
     for field in fields:
         shown = f"`{field.name}`" if field.nullable else f"**`{field.name}`**"
-        yield f"| {shown} | {_type(field.type)} | {_cell(_comment(field, name))} |"
+        yield f"| {shown} | {_type(field.type)} | {_cell(_comment(field))} |"
 
 
-def _comment(field: pa.Field, name: str) -> str:
-    metadata = field.metadata or {}
-    if b"comment" in metadata:
-        return metadata[b"comment"].decode()
-    found = _field_comments().get((name, field.name), "")
-    return found or (_field_comments().get(("FILTERED", field.name), "") if name == "DEDUPLICATED" else "")
-
-
-def _about(name: str) -> list[str]:
-    """The sentences before a schema: its comment in the source, or the table's description."""
-    described = getattr(schemas, "DESCRIPTIONS", {}).get(name.lower())
-    about = described or _schema_comments().get(name, "")
-    return [about.replace("|", "\\|"), ""] if about else []
+def _comment(field: pa.Field) -> str:
+    return (field.metadata or {}).get(b"comment", b"").decode()
 
 
 def _type(type_: pa.DataType) -> str:
-    groups = {id(struct): group for group, struct in schemas.SIGNAL_GROUPS.items()}
-    if id(type_) in groups or type_ in schemas.SIGNAL_GROUPS.values():
+    if type_ in schemas.SIGNAL_GROUPS.values():
         group = next(group for group, struct in schemas.SIGNAL_GROUPS.items() if struct == type_)
         return f"[signals: {group}](#signals-{group})"
     if pa.types.is_struct(type_):
@@ -83,58 +68,6 @@ def _type(type_: pa.DataType) -> str:
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
-
-
-@cache
-def _comments() -> dict[int, tuple[int, str]]:
-    """Line -> (column, comment) of every comment in schemas.py."""
-    with tokenize.open(inspect.getsourcefile(schemas)) as file:
-        found = [token for token in tokenize.generate_tokens(file.readline) if token.type == tokenize.COMMENT]
-    return {token.start[0]: (token.start[1], token.string.removeprefix("#").strip()) for token in found}
-
-
-@cache
-def _tree() -> tuple[ast.Module, list[str]]:
-    source = Path(inspect.getsourcefile(schemas)).read_text(encoding="utf-8")
-    return ast.parse(source), source.splitlines()
-
-
-def _assigned() -> Iterator[tuple[str, ast.Assign]]:
-    for node in _tree()[0].body:
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            yield node.targets[0].id, node
-
-
-@cache
-def _schema_comments() -> dict[str, str]:
-    return {name: _above(node.lineno) for name, node in _assigned()}
-
-
-@cache
-def _field_comments() -> dict[tuple[str, str], str]:
-    """(schema, field) -> the comment at the end of its line, else those on the lines above it."""
-    found = {}
-    for name, assigned in _assigned():
-        for call in ast.walk(assigned.value):
-            if isinstance(call, ast.Call) and call.args and isinstance(call.args[0], ast.Constant):
-                at_end = next(
-                    (_comments()[n][1] for n in range(call.lineno, call.end_lineno + 2) if _is_tail(n, call)), ""
-                )
-                found[name, call.args[0].value] = at_end or _above(call.lineno)
-    return found
-
-
-def _is_tail(line: int, call: ast.Call) -> bool:
-    if line not in _comments() or _tree()[1][line - 1].strip().startswith("#"):
-        return False
-    return line <= call.end_lineno or _tree()[1][line - 1].strip().startswith(")")
-
-
-def _above(line: int) -> str:
-    lines: list[str] = []
-    while (line := line - 1) in _comments() and _tree()[1][line - 1].strip().startswith("#"):
-        lines.insert(0, _comments()[line][1])
-    return "" if lines and lines[0].startswith("--") else " ".join(lines)
 
 
 # -- commands --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.lake.locations import schema_of
 from dclm_spark.spark.session import written_for_all
-from dclm_spark.spark.types import missing_columns, spark_columns, spark_schema, spark_type, type_conflicts
+from dclm_spark.spark.types import missing_columns, quoted, spark_columns, spark_schema, spark_type, type_conflicts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -182,7 +182,8 @@ class Warehouse:
                     self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._schema.sql()}")
                 self.spark.sql(
                     f"CREATE TABLE IF NOT EXISTS {self.name(table)} ({spark_columns(schemas.TABLES[table])}) "
-                    f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) TBLPROPERTIES ({properties})"
+                    f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) "
+                    f"COMMENT {quoted(schemas.DESCRIPTIONS[table])} TBLPROPERTIES ({properties})"
                 )
         except Exception as error:  # the JVM's file system errors arrive as several classes
             # Another process may have created it in this moment, which is just as well; a catalog lists it a bit later.

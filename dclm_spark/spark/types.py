@@ -47,10 +47,31 @@ def spark_schema(schema: pa.Schema) -> str:
 
 
 def spark_columns(schema: pa.Schema) -> str:
-    """A schema as the column list of CREATE TABLE, NOT NULL where a row always has the value."""
+    """A schema as the column list of CREATE TABLE, with comments, NOT NULL where a row always has the value."""
     return ", ".join(
-        f"`{field.name}` {spark_type(field.type)}{'' if field.nullable else ' NOT NULL'}" for field in schema
+        f"`{field.name}` {_commented_type(field.type)}{'' if field.nullable else ' NOT NULL'}{_comment(field)}"
+        for field in schema
     )
+
+
+def _commented_type(type_: pa.DataType) -> str:
+    if not pa.types.is_struct(type_):
+        return spark_type(type_)
+    return f"STRUCT<{', '.join(f'{field.name}: {spark_type(field.type)}{_comment(field)}' for field in type_)}>"
+
+
+def _comment(field: pa.Field) -> str:
+    return f" COMMENT {quoted(field.metadata[b'comment'].decode())}" if field.metadata else ""
+
+
+def quoted(text: str) -> str:
+    """A text as a string of Spark SQL.
+
+    >>> print(quoted("a page's"))
+    'a page\\'s'
+    """
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column]":

@@ -56,6 +56,12 @@ def test_tables_are_made_empty_for_every_reader_and_with_a_year_of_versions(plac
         assert PROPERTIES.items() <= detail["properties"].items()
         assert place.read(table).columns == schema.names
         assert place.version(table) == 0
+        assert detail["description"] == schemas.DESCRIPTIONS[table]
+        columns = {field.name: field for field in place.spark.table(place.name(table)).schema}
+        for field in schema:
+            assert columns[field.name].metadata["comment"] == field.metadata[b"comment"].decode()
+    quality = place.spark.table(place.name("annotated")).schema["quality"].dataType
+    assert quality["n_words"].metadata["comment"].startswith("fastText tokens")
     place.prepare(*schemas.TABLES)
     assert place.version("documents") == 0
 
