@@ -102,7 +102,7 @@ def decide_ngrams(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "
 
 
 def decide_shards(blocks: "DataFrame") -> "DataFrame":
-    """The same, of what `filter_blocks.ask_shards` made."""
+    """The same, of what `shards.ask_shards` made."""
     return with_shard_decisions(blocks.select(F.explode("answers.answer").alias("answer")))
 
 

@@ -14,8 +14,9 @@ from dclm_spark.pipeline.methods.step import Step
 from dclm_spark.pipeline.methods.stored_filter import StoredFilter, made_for, stored_filter
 from dclm_spark.spark.session import planned_for_packets
 from dclm_spark.stages.decisions import decide_ngrams, decide_shards
-from dclm_spark.stages.filter_blocks import ask_blocks, ask_shards, keep_units, of_flocks
+from dclm_spark.stages.filter_blocks import ask_blocks, keep_units, of_flocks
 from dclm_spark.stages.ngrams import pack_ngrams, shard_of
+from dclm_spark.stages.shards import ask_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
