@@ -2,6 +2,7 @@
 
 import ast
 import re
+from importlib import import_module
 from pathlib import Path
 
 import pyarrow as pa
@@ -58,6 +59,13 @@ def test_no_forbidden_reach():
 def test_every_module_says_what_it_is():
     for name, tree in TREES.items():
         assert not tree.body or ast.get_docstring(tree), f"{name} does not begin with a sentence that says what it is"
+
+
+def test_every_module_can_be_imported():
+    """Many are imported by one command alone, when it is given."""
+    for name in TREES:
+        if not name.endswith("__main__.py"):
+            import_module(".".join(("dclm_spark", *Path(name).with_suffix("").parts)).removesuffix(".__init__"))
 
 
 def test_kernels_have_names_of_their_own():
