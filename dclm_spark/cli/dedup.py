@@ -117,7 +117,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
         is_quiet=arguments.quiet,
     )
     job.check()
-    inputs = Inputs({dump: replace(job, dump=dump).ledger().lender for dump in dumps})
+    inputs = Inputs({dump: replace(job, dump=dump).ledger().finished for dump in dumps})
     step = Step(job, number, bloom, dumps, (), {}, inputs)
     plan = plan_of(step, step.read("filtered"))
     check_plan(plan, bloom)

@@ -17,7 +17,8 @@ from dclm_spark.files.targets import create_file, file_sizes, make_target, remov
 from dclm_spark.kernels.archive import pools
 from dclm_spark.kernels.archive.pools import FORMATS
 from dclm_spark.kernels.bytes.sized import sized
-from dclm_spark.lake.runs import last_runs, outdated
+from dclm_spark.lake.finished import Finished, Places
+from dclm_spark.lake.runs import Key, outdated
 from dclm_spark.lake.warehouse import Warehouse, check_dump
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.spark import interrupts
@@ -35,8 +36,8 @@ MAX_FILES = 99_999
 
 _FACTS = ("fetched_at", "warc_record_id", "metadata")  # what `documents` alone knows of a text
 
-Runs = Mapping[tuple[str, str], tuple[Warehouse, dict[str, Any]]]
-"""(dump, stage) -> the warehouse that holds its rows, and the run that made them."""
+Rows = Mapping[Key, Finished]
+"""The finished rows of every stage of every dump."""
 
 
 _TIES = ("url", "metadata")
@@ -93,14 +94,13 @@ def export_table(
         problems.append(f"{n_files} files a dump; expected 1 to {MAX_FILES}")
     if problems:
         raise InputError(problems)
-    places = [place for place in (warehouse, upstream) if place is not None]
-    runs = _finished(places)
-    dumps = sorted(name for name, stage in runs if stage == table and dump in (None, name))
+    places = Places(warehouse, upstream)
+    finished = places.finished
+    dumps = sorted(name for name, stage in finished if stage == table and dump in (None, name))
     if not dumps:
         what = f"finished {table}" + (f" of {dump}" if dump else "")
-        names = " or ".join(map(str, places))
-        raise WarehouseError([f"no {what} in {names}; `dclm-spark run` makes one"])
-    stale = [problem for name in dumps for problem in _stale(runs, name, table)]
+        raise WarehouseError([f"no {what} in {places}; `dclm-spark run` makes one"])
+    stale = [problem for name in dumps for problem in _stale(finished, name, table)]
     if stale:
         raise WarehouseError(stale)
     folder = make_target(to, storage_options=options)
@@ -109,7 +109,7 @@ def export_table(
         for name in dumps:
             clearing = interrupts.undoing(lambda: remove_files(folder, f"{table}-", storage_options=options))
             with clearing, Progress(warehouse.spark, f"export {table} {name}", quiet=is_quiet):
-                done.append(_export_dump(runs, name, table, folder, form=form, n_files=n_files, options=options))
+                done.append(_export_dump(finished, name, table, folder, form=form, n_files=n_files, options=options))
         return done
     except BaseException:
         # Nobody takes a part for the whole, and the same command finds the folder empty again.
@@ -118,12 +118,12 @@ def export_table(
 
 
 def _export_dump(
-    runs: Runs, dump: str, table: str, folder: str, *, form: str, n_files: int | None, options: Mapping[str, Any]
+    finished: Rows, dump: str, table: str, folder: str, *, form: str, n_files: int | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    n_rows = runs[dump, table][1]["n_rows_out"]
+    n_rows = finished[dump, table].n_rows
     size = n_files or min(max(math.ceil(n_rows / FILE_ROWS), 1), MAX_FILES)
     files = write_pool(
-        in_files(_texts(runs, dump, table), size),
+        in_files(_texts(finished, dump, table), size),
         form=form,
         prefix=f"{folder}/{table}-{dump}",
         create_file=partial(create_file, storage_options=options),
@@ -144,12 +144,12 @@ def in_files(rows: "DataFrame", n_files: int) -> "DataFrame":
     return rows.withColumn("file", file).repartition(n_files, "file").sortWithinPartitions("file", "doc_id", *_TIES)
 
 
-def _texts(runs: Runs, dump: str, table: str) -> "DataFrame":
+def _texts(finished: Rows, dump: str, table: str) -> "DataFrame":
     """Rows with doc_id, dump, url, text and `_FACTS`, which are joined where the table does not have them."""
-    rows = _rows(runs, dump, table)
+    rows = _rows(finished, dump, table)
     if table == "documents":
         return rows.select("doc_id", "dump", "url", "text", *_facts(rows))
-    documents = _rows(runs, dump, "documents")
+    documents = _rows(finished, dump, "documents")
     # Of lines that share an id and a text, and so are one document, one of those with its URL stands for all.
     facts = F.struct(*_facts(documents)).alias("facts")
     known = documents.select(F.col("doc_id").alias("its_id"), F.col("url").alias("its_url"), facts)
@@ -165,29 +165,20 @@ def _facts(documents: "DataFrame") -> list:
     return [F.col(name) if name in documents.columns else F.lit(None).cast(types[name]).alias(name) for name in _FACTS]
 
 
-def _rows(runs: Runs, dump: str, table: str) -> "DataFrame":
-    place, _ = runs[dump, table]
+def _rows(finished: Rows, dump: str, table: str) -> "DataFrame":
+    place = finished[dump, table].warehouse
     # One version throughout: Spark looks at the rows more than once.
     return place.read(table, version=place.version(table), dump=dump)
 
 
-def _finished(places: Sequence[Warehouse]) -> Runs:
-    """The latest finished runs, those of the first place before those of the second."""
-    found: dict[tuple[str, str], tuple[Warehouse, dict[str, Any]]] = {}
-    for place in places:
-        for key, run in last_runs(place).items():
-            found.setdefault(key, (place, run))
-    return found
-
-
-def _stale(runs: Runs, dump: str, table: str) -> Iterable[str]:
+def _stale(finished: Rows, dump: str, table: str) -> Iterable[str]:
     """Why a dump cannot be exported: a text must find the document that it was made from."""
-    if (dump, "documents") not in runs:
+    if (dump, "documents") not in finished:
         yield f"no finished documents of {dump}, which know where its texts are from; name the --upstream that has them"
         return
-    for (name, stage), before in outdated({key: run for key, (_, run) in runs.items()}, dump, table):
+    for (name, stage), before in outdated({key: found.run for key, found in finished.items()}, dump, table):
         of = f"{before[1]}" if before[0] == name else f"{before[1]} of {before[0]}"
-        if before in runs:
+        if before in finished:
             yield f"the {stage} of {name} are out of date: {of} were made anew since; `dclm-spark run` first"
         else:
             yield (

@@ -1,13 +1,13 @@
 """Which warehouse's rows are meant, the one asked or its upstream: each dump's from the first that has finished it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.runs import last_runs
+from dclm_spark.lake import runs as ledger
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.near_duplicates import NearDuplicates
@@ -15,8 +15,24 @@ from dclm_spark.recipe.near_duplicates import NearDuplicates
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-Key = tuple[str, str]
+DocumentKey = tuple[str, str]
 """A document's dump and doc_id."""
+
+
+class Finished(NamedTuple):
+    """The finished rows of a stage of a dump: the warehouse that holds them, and the run that made them."""
+
+    warehouse: Warehouse
+    run: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        return self.run["run_id"]
+
+    @property
+    def n_rows(self) -> int:
+        """Rows of the stage's table, without those it removed."""
+        return self.run["n_rows_out"]
 
 
 class Places:
@@ -33,9 +49,18 @@ class Places:
         return " or ".join(map(str, self.places))
 
     @cached_property
-    def runs(self) -> list[dict[tuple[str, str], dict[str, Any]]]:
+    def runs(self) -> list[dict[ledger.Key, dict[str, Any]]]:
         """The latest finished runs of each of the warehouses."""
-        return [last_runs(place) for place in self.places]
+        return [ledger.last_runs(place) for place in self.places]
+
+    @cached_property
+    def finished(self) -> dict[ledger.Key, Finished]:
+        """The finished rows of every stage of every dump, each in the first of the warehouses that has finished it."""
+        found: dict[ledger.Key, Finished] = {}
+        for place, runs in zip(self.places, self.runs, strict=True):
+            for key, run in runs.items():
+                found.setdefault(key, Finished(place, run))
+        return found
 
     @cached_property
     def having_clusters(self) -> Warehouse | None:
@@ -69,16 +94,15 @@ class Places:
 
     def rows(self, table: str) -> "DataFrame | None":
         """The rows of all finished dumps of a table; null where there are none."""
-        seen: set[str] = set()
+        of_table = {key.dump: found.warehouse for key, found in self.finished.items() if key.stage == table}
         parts = []
-        for place, runs in zip(self.places, self.runs, strict=True):
-            own = {dump for dump, stage in runs if stage == table} - seen
-            seen |= own
+        for place in dict.fromkeys(self.places):
+            own = sorted(dump for dump, warehouse in of_table.items() if warehouse is place)
             if own:
-                parts.append(place.read(table).where(F.col("dump").isin(sorted(own))))
+                parts.append(place.read(table).where(F.col("dump").isin(own)))
         return reduce(lambda one, other: one.unionByName(other), parts) if parts else None
 
-    def pages(self, keys: Iterable[Key], *columns: "Column") -> dict[Key, dict[str, Any]]:
+    def pages(self, keys: Iterable[DocumentKey], *columns: "Column") -> dict[DocumentKey, dict[str, Any]]:
         """These columns of `filtered`, of the few pages named that are there."""
         wanted = set(keys)
         filtered = self.rows("filtered") if wanted else None

@@ -3,14 +3,12 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from dclm_spark.lake.finished import Finished
 from dclm_spark.lake.runs import Key
 from dclm_spark.lake.warehouse import Warehouse
 
-Runs = Mapping[Key, tuple[Warehouse, Mapping[str, Any]]]
-"""A dump and a stage -> the warehouse that holds its rows, and the run that made them."""
 
-
-def find_lost(runs: Runs, dumps: list[str]) -> dict[str, dict[str, int]]:
+def find_lost(runs: Mapping[Key, Finished], dumps: list[str]) -> dict[str, dict[str, int]]:
     """Dump -> table -> the version that a run has recorded, of tables whose logs have lost it."""
     latest: dict[str, dict[str, int]] = {}
     found: dict[str, dict[str, int]] = {}
@@ -25,7 +23,12 @@ def find_lost(runs: Runs, dumps: list[str]) -> dict[str, dict[str, int]]:
 
 
 def find_unfinished(
-    warehouse: Warehouse, runs: Runs, dump: str | None, *, stages: Mapping[str, bool], begun: Collection[str]
+    warehouse: Warehouse,
+    runs: Mapping[Key, Finished],
+    dump: str | None,
+    *,
+    stages: Mapping[str, bool],
+    begun: Collection[str],
 ) -> dict[str, list[str]]:
     """Dump -> the stages of which a warehouse holds rows, and nobody a finished run, in the order of the flow.
 

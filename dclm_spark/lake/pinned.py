@@ -2,38 +2,40 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from dclm_spark.lake.finished import Finished
+from dclm_spark.lake.runs import Key
 from dclm_spark.lake.warehouse import Warehouse
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-Lender = Callable[[str], tuple[Warehouse, dict[str, Any]]]
-"""A table -> the warehouse that holds the rows of a dump, and the run that made them."""
+Find = Callable[[str], Finished]
+"""A table -> the finished rows of a dump."""
 
 
 class Inputs:
     """What a stage reads. A table's version is looked up once, before any of its rows are read.
 
     Args:
-        lenders: Of each dump, who lends its rows.
+        find: Of each dump, what finds its finished rows.
     """
 
-    def __init__(self, lenders: Mapping[str, Lender]):
-        self._lenders = lenders
+    def __init__(self, find: Mapping[str, Find]):
+        self._find = find
         self._versions: dict[tuple[str, str], int] = {}  # warehouse and table
         self._read: dict[tuple[str, str], int] = {}  # dump and table
 
-    def lender(self, dump: str, table: str) -> tuple[Warehouse, dict[str, Any]]:
-        """The warehouse that holds the rows of a dump, and the run that made them."""
-        return self._lenders[dump](table)
+    def finished(self, dump: str, table: str) -> Finished:
+        """The finished rows of a dump."""
+        return self._find[dump](table)
 
     def read(self, table: str, dumps: Iterable[str] | None = None) -> "DataFrame":
         """The rows of a table of some of the dumps; null means all of them."""
         places: dict[tuple[str, int], tuple[Warehouse, list[str]]] = {}
-        for dump in self._lenders if dumps is None else dumps:
-            warehouse, _ = self.lender(dump, table)
+        for dump in self._find if dumps is None else dumps:
+            warehouse, _ = self.finished(dump, table)
             version = self.version(warehouse, table)
             self._read[dump, table] = version
             places.setdefault((str(warehouse), version), (warehouse, []))[1].append(dump)
@@ -52,7 +54,4 @@ class Inputs:
 
     def versions(self, dump: str) -> dict[str, int]:
         """What was read, as the run of one of the dumps records it: its own by table, another's by table and dump."""
-        return {
-            table if name == dump else f"{table} {name}": version
-            for (name, table), version in sorted(self._read.items())
-        }
+        return {Key(name, table).name(dump): version for (name, table), version in sorted(self._read.items())}

@@ -6,7 +6,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from typing import Any
+from typing import Any, NamedTuple
 
 from dclm_spark import schemas
 from dclm_spark.files.addresses import without_secrets
@@ -31,8 +31,34 @@ _PACKAGES = (
 )
 
 
-Key = tuple[str, str]
-"""A dump and a stage."""
+class Key(NamedTuple):
+    """Whose rows a run has made: those of a stage of a dump."""
+
+    dump: str
+    stage: str
+
+    def name(self, of: str) -> str:
+        """How a run of the dump `of` names these rows in the table `runs`: those of another dump with its name.
+
+        >>> Key("A", "signatures").name("A"), Key("B", "signatures").name("A")
+        ('signatures', 'signatures B')
+        """
+        return self.stage if self.dump == of else f"{self.stage} {self.dump}"
+
+    @classmethod
+    def named(cls, name: str, of: str) -> "Key":
+        """The rows that a run of the dump `of` names so.
+
+        >>> Key.named("signatures B", "A")
+        Key(dump='B', stage='signatures')
+        """
+        stage, _, dump = name.partition(" ")
+        return cls(dump or of, stage)
+
+
+def made_from(run: Mapping[str, Any]) -> dict[Key, str]:
+    """What a run was made from: the rows of a stage of a dump -> the id of the run that made them."""
+    return {Key.named(name, run["dump"]): run_id for name, run_id in run["upstream_runs"].items()}
 
 
 def part_hash(recipe: Recipe, stage: str) -> str:
@@ -103,7 +129,7 @@ class Run:
         n_faults: int = 0,
         n_skipped: int = 0,
         n_unread_files: int | None = None,
-        upstream_runs: Mapping[str, str] | None = None,
+        upstream_runs: Mapping[Key, str] | None = None,
         input_versions: Mapping[str, int] | None = None,
         output_versions: Mapping[str, int] | None = None,
         attempt_id: str | None = None,
@@ -119,7 +145,7 @@ class Run:
             "recipe_json": without_secrets(canonical_json(self.recipe)),  # a list of domains may lie at a signed URL
             "part_hash": part_hash(self.recipe, self.stage),
             "versions": versions(self.warehouse.spark.version),
-            "upstream_runs": dict(upstream_runs or {}),
+            "upstream_runs": {key.name(self.dump): run_id for key, run_id in (upstream_runs or {}).items()},
             "input_versions": dict(input_versions or {}),
             "output_versions": dict(output_versions or {}),
             "n_rows_in": n_rows_in,
@@ -142,7 +168,7 @@ def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dic
         return {}
     where = {} if dump is None else {"dump": dump}
     rows = sorted(warehouse.read("runs", **where).collect(), key=_age)
-    return {(row["dump"], row["stage"]): row.asDict() for row in rows}
+    return {Key(row["dump"], row["stage"]): row.asDict() for row in rows}
 
 
 def outdated(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> list[tuple[Key, Key]]:
@@ -154,17 +180,16 @@ def outdated(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> li
     >>> made = {"documents": ("d2", {}), "filtered": ("f1", {"documents": "d1"}), "cut": ("c1", {"filtered": "f1"})}
     >>> runs = {("A", stage): {"run_id": run_id, "upstream_runs": of} for stage, (run_id, of) in made.items()}
     >>> outdated(runs, "A", "cut")
-    [(('A', 'filtered'), ('A', 'documents'))]
+    [(Key(dump='A', stage='filtered'), Key(dump='A', stage='documents'))]
     """
-    found, seen, left = [], set(), [(dump, stage)]
+    found, seen, left = [], set(), [Key(dump, stage)]
     while left:
         key = left.pop()
         if key in seen or key not in runs:
             continue
         seen.add(key)
         for name, run_id in runs[key]["upstream_runs"].items():
-            table, _, other = name.partition(" ")
-            before = (other or key[0], table)
+            before = Key.named(name, key.dump)
             if before in runs and runs[before]["run_id"] == run_id:
                 left.append(before)
             else:

@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark.errors import InputError, WarehouseError
-from dclm_spark.lake import claims
-from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.runs import Run, is_made_by, last_runs
+from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.runs import Run, is_made_by
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.pipeline.groups import STAGE, Group, earlier_dumps
-from dclm_spark.pipeline.job import Job, Ledger
+from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
+from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.methods.exact import decide_by_keys
 from dclm_spark.pipeline.methods.ngrams import decide_by_ngrams
 from dclm_spark.pipeline.methods.step import Step
 from dclm_spark.pipeline.methods.stored_filter import stored_filter
 from dclm_spark.pipeline.registry import STAGES
-from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, up_to_date, write_split
+from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, write_split
 from dclm_spark.recipe.deduplication import Bloom, Exact, Method, Near, scope_of
-from dclm_spark.recipe.scopes import groups_of
-from dclm_spark.spark.session import planned_for_java, planned_for_packets, planned_for_python
+from dclm_spark.spark.session import planned_for_java, planned_for_packets
 from dclm_spark.stages.decisions import decide_near
 from dclm_spark.stages.deduplicated import (
     by_document,
@@ -42,6 +39,7 @@ from dclm_spark.stages.repeats import removed_repeats
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+STAGE = "deduplicated"
 MAX_STEPS = 1 << 20
 """More than a recipe has methods."""
 _TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
@@ -61,21 +59,22 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         InputError: A dump is named twice, or a filter cannot hold what it is to hold.
         WarehouseError: A table before is missing, or another recipe made it or the rows in the way.
     """
-    repeated = sorted({dump for dump in dumps if dumps.count(dump) > 1})
-    if repeated:
-        raise InputError([f"the dump {dump} is named twice" for dump in repeated])
-    for dump in dumps:
-        replace(job, dump=dump).check()
+    check_dumps(job, dumps)
     methods = _methods(job, dumps)
     if methods in ((), (Near(),)):
         return [_honour_clusters(replace(job, dump=dump)) for dump in dumps]
-    scopes = {scope_of(method) for method in methods}
-    with planned_for_python(job.warehouse.spark):
-        return [
-            outcome
-            for group in groups_of(dumps, scopes)
-            for outcome in _make_group(job, group, methods, is_added="incremental" in scopes)
-        ]
+    stage = GroupStage(
+        STAGE,
+        reads=("filtered", *(("duplicates",) if Near() in methods else ())),
+        writes=(
+            *STAGES[STAGE].writes,
+            *dict.fromkeys(table for method in methods for table in _TABLES_OF[type(method)]),
+        ),
+        scopes=frozenset(map(scope_of, methods)),
+        write=lambda job, group, runs: _write(job, group, _steps(job, group, methods), runs),
+        check=lambda job, group: _check_filters(_steps(job, group, methods)),
+    )
+    return make_groups(job, dumps, stage)
 
 
 def _honour_clusters(job: Job) -> Outcome:
@@ -104,62 +103,6 @@ def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
     return (Near(), *methods)
 
 
-def _make_group(job: Job, new: tuple[str, ...], methods: tuple[Method, ...], *, is_added: bool) -> list[Outcome]:
-    tables = ("filtered", *(("duplicates",) if Near() in methods else ()))
-
-    def find() -> tuple[Group, dict[str, dict[str, Any]], list[Outcome | None]]:
-        own_runs = last_runs(job.warehouse)
-        lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
-        finished = {dump: run for (dump, stage), run in own_runs.items() if stage == STAGE}
-        earlier = earlier_dumps(finished, new[0], job, stage=STAGE) if is_added else ()
-        ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
-        group = Group(new, earlier, {dump: finished[dump] for dump in earlier}, ledgers)
-        done = [up_to_date(ledgers[dump], STAGE, group.upstream_runs(dump, tables)) for dump in new]
-        return group, finished, done
-
-    (group, _, done), find_again = claims.look(job.warehouse, ("runs",), find)
-    if all(done):
-        return done
-    _check_filters(_steps(job, group, methods))  # before anything is written
-    of_methods = {table for method in methods for table in _TABLES_OF[type(method)]}
-    job.warehouse.prepare(*STAGES[STAGE].writes, "runs", *of_methods)
-    with claims.claimed(job.warehouse, STAGE, new, is_wide=is_added or len(new) > 1):
-        group, finished, done = find_again()
-        return done if all(done) else _make(replace(job, dump=new[-1]), group, finished, methods, tables)
-
-
-def _make(
-    job: Job,
-    group: Group,
-    finished: Mapping[str, dict[str, Any]],
-    methods: tuple[Method, ...],
-    tables: Sequence[str],
-) -> list[Outcome]:
-    """Makes the rows of all dumps of a group, under a claim."""
-    new, ledgers = group.new, group.ledgers
-    steps = _steps(job, group, methods)
-    _check_filters(steps)
-    # What was added to these dumps is to be added again.
-    later = [dump for dump, run in finished.items() if f"{STAGE} {new[0]}" in run["upstream_runs"]]
-    outdated = sorted(finished.keys() & {*new, *later})
-    runs = {dump: replace(job, dump=dump).run(STAGE) for dump in new}
-    lenders = {dump: ledgers[dump].lender("filtered") for dump in new}
-    with replace(job, dump=", ".join(new)).progress(STAGE):
-        outcomes = _write(job, group, steps, runs, lenders, outdated)
-    return [
-        Outcome(
-            runs[dump].record(
-                n_rows_in=lenders[dump][1]["n_rows_out"],
-                upstream_runs=group.upstream_runs(dump, tables),
-                input_versions=steps[0].inputs.versions(dump),
-                **outcomes[dump],
-            ),
-            is_new=True,
-        )
-        for dump in new
-    ]
-
-
 def _check_filters(steps: Sequence[Step]) -> None:
     for step in steps:
         if isinstance(step.method, Bloom):
@@ -167,8 +110,6 @@ def _check_filters(steps: Sequence[Step]) -> None:
 
 
 def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
-    inputs = Inputs({dump: ledger.lender for dump, ledger in group.ledgers.items()})
-    job = replace(job, dump=group.new[-1])
     return [
         Step(
             job=job,
@@ -176,23 +117,18 @@ def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
             method=method,
             new=group.new,
             earlier=group.earlier if scope_of(method) == "incremental" else (),
-            earlier_runs=group.earlier_runs,
-            inputs=inputs,
+            earlier_runs=group.finished,
+            inputs=group.inputs,
         )
         for number, method in enumerate(methods)
     ]
 
 
-def _write(
-    job: Job,
-    group: Group,
-    steps: Sequence[Step],
-    runs: Mapping[str, Run],
-    lenders: Mapping[str, tuple[Warehouse, dict[str, Any]]],
-    outdated: list[str],
-) -> dict[str, dict[str, Any]]:
+def _write(job: Job, group: Group, steps: Sequence[Step], runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
     """Makes all rows; what `Run.record` is told of each dump. Those that are outdated count as done until it begins."""
     warehouse = job.warehouse
+    # What was added to these dumps is to be added again.
+    outdated = sorted(group.finished.keys() & {*group.new, *group.later})
     run = runs[group.new[-1]]
     n_decisions = 0
     versions: dict[str, int] = {}
@@ -241,13 +177,18 @@ def _write(
             STAGE: warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new),
         }
     versions |= {table: commit.version for table, commit in of_all.items()}
-    n_out = _rows_by_dump(warehouse, STAGE, of_all[STAGE], group.new)
-    n_removed = _rows_by_dump(warehouse, "removed", of_all["removed"], group.new)
+
+    def count(table: str, **where: str) -> dict[str, int]:
+        version, n_rows = versions[table], of_all[table].n_rows
+        return rows_by_dump(lambda: warehouse.read(table, version=version, dump=group.new, **where), n_rows, group.new)
+
+    n_out, n_removed = count(STAGE), count("removed", stage=STAGE)
+    found = {dump: group.inputs.finished(dump, "filtered") for dump in group.new}
     wrong = [
-        f"{STAGE} of {dump} has {n_out[dump]:,} rows and {n_removed[dump]:,} removed for {run['n_rows_out']:,} "
-        f"filtered: has another job written to {lender}?"
-        for dump, (lender, run) in lenders.items()
-        if n_out[dump] + n_removed[dump] != run["n_rows_out"]
+        f"{STAGE} of {dump} has {n_out[dump]:,} rows and {n_removed[dump]:,} removed for {filtered.n_rows:,} "
+        f"filtered: has another job written to {filtered.warehouse}?"
+        for dump, filtered in found.items()
+        if n_out[dump] + n_removed[dump] != filtered.n_rows
     ]
     if wrong:
         raise WarehouseError(wrong)
@@ -266,7 +207,7 @@ def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", 
     warehouse = step.job.warehouse
     clusters, gone = step.read("duplicates"), None
     if step.number:
-        place, _ = step.inputs.lender(step.new[0], "duplicates")
+        place = step.inputs.finished(step.new[0], "duplicates").warehouse
         reach = clusters.select("scope", "cluster_id").distinct()
         clusters = place.read("duplicates", version=step.inputs.version(place, "duplicates"))
         clusters = clusters.join(reach, ["scope", "cluster_id"], "left_semi")
@@ -279,12 +220,3 @@ def _forget_runs(warehouse: Warehouse, outdated: list[str]) -> None:
     """Deletes the runs of these dumps, once: interrupted from here on, the work must not count as done."""
     while outdated:
         warehouse.delete("runs", dump=outdated.pop(), stage=STAGE)
-
-
-def _rows_by_dump(warehouse: Warehouse, table: str, commit: Any, dumps: tuple[str, ...]) -> dict[str, int]:
-    if len(dumps) == 1:
-        return {dumps[0]: commit.n_rows}
-    where = {"stage": STAGE} if table == "removed" else {}
-    rows = warehouse.read(table, version=commit.version, dump=dumps, **where)
-    counted = {row["dump"]: row["count"] for row in rows.groupBy("dump").count().collect()}
-    return {dump: counted.get(dump, 0) for dump in dumps}

@@ -2,30 +2,23 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
-from dclm_spark.errors import InputError
-from dclm_spark.lake import claims
-from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.runs import Run, last_runs
-from dclm_spark.pipeline.groups import earlier_dumps
-from dclm_spark.pipeline.job import Job, Ledger
+from dclm_spark.lake.runs import Run
+from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
+from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.methods.step import read_signals
 from dclm_spark.pipeline.registry import STAGES
-from dclm_spark.pipeline.run_stage import Outcome, up_to_date
-from dclm_spark.recipe.scopes import groups_of
-from dclm_spark.spark.session import planned_for_python, shuffle_tasks
+from dclm_spark.pipeline.run_stage import Outcome
+from dclm_spark.spark.session import shuffle_tasks
 from dclm_spark.stages.components import connected_components
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
 from dclm_spark.stages.edges import find_edges, refine_edges
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_OTHER = "signatures "  # and a dump: in `upstream_runs`, the signatures of another dump of the scope
 
 
 def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
@@ -42,115 +35,48 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         InputError: A dump is named twice.
         WarehouseError: There are no signatures of a dump, or another recipe made them or the duplicates.
     """
-    repeated = sorted({dump for dump in dumps if dumps.count(dump) > 1})
-    if repeated:
-        raise InputError([f"the dump {dump} is named twice" for dump in repeated])
-    for dump in dumps:
-        replace(job, dump=dump).check()
-    scope = job.recipe.duplicates.scope
-    with planned_for_python(job.warehouse.spark):
-        return [
-            outcome
-            for group in groups_of(dumps, (scope,))
-            for outcome in _make_group(job, group, is_added=scope == "incremental")
-        ]
+    check_dumps(job, dumps)
+    stage = STAGES["duplicates"]
+    scopes = frozenset({job.recipe.duplicates.scope})
+    return make_groups(job, dumps, GroupStage(stage.name, stage.reads, stage.writes, scopes, _make))
 
 
-@dataclass(frozen=True)
-class _Scope:
-    """Dumps whose duplicates are made together.
-
-    Args:
-        new: Those whose rows are made.
-        earlier: Those that came before them, in their order.
-        ledgers: The ledger of each.
-    """
-
-    new: tuple[str, ...]
-    earlier: tuple[str, ...]
-    ledgers: Mapping[str, Ledger]
-
-    @property
-    def dumps(self) -> tuple[str, ...]:
-        return (*self.earlier, *self.new)
-
-    def upstream_runs(self, dump: str) -> dict[str, str]:
-        """What the duplicates of a dump are made from: the runs of its own signatures and of the others'."""
-        return {
-            "signatures" if name == dump else f"{_OTHER}{name}": self.ledgers[name].lender("signatures")[1]["run_id"]
-            for name in self.dumps
-        }
-
-
-def _make_group(job: Job, new: tuple[str, ...], *, is_added: bool) -> list[Outcome]:
-    def find() -> tuple[_Scope, dict[str, dict[str, Any]], list[Outcome | None]]:
-        own_runs = last_runs(job.warehouse)
-        lent_runs = last_runs(job.upstream) if job.upstream is not None else {}
-        finished = {dump: run for (dump, stage), run in own_runs.items() if stage == "duplicates"}
-        earlier = earlier_dumps(finished, new[0], job, stage="duplicates") if is_added else ()
-        ledgers = {dump: Ledger(replace(job, dump=dump), own_runs, lent_runs) for dump in (*earlier, *new)}
-        scope = _Scope(new, earlier, ledgers)
-        done = [up_to_date(ledgers[dump], "duplicates", scope.upstream_runs(dump)) for dump in new]
-        return scope, finished, done
-
-    (_, _, done), find_again = claims.look(job.warehouse, ("runs",), find)
-    if all(done):
-        return done
-    job.warehouse.prepare(*STAGES["duplicates"].writes, "runs")
-    with claims.claimed(job.warehouse, "duplicates", new, is_wide=is_added or len(new) > 1):
-        scope, finished, done = find_again()
-        return done if all(done) else _make(replace(job, dump=new[-1]), scope, finished, is_added=is_added)
-
-
-def _make(job: Job, scope: _Scope, finished: Mapping[str, dict[str, Any]], *, is_added: bool) -> list[Outcome]:
-    """Makes the rows of all dumps of a scope, under a claim."""
-    new = scope.new
-    later = [dump for dump, run in finished.items() if is_added and run["upstream_runs"].keys() & {f"{_OTHER}{new[0]}"}]
-    for dump in finished.keys() & {*new, *later}:
+def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
+    # Of other scopes a run names the signatures of dumps that were made together with it.
+    later = group.later if job.recipe.duplicates.scope == "incremental" else []
+    for dump in group.finished.keys() & {*group.new, *later}:
         # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
-        job.warehouse.delete("runs", dump=dump, stage="duplicates")
+        job.warehouse.delete("runs", dump=dump, stage=group.stage)
     for table in ("edges", "duplicates", "merged_clusters"):
         for dump in later:
             job.warehouse.delete(table, dump=dump)
-    runs = {dump: replace(job, dump=dump).run("duplicates") for dump in new}
-    inputs = Inputs({dump: ledger.lender for dump, ledger in scope.ledgers.items()})
-    with replace(job, dump=", ".join(new)).progress("duplicates"):
-        written = _write(job, scope, runs[new[-1]], finished, inputs)
-    outcomes = []
-    for dump in new:
-        record = runs[dump].record(
-            n_rows_in=scope.ledgers[dump].lender("signatures")[1]["n_rows_out"],
-            n_rows_out=written["n_rows"].get(dump, 0),
-            upstream_runs=scope.upstream_runs(dump),
-            input_versions=inputs.versions(dump),
-            output_versions=written["output_versions"],
-        )
-        outcomes.append(Outcome(record, is_new=True))
-    return outcomes
+    n_rows, versions = _write(job, group, runs[group.new[-1]])
+    return {dump: {"n_rows_out": n_rows.get(dump, 0), "output_versions": versions} for dump in group.new}
 
 
-def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, Any]], inputs: Inputs) -> dict[str, Any]:
+def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, int]]:
+    """Makes all rows: how many each dump has, and the versions of the tables."""
     warehouse, recipe = job.warehouse, job.recipe
     minhash, near = recipe.signatures, recipe.duplicates
-    signatures = inputs.read("signatures")
+    signatures = group.inputs.read("signatures")
     n_tasks = shuffle_tasks(warehouse.spark)
     edges = find_edges(
         signatures,
-        dumps=scope.dumps,
-        n_earlier=len(scope.earlier),
+        dumps=group.dumps,
+        n_earlier=len(group.earlier),
         minhash=minhash,
         near=near,
-        n_documents=sum(inputs.lender(dump, "signatures")[1]["n_rows_out"] for dump in scope.dumps),
+        n_documents=sum(group.inputs.finished(dump, "signatures").n_rows for dump in group.dumps),
         n_tasks=n_tasks,
     )
-    commit = warehouse.replace(edges, "edges", lineage=run.lineage, dump=scope.new)
+    commit = warehouse.replace(edges, "edges", lineage=run.lineage, dump=group.new)
     if near.verify == "exact":
-        found = warehouse.read("edges", version=commit.version, dump=scope.new)
+        found = warehouse.read("edges", version=commit.version, dump=group.new)
         refined = refine_edges(found, signatures, minhash=minhash, near=near)
-        commit = warehouse.replace(refined, "edges", lineage={**run.lineage, "verify": "exact"}, dump=scope.new)
-    held = warehouse.read("edges", version=commit.version, dump=scope.dumps).where("NOT is_cut")
+        commit = warehouse.replace(refined, "edges", lineage={**run.lineage, "verify": "exact"}, dump=group.new)
+    held = warehouse.read("edges", version=commit.version, dump=group.dumps).where("NOT is_cut")
     pairs = held.select("text_hash", "other_hash")
-    n_edges = pairs.count() if scope.earlier else commit.n_rows
+    n_edges = pairs.count() if group.earlier else commit.n_rows
 
     def cut(rows: "DataFrame", name: str) -> "DataFrame":
         in_table = rows.withColumn("dump", F.lit(job.dump))
@@ -161,30 +87,27 @@ def _write(job: Job, scope: _Scope, run: Run, finished: Mapping[str, dict[str, A
     say = None if job.is_quiet else lambda words: print(words, file=sys.stderr)
     labels = connected_components(pairs, cut=cut, n_edges=n_edges, say=say)
     before = None
-    if scope.earlier:
-        latest = max((finished[dump] for dump in scope.earlier), key=lambda made: made["started_at"])
-        before = warehouse.read("duplicates", version=latest["output_versions"]["duplicates"], dump=scope.earlier)
+    if group.earlier:
+        latest = max((group.finished[dump] for dump in group.earlier), key=lambda made: made["started_at"])
+        before = warehouse.read("duplicates", version=latest["output_versions"]["duplicates"], dump=group.earlier)
     rows = find_duplicates(
         signatures,
         labels,
         minhash=minhash,
         near=near,
         n_tasks=n_tasks,
-        earlier=scope.earlier,
+        earlier=group.earlier,
         removed_before=None if before is None else before.where("NOT is_kept"),
-        signals=read_signals(inputs, signals_of(near), scope.dumps),
+        signals=read_signals(group.inputs, signals_of(near), group.dumps),
     )
-    made = warehouse.replace(rows, "duplicates", lineage=run.lineage, dump=scope.dumps)
+    made = warehouse.replace(rows, "duplicates", lineage=run.lineage, dump=group.dumps)
     versions = {"edges": commit.version, "duplicates": made.version}
-    after = warehouse.read("duplicates", version=made.version, dump=scope.dumps)
+    after = warehouse.read("duplicates", version=made.version, dump=group.dumps)
     if before is not None:
         merged = _merged(before, after, dump=job.dump)
-        done = warehouse.replace(merged, "merged_clusters", lineage=run.lineage, dump=scope.new)
+        done = warehouse.replace(merged, "merged_clusters", lineage=run.lineage, dump=group.new)
         versions["merged_clusters"] = done.version
-    return {
-        "n_rows": _rows_by_dump(after, made.n_rows, scope.dumps),
-        "output_versions": versions,
-    }
+    return rows_by_dump(lambda: after, made.n_rows, group.dumps), versions
 
 
 def _merged(before: "DataFrame", after: "DataFrame", *, dump: str) -> "DataFrame":
@@ -194,9 +117,3 @@ def _merged(before: "DataFrame", after: "DataFrame", *, dump: str) -> "DataFrame
     return moved.where("doc_id <> cluster_id").select(
         F.lit(dump).alias("dump"), "scope", "cluster_id", F.col("doc_id").alias("merged_id")
     )
-
-
-def _rows_by_dump(rows: "DataFrame", n_rows: int, dumps: tuple[str, ...]) -> dict[str, int]:
-    if len(dumps) == 1:
-        return {dumps[0]: n_rows}
-    return {row["dump"]: row["count"] for row in rows.groupBy("dump").count().collect()}

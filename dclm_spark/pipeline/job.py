@@ -10,7 +10,8 @@ from dclm_spark.files.domain_lists import check_domain_list
 from dclm_spark.files.inputs import Listing
 from dclm_spark.kernels.fasttext.identify import check_model
 from dclm_spark.kernels.html.extract import check_extractor
-from dclm_spark.lake.runs import Run, is_made_by, last_runs, part_hash
+from dclm_spark.lake.finished import Finished
+from dclm_spark.lake.runs import Key, Run, is_made_by, last_runs, made_from, part_hash
 from dclm_spark.lake.warehouse import Warehouse, check_dump
 from dclm_spark.pipeline.ingest_plan import Source
 from dclm_spark.recipe.recipe import Recipe
@@ -117,12 +118,12 @@ class Ledger:
     """
 
     job: Job
-    own: Mapping[tuple[str, str], dict[str, Any]]
-    upstream: Mapping[tuple[str, str], dict[str, Any]]
+    own: Mapping[Key, dict[str, Any]]
+    upstream: Mapping[Key, dict[str, Any]]
     _sound: set[str] = field(default_factory=set)  # run and table of rows that are known to be there
 
-    def lender(self, table: str) -> tuple[Warehouse, dict[str, Any]]:
-        """The warehouse that holds the dump's rows of a table, and the run that made them: the job's, or the upstream.
+    def finished(self, table: str) -> Finished:
+        """The dump's finished rows of a table, in the job's warehouse or its upstream.
 
         Raises:
             WarehouseError: None holds them, or another recipe made them.
@@ -140,11 +141,11 @@ class Ledger:
                     if lost := warehouse.lost(run, table):
                         raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them anew"])
                     self._sound.add(f"{run['run_id']} {table}")
-                return warehouse, run
+                return Finished(warehouse, run)
         names = " or ".join(str(warehouse) for warehouse, _ in places)
         raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
 
-    def standing(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+    def standing(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
         """The stage's finished run if nothing it depends on has changed; null if it has to be made.
 
         Raises:
@@ -153,7 +154,7 @@ class Ledger:
         run = None if self.job.is_forced else self.own.get((self.job.dump, stage))
         if run is not None and not self._is_same(run):
             raise WarehouseError([self._another_recipe(self.job.warehouse, run)])
-        if run is None or run["upstream_runs"] != upstream_runs or self.is_lost(run):
+        if run is None or made_from(run) != upstream_runs or self.is_lost(run):
             return None
         return run
 
@@ -164,12 +165,12 @@ class Ledger:
             print(f"{self._in_words(run, lost)}; made anew", file=sys.stderr)
         return bool(lost)
 
-    def lent(self, stage: str, upstream_runs: dict[str, str]) -> dict[str, Any] | None:
+    def lent(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
         """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
         run = self.upstream.get((self.job.dump, stage))
         if run is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None
-        is_same = self._is_same(run) and run["upstream_runs"] == upstream_runs
+        is_same = self._is_same(run) and made_from(run) == upstream_runs
         return run if is_same and not self.job.upstream.lost(run) else None
 
     def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:

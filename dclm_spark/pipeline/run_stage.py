@@ -1,6 +1,6 @@
 """One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake import claims
 from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.runs import Run, is_made_by
+from dclm_spark.lake.runs import Key, Run, is_made_by
 from dclm_spark.pipeline.job import Job, Ledger
 from dclm_spark.pipeline.registry import STAGES, Stage
 from dclm_spark.spark.session import planned_for_python
@@ -64,9 +64,9 @@ def make_stage(job: Job, stage: str, write: Write, *, tables: Sequence[str] | No
 
 
 def _make_stage(job: Job, stage: Stage, write: Write, tables: Sequence[str]) -> Outcome:
-    def find() -> tuple[Ledger, dict[str, str], Outcome | None]:
+    def find() -> tuple[Ledger, dict[Key, str], Outcome | None]:
         ledger = job.ledger()
-        upstream_runs = {table: ledger.lender(table)[1]["run_id"] for table in stage.reads}
+        upstream_runs = {Key(job.dump, table): ledger.finished(table).run_id for table in stage.reads}
         return ledger, upstream_runs, up_to_date(ledger, stage.name, upstream_runs)
 
     (_, _, outcome), find_again = claims.look(job.warehouse, ("runs",), find)
@@ -78,22 +78,22 @@ def _make_stage(job: Job, stage: Stage, write: Write, tables: Sequence[str]) -> 
         return outcome or _make(job, stage, write, ledger, upstream_runs)
 
 
-def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: dict[str, str]) -> Outcome:
+def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: dict[Key, str]) -> Outcome:
     run = job.run(stage.name)
     if (job.dump, stage.name) in ledger.own:
         # A stage that is interrupted between its tables must not count as done by the row of the run before.
         job.warehouse.delete("runs", dump=job.dump, stage=stage.name)
-    inputs = Inputs({job.dump: ledger.lender})
+    inputs = Inputs({job.dump: ledger.finished})
     with job.progress(stage.name):
         written = write(run, *map(inputs.read, stage.reads))
     before = stage.reads[0]
-    lender, upstream = ledger.lender(before)
-    n_in, n_out = upstream["n_rows_out"], written["n_rows_out"] + written.get("n_removed", 0)
+    found = ledger.finished(before)
+    n_in, n_out = found.n_rows, written["n_rows_out"] + written.get("n_removed", 0)
     if n_in != n_out:
         raise WarehouseError(
             [
                 f"{stage.name} of {job.dump} has {n_out:,} rows for {n_in:,} {before}: has another job written to "
-                f"{lender}?"
+                f"{found.warehouse}?"
             ]
         )
     versions = inputs.versions(job.dump)
@@ -101,7 +101,7 @@ def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: d
     return Outcome(row, is_new=True)
 
 
-def up_to_date(ledger: Ledger, stage: str, upstream_runs: dict[str, str]) -> Outcome | None:
+def up_to_date(ledger: Ledger, stage: str, upstream_runs: Mapping[Key, str]) -> Outcome | None:
     """The outcome of a stage that need not be made: it stands, or the upstream lends it; else null."""
     own = ledger.standing(stage, upstream_runs)
     found = own or ledger.lent(stage, upstream_runs)

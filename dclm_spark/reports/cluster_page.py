@@ -5,7 +5,7 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.finished import Key, Places
+from dclm_spark.lake.finished import DocumentKey, Places
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.reports.clusters import describe, gather
@@ -118,7 +118,7 @@ def _alone(places: Places, dump: str) -> dict[str, Any] | None:
     return {"scope": scope, **unlike}
 
 
-def _show_cluster(places: Places, cluster: tuple[str, str], page: Key, n_diffs: int | None) -> dict[str, Any]:
+def _show_cluster(places: Places, cluster: tuple[str, str], page: DocumentKey, n_diffs: int | None) -> dict[str, Any]:
     """`cluster` with its members, and `diffs`."""
     scope, cluster_id = cluster
     of_cluster = (F.col("scope") == scope) & (F.col("cluster_id") == cluster_id)

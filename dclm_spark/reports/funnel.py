@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.finished import Finished, Places
 from dclm_spark.lake.missing import find_lost, find_unfinished
-from dclm_spark.lake.runs import last_runs, outdated
+from dclm_spark.lake.runs import Key, made_from, outdated
 from dclm_spark.lake.unread_files import planned_dumps, unread_files
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.registry import STAGES, Stage, since, source_of
@@ -53,17 +54,16 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
     Raises:
         WarehouseError: There is no such dump, or nothing at all.
     """
-    held = last_runs(warehouse)
-    runs = {**(last_runs(upstream) if upstream is not None else {}), **held}
+    finished = dict(Places(warehouse, upstream).finished)
     # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
     for stage in STAGES.values():
-        for key in [key for key in runs if key[1] == stage.name and key not in held]:
-            if _is_of_another_source(runs, key[0], stage):
-                del runs[key]
+        for key in [key for key in finished if key.stage == stage.name and finished[key].warehouse is not warehouse]:
+            if _is_of_another_source(finished, key.dump, stage):
+                del finished[key]
+    runs = {key: found.run for key, found in finished.items()}
     begun = {name for name in planned_dumps(warehouse) if (name, "documents") not in runs}
-    places = {key: (warehouse if key in held else upstream, run) for key, run in runs.items()}
     stages = {stage.name: stage.removes is not None for stage in STAGES.values()}
-    unfinished = find_unfinished(warehouse, places, dump, stages=stages, begun=begun)
+    unfinished = find_unfinished(warehouse, finished, dump, stages=stages, begun=begun)
     known = {name for name, _ in runs} | begun | unfinished.keys()
     dumps = sorted(known if dump is None else known & {dump})
     if not dumps:
@@ -72,7 +72,7 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
 
     def dumps_of(stage: str, place: Warehouse | None) -> list[str]:
         """The dumps whose rows of a stage this warehouse holds; those that it lends, if it is the upstream."""
-        of_runs = {name for name in dumps if (name, stage) in runs and (place is warehouse) == ((name, stage) in held)}
+        of_runs = {name for name in dumps if (name, stage) in runs and finished[name, stage].warehouse is place}
         unfinished = begun.intersection(dumps) if stage == "documents" and place is warehouse else set()
         return sorted(of_runs | unfinished)
 
@@ -94,18 +94,19 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         found = unread_files(place, short) if short else {}
         for entry in entries:
             entry |= {"unread": found[entry["dump"]]} if entry["dump"] in found else {}
-    for what, found in (("lost", find_lost(places, dumps)), ("unfinished", unfinished)):
+    for what, found in (("lost", find_lost(finished, dumps)), ("unfinished", unfinished)):
         for entry in entries:
             entry |= {what: found[entry["dump"]]} if entry["dump"] in found else {}
     return entries
 
 
-def _is_of_another_source(runs: Mapping[tuple[str, str], Mapping[str, Any]], dump: str, stage: Stage) -> bool:
+def _is_of_another_source(finished: Mapping[Key, Finished], dump: str, stage: Stage) -> bool:
     """True if a run was made from other rows than those that were kept before it."""
     if not stage.removes or not STAGES[stage.reads[0]].removes:
         return False
-    before = runs.get((dump, stage.reads[0]), {}).get("run_id")
-    return runs[dump, stage.name]["upstream_runs"].get(stage.reads[0]) != before
+    source = Key(dump, stage.reads[0])
+    made = finished[source].run_id if source in finished else None
+    return made_from(finished[dump, stage.name].run).get(source) != made
 
 
 # Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table

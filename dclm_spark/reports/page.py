@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.finished import Places
-from dclm_spark.lake.runs import last_runs
+from dclm_spark.lake.runs import made_from
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.reports.cluster_page import find_duplicates
@@ -34,9 +34,9 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
         WarehouseError: No table knows the page.
     """
     page = page.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
-    places = [place for place in (warehouse, upstream) if place is not None]
+    places = Places(warehouse, upstream)
     found: list[dict[str, Any]] = []
-    for place in places:
+    for place in places.places:
         if place.exists("documents"):
             rows = place.read("documents").where((F.col("doc_id") == page) | (F.col("url") == page))
             # As a number: Spark's own way gives local time, and fails of years that Python does not know there.
@@ -48,9 +48,8 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
             faults = place.read("quarantine").where((F.col("url") == page) | (F.col("warc_record_id") == page))
             found += [row.asDict() for row in faults.orderBy("dump", "warc_path", "warc_offset").collect()]
     if not found:
-        where = " or ".join(map(str, places))
         raise WarehouseError(
-            [f"{where} has no document or quarantined record {page!r}; expected a URL as crawled, or a doc_id"]
+            [f"{places} has no document or quarantined record {page!r}; expected a URL as crawled, or a doc_id"]
         )
     return found
 
@@ -69,18 +68,17 @@ def _in_utc(micros: int | None) -> str | None:
         return f"{micros} microseconds since 1970"
 
 
-def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict[str, Any]:
+def _explain_document(document: dict[str, Any], places: Places) -> dict[str, Any]:
     dump, doc_id = document["dump"], document["doc_id"]
-    holder = _holder("annotated", dump, places)
-    if holder is None:
+    measured = places.finished.get((dump, "annotated"))
+    if measured is None:
         return document
-    place, _ = holder
     is_row = (F.col("doc_id") == doc_id) & F.col("url").eqNullSafe(F.lit(document["url"]))
-    row = place.read("annotated", dump=dump).where(is_row).head()
+    row = measured.warehouse.read("annotated", dump=dump).where(is_row).head()
     if row is None:  # `documents` was made anew since
         return document
-    filtering, decided = _holder("filtered", dump, places) or holder
-    recipe = as_json.from_json(decided["recipe_json"])
+    filtered = places.finished.get((dump, "filtered"), measured)
+    recipe = as_json.from_json(filtered.run["recipe_json"])
     annotated = row.asDict(recursive=True)
     explained = {
         **document,
@@ -91,16 +89,16 @@ def _explain_document(document: dict[str, Any], places: list[Warehouse]) -> dict
     }
     if explained["removed_by"]:
         return explained
-    if _is_repeat(document, filtering, places):
+    if _is_repeat(document, filtered.warehouse, places):
         return explained | {"removed_by": DUPLICATE_ID}
     further = {
-        "duplicates": find_duplicates(Places(*places), dump, doc_id),
-        "deduplication": _find_deduplication(places, annotated, filtered_by=decided["run_id"]),
+        "duplicates": find_duplicates(places, dump, doc_id),
+        "deduplication": _find_deduplication(places, annotated, filtered_by=filtered.run_id),
     }
     return explained | {name: found for name, found in further.items() if found is not None}
 
 
-def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: list[Warehouse]) -> bool:
+def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: Places) -> bool:
     """Whether another row of the same document stays in the place of this one."""
     dump = document["dump"]
     is_it = F.col("doc_id") == document["doc_id"]
@@ -110,24 +108,22 @@ def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: list[Ware
     if removed.where(F.col("removed_by") == DUPLICATE_ID).head() is None:
         return False
     kept = filtering.read("filtered", dump=dump).where(is_it).head()
-    holder = _holder("documents", dump, places)
-    if kept is None or holder is None:
+    read = places.finished.get((dump, "documents"))
+    if kept is None or read is None:
         return False
     # Rows that have all in common are one as good as the other; the first in the files is the one that is shown.
-    rows = holder[0].read("documents", dump=dump).where(is_it & F.col("url").eqNullSafe(F.lit(kept["url"])))
+    rows = read.warehouse.read("documents", dump=dump).where(is_it & F.col("url").eqNullSafe(F.lit(kept["url"])))
     first = rows.orderBy("warc_path", "warc_offset").select("warc_path", "warc_offset").head()
     return first is not None and tuple(first) != (document["warc_path"], document["warc_offset"])
 
 
-def _find_deduplication(
-    places: list[Warehouse], document: dict[str, Any], *, filtered_by: str
-) -> dict[str, Any] | None:
+def _find_deduplication(places: Places, document: dict[str, Any], *, filtered_by: str) -> dict[str, Any] | None:
     """What `deduplicated` took of a document; null where it was not made, or from other rows than those of this run."""
     dump = document["dump"]
-    holder = _holder("deduplicated", dump, places)
-    if holder is None or holder[1]["upstream_runs"].get("filtered") != filtered_by:
+    found = places.finished.get((dump, "deduplicated"))
+    if found is None or made_from(found.run).get((dump, "filtered")) != filtered_by:
         return None
-    place, _ = holder
+    place = found.warehouse
 
     def rows(table: str) -> list[dict[str, Any]]:
         if not place.exists(table):
@@ -144,12 +140,3 @@ def _find_deduplication(
         for row in sorted(rows("cuts"), key=lambda row: row["paragraph"])
     ]
     return {name: removed.get(name) for name in ("removed_by", "value", "detail")} | {"cuts": cuts}
-
-
-def _holder(stage: str, dump: str, places: list[Warehouse]) -> tuple[Warehouse, dict[str, Any]] | None:
-    """The first of the warehouses that has finished the stage for the dump, and its run."""
-    for place in places:
-        run = last_runs(place, dump=dump).get((dump, stage))
-        if run is not None:
-            return place, run
-    return None

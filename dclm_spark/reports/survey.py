@@ -18,6 +18,7 @@ from dclm_spark.lake.runs import is_made_by, last_runs
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.deduplicated import STAGE, make_deduplicated
 from dclm_spark.pipeline.duplicates import make_duplicates
+from dclm_spark.pipeline.groups import named_twice
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.pipeline.signatures import make_signatures
@@ -78,7 +79,7 @@ def survey(
 
 def _check(job: Job, dumps: Sequence[str], choices: Sequence[Choice], scratch: str | None) -> str:
     """The folder of the choices' warehouses, after every problem of what is asked has been reported at once."""
-    problems = [f"the dump {dump} is named twice" for dump in sorted({one for one in dumps if dumps.count(one) > 1})]
+    problems = named_twice(dumps)
     names = [choice.name for choice in choices]
     problems += [f"two choices are called {name}" for name in sorted({one for one in names if names.count(one) > 1})]
     problems += [
@@ -107,7 +108,7 @@ def _source(job: Job, dumps: Sequence[str]) -> Warehouse:
     problems = []
     for dump in dumps:
         try:
-            place, _ = replace(job, dump=dump).ledger().lender("filtered")
+            place = replace(job, dump=dump).ledger().finished("filtered").warehouse
         except WarehouseError as error:
             problems += error.problems
         else:

@@ -1,14 +1,15 @@
 """What another bound would keep: the funnel of signals that are measured already, without a pass over text."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError, WarehouseError
-from dclm_spark.lake.runs import last_runs, measured_groups
+from dclm_spark.lake.finished import Places
+from dclm_spark.lake.runs import measured_groups
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, Bound
@@ -101,20 +102,17 @@ def count_what_if(
         RecipeError: A change is none.
         WarehouseError: No dump has been filtered.
     """
-    places = [place for place in (warehouse, upstream) if place is not None]
-    runs = {place: last_runs(place) for place in places}
-    dumps = sorted({name for found in runs.values() for name, stage in found if stage == "annotated"})
+    finished = Places(warehouse, upstream).finished
+    dumps = sorted(name for name, stage in finished if stage == "annotated")
     entries = []
     for name in dumps if dump is None else [found for found in dumps if found == dump]:
-        place = next(place for place in places if (name, "annotated") in runs[place])
-        decided = next(
-            runs[at][name, stage] for stage in (_KEPT, "annotated") for at in places if (name, stage) in runs[at]
-        )
-        recipe = as_json.from_json(decided["recipe_json"])
+        annotated = finished[name, "annotated"]
+        decided = finished.get((name, _KEPT), annotated)
+        recipe = as_json.from_json(decided.run["recipe_json"])
         changed = change_bounds(recipe.bounds, changes)
-        _check_measured(runs[place][name, "annotated"], changed)
+        _check_measured(annotated.run, changed)
         now, then = (F.coalesce(removed_by(bounds), F.lit(_KEPT)) for bounds in (recipe.bounds, changed))
-        signals = place.read("annotated", dump=name).select(*schemas.SIGNAL_GROUPS)
+        signals = annotated.warehouse.read("annotated", dump=name).select(*schemas.SIGNAL_GROUPS)
         counted = signals.groupBy(now.alias("now"), then.alias("then")).count().collect()
         entries.append(_entry(name, recipe.name, recipe.bounds, changed, counted))
     if not entries:
@@ -124,7 +122,7 @@ def count_what_if(
     return entries
 
 
-def _check_measured(run: dict[str, Any], bounds: Sequence[Bound]) -> None:
+def _check_measured(run: Mapping[str, Any], bounds: Sequence[Bound]) -> None:
     missing = sorted({bound.group for bound in bounds} - set(measured_groups(run)))
     if missing:
         raise WarehouseError(

@@ -55,7 +55,7 @@ class Step:
     @property
     def n_documents(self) -> int:
         """Rows of `filtered` of the new dumps."""
-        return sum(self.inputs.lender(dump, "filtered")[1]["n_rows_out"] for dump in self.new)
+        return sum(self.inputs.finished(dump, "filtered").n_rows for dump in self.new)
 
     @property
     def n_tasks(self) -> int:
