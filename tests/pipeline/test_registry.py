@@ -47,6 +47,7 @@ def polite(monkeypatch) -> Stage:
     monkeypatch.setitem(STAGES, "polite", stage)
     monkeypatch.setitem(schemas.TABLES, "polite", schemas.FILTERED)
     monkeypatch.setitem(schemas.PARTITIONS, "polite", ("dump",))
+    monkeypatch.setitem(schemas.DESCRIPTIONS, "polite", "One row is a document of an even number of words.")
     return stage
 
 
