@@ -55,6 +55,7 @@ demo: jars
 
 # Three parts at once: jobs wait for processes most of their time. Each prints what it has to say when it ends.
 test: .venv/.test jars
+	@$(BIN)/python -m tests.support.warm
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-jobs test-stages test-others
 
 test-jobs: .venv/.test

@@ -199,7 +199,7 @@ def _with_catalog_folder(settings: dict[str, str]) -> dict[str, str]:
 
 
 def _quiet_logging() -> Path:
-    return Path(__file__).resolve().parent / "data" / "log4j2.properties"
+    return Path(__file__).resolve().parents[1] / "data" / "log4j2.properties"
 
 
 def _driver_memory() -> int:

@@ -206,6 +206,10 @@ def test_no_pyspark(monkeypatch):
         session.get_session()
 
 
+def test_the_settings_of_the_log_are_there():
+    assert launch._quiet_logging().is_file()
+
+
 def test_driver_memory_is_bounded():
     assert launch.GIB <= launch._driver_memory() <= 8 * launch.GIB
 
