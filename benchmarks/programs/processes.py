@@ -69,10 +69,10 @@ class Tree:
 
 def _is_daemon(process: psutil.Process | None) -> bool:
     with contextlib.suppress(psutil.Error):
-        if process is not None and "pyspark.daemon" in process.cmdline():
+        if process is not None and "dclm_spark.spark.daemon" in process.cmdline():
             # A worker is a fork of the daemon and has its command line; the daemon itself is started by the JVM.
             parent = process.parent()
-            return parent is not None and "pyspark.daemon" not in parent.cmdline()
+            return parent is not None and "dclm_spark.spark.daemon" not in parent.cmdline()
     return False
 
 

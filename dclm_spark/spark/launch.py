@@ -84,6 +84,7 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
             "spark.driver.memory": f"{_driver_memory() >> 20}m",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
+            "spark.python.daemon.module": "dclm_spark.spark.daemon",
             # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
             "spark.databricks.delta.snapshotPartitions": "1",

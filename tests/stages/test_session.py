@@ -13,6 +13,7 @@ import pytest
 
 from dclm_spark.errors import SessionError
 from dclm_spark.spark import jvm, launch, session
+from dclm_spark.spark.daemon import without_spark_zips
 
 ROOT = Path(__file__).parents[2]
 # A table written with a Python worker in between, read back, and found in its own history.
@@ -212,6 +213,28 @@ def test_the_settings_of_the_log_are_there():
 
 def test_driver_memory_is_bounded():
     assert launch.GIB <= launch._driver_memory() <= 8 * launch.GIB
+
+
+def test_workers_of_a_local_session_import_the_installed_pyspark(spark):
+    def path_of(batches):
+        import pyarrow as pa
+        import pyspark
+
+        for batch in batches:
+            yield pa.RecordBatch.from_pydict({"file": [pyspark.__file__] * batch.num_rows})
+
+    (row,) = spark.range(1).mapInArrow(path_of, "file string").collect()
+    assert ".zip" not in row["file"]
+
+
+def test_only_the_installed_sparks_own_archives_leave_the_path(tmp_path):
+    import pyspark
+
+    home = Path(pyspark.__file__).parent
+    own = [str(home / "python" / "lib" / "pyspark.zip"), str(home / "jars" / "spark-core_2.13-4.1.4.jar")]
+    others = [str(tmp_path / "pyspark_helpers.zip"), "/opt/spark/python/lib/pyspark.zip", str(home.parent)]
+    assert without_spark_zips([*own, *others]) == others
+    assert without_spark_zips(own) == own  # nothing else would give pyspark
 
 
 def test_settings_for_python_stages_end_with_the_last_of_them(spark):
