@@ -2,8 +2,8 @@
 
 Spark puts its Python package on the workers' path as zips, although pip has installed the same code beside them. Before
 each task a worker forgets what it knows of its path, and Python then reads a zip's directory once for every package
-that was imported from it: 0.14 s of CPU a task, a seventh of the CPU time of a chain over a few hundred pages. Without the
-zips there is nothing to read again. `spark.python.daemon.module=pyspark.daemon` goes back to Spark's own process.
+that was imported from it: 0.14 s of CPU a task, a seventh of the CPU time of a chain over a few hundred pages. Without
+the zips there is nothing to read again. `spark.python.daemon.module=pyspark.daemon` goes back to Spark's own process.
 """
 
 import sys
