@@ -29,8 +29,8 @@ N_PAGES = dict(zip(NAMES, (2, 3, 30, 4, 5), strict=True))
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch):
-    monkeypatch.setattr(documents, "open_source", open_hastily)
-    monkeypatch.setattr(documents, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(batches, "open_source", open_hastily)
+    monkeypatch.setattr(batches, "AGAIN_SECONDS", 0.0)
 
 
 SIGNED = "X-Amz-Credential=AKIDEXAMPLE%2F20220101&X-Amz-Date=20220101T000000Z&X-Amz-Signature={}"
