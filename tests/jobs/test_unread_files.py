@@ -228,8 +228,8 @@ def test_a_file_that_is_read_and_then_lost_fails_the_write(spark):
     rows = [("a", "text", None), ("b", None, "missing: b")]
     table = [{"dump": DUMP, "warc_path": path, "text": text, "unread": why} for path, text, why in rows]
     columns = spark_schema(pages.SCHEMA)
-    batches = pa.Table.from_pylist(table, schema=pages.SCHEMA)
-    frame = spark.createDataFrame(batches.to_pandas(), columns)
+    table_of_pages = pa.Table.from_pylist(table, schema=pages.SCHEMA)
+    frame = spark.createDataFrame(table_of_pages.to_pandas(), columns)
     assert [row["text"] for row in batches._whole_files(frame, {"b"}).where("text IS NOT NULL").collect()] == ["text"]
     for column in ("text", "kind"):
         with pytest.raises(Exception, match="could not be read again: b"):
