@@ -74,7 +74,7 @@ test-programs: .venv/.test
 	$(BIN)/python -m pytest tests/jobs -m "slow and not long"
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest tests/test_readme.py tests/test_docs.py tests/commands -m "slow and not long"
+	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long"
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-long: .venv/.test jars
