@@ -440,7 +440,7 @@ def test_bundled_model_works_from_a_zip(tmp_path):
     package = Path(dclm_spark.__file__).parent
     with zipfile.ZipFile(tmp_path / "package.zip", "w") as archive:
         archive.writestr("dclm_spark/__init__.py", "")  # the public verbs would bring Spark
-        for path in (package / "schemas.py", package / "data" / BUNDLED_MODEL, *(package / "kernels").glob("*.py")):
+        for path in (package / "schemas.py", package / "data" / BUNDLED_MODEL, *(package / "kernels").rglob("*.py")):
             archive.write(path, f"dclm_spark/{path.relative_to(package)}")
     script = (
         "import pyarrow as pa, dclm_spark.kernels.fasttext.identify as f; assert '.zip' in f.__file__; "
