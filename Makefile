@@ -9,14 +9,15 @@ SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 
-.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-long test-spark35 test-jobs35 \
-	test-stages35 lint docs docs-outputs format bench jars wheel clean
+.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-connect test-long test-spark35 test-jobs35 \
+	test-stages35 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests but the slow ones"
 	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
+	@echo "make test-rest     test-slow and test-spark35, three at once"
 	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
 	@echo "make lint          ruff, formatting, import contract"
 	@echo "make docs          the documents as a site, in build/site"
@@ -68,13 +69,15 @@ test-others: .venv/.test
 	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow"
 
 test-slow: .venv/.test jars
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-programs test-again
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-connect
 
 test-programs: .venv/.test
 	$(BIN)/python -m pytest tests/jobs -m "slow and not long"
 
 test-again: .venv/.test
 	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long"
+
+test-connect: .venv/.test
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
 
 test-long: .venv/.test jars
@@ -87,7 +90,11 @@ test-jobs35: .venv-spark35/.test
 	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once and not long"
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not long"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not slow"
+
+# What `test` leaves out, packed: most of these wait for processes of their own now and then.
+test-rest: .venv/.test .venv-spark35/.test jars
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-programs test-connect test-jobs35 test-stages35
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -26,6 +26,8 @@ from tests.archives import english_pages, html
 from tests.chains import DUMP, LARGE, RECIPE, SHORT, STRICTER, write_dump
 from tests.tables import content, read, version
 
+pytestmark = pytest.mark.once
+
 KEPT = "http://long.org/0"
 COMMANDS = ("run", "documents", "annotated", "filtered", "funnel", "explain", "export", "maintain", "recipe")
 
