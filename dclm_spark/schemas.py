@@ -366,11 +366,11 @@ EXACT_KEYS = pa.schema(
         _required("doc_id", pa.string()),
         _field("host", pa.string()),
         _field("n_chars", pa.int64(), "code points of the text; null where keys are those of URLs"),
-        _required("key", pa.binary(), "16 bytes, see kernels.exact_keys"),
+        _required("key", pa.binary(), "16 bytes, see kernels.ngrams.exact_keys"),
     ]
 )
 
-# One row is a packet of n-grams on their way to the filter, see kernels.ngram_packets; of no meaning afterwards.
+# One row is a packet of n-grams on their way to the filter, see kernels.ngrams.ngram_packets; of no meaning afterwards.
 NGRAMS = pa.schema(
     [
         _required("dump", pa.string(), "the last one of those that are deduplicated together"),
@@ -403,7 +403,7 @@ FILTER_BLOCKS = pa.schema(
         _required("dumps", pa.list_(pa.string()), "all dumps that it holds, in the order in which they were added"),
         _required("n_ngrams", pa.int64(), "n-grams that it holds; distinct ones, if it is exact"),
         _required("fp_rate", pa.float64(), "the chance that a new n-gram seems seen"),
-        _field("filter", pa.binary(), "kernels.filter_blocks; null unless later dumps are added"),
+        _field("filter", pa.binary(), "kernels.ngrams.filter_blocks; null unless later dumps are added"),
         _required("answers", pa.list_(ANSWER), "what the block answered to each flock"),
     ]
 )
@@ -426,7 +426,7 @@ EDGES = pa.schema(
 ROUNDS = pa.schema(
     [
         _required("dump", pa.string()),
-        _required("bucket", pa.int32(), "the rest is kernels.edge_packets.PACKETS"),
+        _required("bucket", pa.int32(), "the rest is kernels.graph.edge_packets.PACKETS"),
         _required("n_edges", pa.int64(), "edges in the packet"),
         _required("edges_hash", pa.int64(), "hash of the packet's edges"),
         _required("edges", pa.binary(), "the edges, packed"),

@@ -118,3 +118,12 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_public_names_exist():
     for name in dclm_spark.__all__:
         assert getattr(dclm_spark, name) is not None
+
+
+def test_modules_that_docstrings_name_are_there():
+    """`kernels.ROOM.MODULE`, perhaps with a name of it, in the text of any module."""
+    for name in TREES:
+        for found in re.findall(r"`kernels\.([a-z_0-9.]+)", (PACKAGE / name).read_text()):
+            room, _, rest = found.partition(".")
+            module = rest.partition(".")[0]
+            assert f"kernels/{room}/{module}.py" in TREES, f"{name} speaks of kernels.{found}"

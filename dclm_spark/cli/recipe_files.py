@@ -28,7 +28,7 @@ def load_recipe(
     """A recipe with what is given put in the place of its own.
 
     Args:
-        name: One of `recipes.RECIPES`, a JSON file, or one of DCLM's YAML configurations (`.yaml`, `.yml`).
+        name: One of `builtin.RECIPES`, a JSON file, or one of DCLM's YAML configurations (`.yaml`, `.yml`).
         words: Field of `Annotation` -> path of a text file, one word a line.
         banned_domains: Path or URL of a list of domains.
         language_model: Path or URL of a fastText model.

@@ -72,7 +72,7 @@ def export_table(
         to: The folder, new or empty: a path or any URL that fsspec writes.
         dump: Only this dump.
         upstream: The warehouse that lends the tables this one does not hold.
-        form: One of `kernels.pools.FORMATS`.
+        form: One of `kernels.archive.pools.FORMATS`.
         n_files: Files a dump; null makes one of every `FILE_ROWS` documents. One that would be empty is not written.
         storage_options: Of the remote file system, in fsspec's words; never recorded.
         is_quiet: No progress.
@@ -224,7 +224,7 @@ def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: Create
     Args:
         rows: Rows with `file`, doc_id, dump, url, text, fetched_at, warc_record_id and metadata: those of a file one
             after the other, in one partition.
-        form: One of `kernels.pools.FORMATS`.
+        form: One of `kernels.archive.pools.FORMATS`.
         prefix: What a file's address begins with; its number and the format's ending follow.
         create_file: Opens an address in the worker.
     """

@@ -32,7 +32,7 @@ class Source:
     """Which files a dump is read from.
 
     Args:
-        inputs: Paths, globs, folders, URLs or lists of them, as `sources.list_files` takes them.
+        inputs: Paths, globs, folders, URLs or lists of them, as `inputs.list_files` takes them.
         base_url: What a list's relative entries are joined to.
         storage_options: Passed to fsspec, in the driver and in the workers; never recorded.
     """

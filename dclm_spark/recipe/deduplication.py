@@ -28,7 +28,8 @@ class Exact:
 
     Args:
         method: What names this method in a recipe.
-        by: `text` (128-bit hash of the normalized text), or `url` (its canonical form, see `kernels.exact_keys`).
+        by: `text` (128-bit hash of the normalized text), or `url` (its canonical form, see
+            `kernels.ngrams.exact_keys`).
         normalization: Of the text before: `none`, `lower` or `datatrove`, as `MinHash` has them.
         scope: Documents are compared with those of the same `dump`, of the same of `n_shards` shards, of `all` dumps
             that a run is given, or, one dump after the other, with what was kept of all that came before

@@ -94,7 +94,7 @@ def with_signals(
 
 
 def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
-    """Rows of `kernels.domains.BANNING` for rows that have a url; a key may come more than once."""
+    """Rows of `kernels.signals.domains.BANNING` for rows that have a url; a key may come more than once."""
 
     def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in sized(batches):

@@ -94,8 +94,8 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
 def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
     """Rows of text_hash, other_hash, place, bucket_size and is_ignored for packets, those of a block together.
 
-    A pair comes once for each run of blocks that a task holds together. Columns are those of `kernels.buckets.Edges`,
-    `to_verify` unless nothing is verified.
+    A pair comes once for each run of blocks that a task holds together. Columns are those of
+    `kernels.near.buckets.Edges`, `to_verify` unless nothing is verified.
     """
     limit, ignores, to_verify = near.giant_bucket, near.giant_rule == "ignore", near.verify != "none"
 
@@ -142,7 +142,8 @@ def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
 
 def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
     """Rows of text_hash, other_hash, place, bucket_size, is_ignored, similarity: the pairs of `with_edges`, and members
-    beside delegates that they may be alike to, see `kernels.firsts`. One of the latter may be there more than once.
+    beside delegates that they may be alike to, see `kernels.near.firsts`. One of the latter may be there more
+    than once.
 
     Args:
         pairs: Rows as `with_edges` gives them, each pair once, with the signature of the text: those of one first

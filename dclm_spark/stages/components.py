@@ -61,7 +61,7 @@ def connected_components(
             direction, and may lead from a node to itself, which says no more than that the node exists.
         cut: Writes rows under a name, and gives them back as they are read from there. They have to stay until the
             result has been written. The names are `forest`, `round_1`, `round_2`, ..., the rows those of
-            `kernels.edge_packets.PACKETS`.
+            `kernels.graph.edge_packets.PACKETS`.
         n_edges: No fewer than there are, where that is known: up to `single_limit` of them, the result is one lazy
             plan, and nothing is cut.
         single_limit: Edges that one task may take.

@@ -25,7 +25,8 @@ def extract_documents(
 ) -> "DataFrame":
     """Rows of four sorts, told apart by the column that is set: documents, faults, tallies of files, files not read.
 
-    Columns are those of `kernels.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in a tally,
+    Columns are those of `kernels.archive.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in
+    a tally,
     `unread` in the one row that says that a file (`warc_path`) could not be opened or read to its end. Such a file has
     no tally, and its other rows are to be left out: they are not all of it.
 
@@ -44,7 +45,7 @@ def extract_documents(
 
 
 def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_file: OpenFile) -> "DataFrame":
-    """Rows of `kernels.pages.SCHEMA` for rows that have a `path`."""
+    """Rows of `kernels.archive.pages.SCHEMA` for rows that have a `path`."""
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -35,7 +35,7 @@ def find_edges(
     n_tasks: int,
 ) -> "DataFrame":
     """Rows of `schemas.EDGES`: each text beside the first text of every bucket that it is in, and beside what else of
-    a bucket it is found alike to (see `kernels.firsts`), each pair once.
+    a bucket it is found alike to (see `kernels.near.firsts`), each pair once.
 
     A bucket's first is its smallest by dump, then by the survivor order as far as a row of `signatures` tells it; the
     others follow in the same order. Which edges there are depends on neither partitions nor batches.

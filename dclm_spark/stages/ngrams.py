@@ -57,7 +57,7 @@ def pack_ngrams(documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], n
 
 
 def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "DataFrame":
-    """One row a shard: sums over all its documents, and over a sample of them, see `dedup_batches.COUNTS`.
+    """One row a shard: sums over all its documents, and over a sample of them, see `COUNTS`.
 
     Args:
         documents: Rows of doc_id, text and shard.

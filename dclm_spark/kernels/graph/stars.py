@@ -17,7 +17,7 @@ from dclm_spark.kernels.graph.node_table import NodeTable, number_of
 class Neighbours:
     """The smallest neighbour of each of some nodes: all their edges are passed over once to `add` them.
 
-    Edges are as in `kernels.forest`, node and neighbour. A node takes 25 to 33 bytes, an edge none.
+    Edges are as in `kernels.graph.forest`, node and neighbour. A node takes 25 to 33 bytes, an edge none.
 
     >>> neighbours = Neighbours()
     >>> neighbours.add(np.array([[2, 1], [4, 2], [4, 3], [7, 7]]))

@@ -49,8 +49,8 @@ def join_block(
         first_new_place: Only texts in places from here on make edges; those before have made theirs.
         giant_bucket: A bucket of more texts gives examples.
         ignores_giants: Such a bucket gives nothing else.
-        to_verify: With all that it takes to find whom else members meet, see `kernels.firsts`: the first of each bucket
-            is a pair of its own, and where one member of a bucket is new, those before are there as well.
+        to_verify: With all that it takes to find whom else members meet, see `kernels.near.firsts`: the first of each
+            bucket is a pair of its own, and where one member of a bucket is new, those before are there as well.
     """
     by_key = np.lexsort((entries.orders, entries.texts, entries.keys))
     keys, texts, orders = (column[by_key] for column in entries)

@@ -43,7 +43,7 @@ def measure_fineweb(
 
     Args:
         text: Strings, a slice or not.
-        tokens: `spacy_en` or `uax29`, see `recipes.Annotation`.
+        tokens: `spacy_en` or `uax29`, see `recipe.Annotation`.
         reading: `faithful` or `fixed`.
         short_line_chars: The longest line that is short.
         n_tokens: How many tokens each text has, where that is known: then none are looked for.

@@ -77,7 +77,7 @@ def measure_gopher(
 
     Args:
         text: Strings, a slice or not.
-        tokens: `spacy_en` or `uax29`, see `recipes.Annotation`.
+        tokens: `spacy_en` or `uax29`, see `recipe.Annotation`.
         stop_words: Each counts once.
         reading: `faithful` or `fixed`.
         word_breaker: The version of UAX #29's tables, for its tokens.

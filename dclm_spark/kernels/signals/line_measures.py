@@ -1,4 +1,4 @@
-"""What a line rule bounds of one line, as a number: `rules.LINE_MEASURES` inside compiled kernels."""
+"""What a line rule bounds of one line, as a number: `bounds.LINE_MEASURES` inside compiled kernels."""
 
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.counters import is_counter
