@@ -4,7 +4,25 @@ The verbs work on DataFrames and are lazy: `documents.transform(dclm.annotate, r
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what a type checker and an editor see; `_HOMES` says the same to Python
+    from dclm_spark.exports.pools import export_table
+    from dclm_spark.files.inputs import list_files, open_source
+    from dclm_spark.lake.warehouse import Warehouse
+    from dclm_spark.recipe.bounds import Bound, LineBound, LinePattern, LinePhrase
+    from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL, RECIPES
+    from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
+    from dclm_spark.recipe.recipe import Annotation, C4Lines, DomainList, Extraction, Recipe
+    from dclm_spark.spark.session import get_session
+    from dclm_spark.stages.annotated import annotate
+    from dclm_spark.stages.components import connected_components
+    from dclm_spark.stages.deduplicated import drop_duplicates
+    from dclm_spark.stages.documents import extract_documents
+    from dclm_spark.stages.duplicates import find_duplicates
+    from dclm_spark.stages.edges import find_edges
+    from dclm_spark.stages.filtered import filter_documents
+    from dclm_spark.stages.signatures import sign_documents
 
 __version__ = "0.1.0"
 
@@ -38,7 +56,35 @@ _HOMES = {
     "sign_documents": "stages.signatures",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = [
+    "Annotation",
+    "Bound",
+    "C4Lines",
+    "DCLM_BASELINE",
+    "DCLM_BASELINE_FAITHFUL",
+    "DomainList",
+    "Extraction",
+    "LineBound",
+    "LinePattern",
+    "LinePhrase",
+    "MinHash",
+    "NearDuplicates",
+    "RECIPES",
+    "Recipe",
+    "Warehouse",
+    "annotate",
+    "connected_components",
+    "drop_duplicates",
+    "export_table",
+    "extract_documents",
+    "filter_documents",
+    "find_duplicates",
+    "find_edges",
+    "get_session",
+    "list_files",
+    "open_source",
+    "sign_documents",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,6 +1,7 @@
 """The house rules that a reader of one file cannot see: forbidden reaches, names, and what belongs to what."""
 
 import ast
+import inspect
 import re
 from importlib import import_module
 from pathlib import Path
@@ -127,3 +128,17 @@ def test_modules_that_docstrings_name_are_there():
             room, _, rest = found.partition(".")
             module = rest.partition(".")[0]
             assert f"kernels/{room}/{module}.py" in TREES, f"{name} speaks of kernels.{found}"
+
+
+def test_a_type_checker_sees_what_python_does():
+    (typed,) = (node for node in TREES["__init__.py"].body if isinstance(node, ast.If))
+    homes = {alias.name: node.module for node in typed.body for alias in node.names}
+    assert homes == {name: f"dclm_spark.{home}" for name, home in dclm_spark._HOMES.items()}
+    assert set(dclm_spark.__all__) == homes.keys()
+
+
+def test_the_help_of_a_verb_fits_a_screen():
+    for name in dclm_spark.__all__:
+        verb = getattr(dclm_spark, name)
+        if inspect.isfunction(verb):
+            assert len(str(inspect.signature(verb))) < 500, name

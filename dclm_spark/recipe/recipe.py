@@ -157,7 +157,7 @@ class Annotation:
     short_line_chars: int = 30
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Recipe:
     """All choices of one chain of tables.
 
@@ -184,6 +184,10 @@ class Recipe:
     deduplication: tuple[Method, ...] = ()
     all_signals: bool = False
     max_fault_share: float = 0.05
+
+    def __repr__(self) -> str:
+        """Its name and its size: a whole recipe is a hundred lines, which `dclm-spark recipe show` prints."""
+        return f"<Recipe {self.name}, {len(self.bounds)} bounds>"
 
     def part(self, stage: str) -> Any:
         """What the stage named takes from the recipe; a stage is up to date while its part is unchanged.
