@@ -16,9 +16,10 @@ import pytest
 
 import dclm_spark
 from dclm_spark.kernels.archive.pages import read_pages
-from dclm_spark.kernels.html import sandbox
+from dclm_spark.kernels.html import extractor, sandbox
 from dclm_spark.kernels.html.extract import extract
-from dclm_spark.kernels.html.sandbox import CRASHED, GROWN, TOO_SLOW, ExtractorError, Limits
+from dclm_spark.kernels.html.extractor import ExtractorError
+from dclm_spark.kernels.html.sandbox import CRASHED, GROWN, TOO_SLOW, Limits, extract_alone
 from dclm_spark.recipe.recipe import Extraction
 from tests.archives import ENGLISH, english_pages, write_warc
 
@@ -31,8 +32,14 @@ GROWING = "<ol><li>x" * 3000  # a text of some megabytes
 HUNGRY = "".join(f"<b a{i}>x<p>" for i in range(4000))  # gigabytes
 
 
+def extractors() -> list[psutil.Process]:
+    """Those of this process, at work or not."""
+    return [child for child in psutil.Process().children() if any("extractor_process" in w for w in child.cmdline())]
+
+
 def of_process() -> psutil.Process:
-    return psutil.Process(sandbox._process._process.pid)
+    [process] = extractors()
+    return process
 
 
 def is_asked(process: psutil.Process) -> bool:
@@ -44,9 +51,9 @@ def while_at_work(act) -> threading.Thread:
     """Does something to the process, once, in the middle of a page."""
 
     def watch():
-        while not (sandbox._process and is_asked(of_process())):
+        while not (found := [process for process in extractors() if is_asked(process)]):
             time.sleep(0.005)
-        act(of_process())
+        act(found[0])
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -92,14 +99,14 @@ def test_texts_that_come_without_an_extractor_have_the_same_limit(tmp_path):
 def test_the_limit_is_one_of_cpu_time():
     started = time.monotonic()
     assert extract(PAGE, **DCLM, limits=Limits(cpu_seconds=0.05))[0]
-    sandbox._process._process.send_signal(signal.SIGSTOP)  # as if the machine had no time for it
-    threading.Timer(0.5, sandbox._process._process.send_signal, [signal.SIGCONT]).start()
+    of_process().suspend()  # as if the machine had no time for it
+    threading.Timer(0.5, of_process().resume).start()
     assert extract(PAGE, **DCLM, limits=Limits(cpu_seconds=0.05))[0]
     assert time.monotonic() - started > 0.5
 
 
 def test_a_process_that_is_killed_costs_no_page():
-    sandbox._end()
+    sandbox.end_idle()
     thread = while_at_work(lambda process: process.kill())
     slow = "<div>x" * 6000  # half a second
     text, failure = extract(slow, **DCLM)
@@ -108,15 +115,14 @@ def test_a_process_that_is_killed_costs_no_page():
 
 
 def test_a_page_whose_process_is_killed_again_has_crashed():
-    sandbox._end()
+    sandbox.end_idle()
     killed = []
 
     def kill_twice(process):
         process.kill()
         killed.append(process.pid)
         if len(killed) < 2:
-            while sandbox._process and sandbox._process._process.pid in killed:
-                time.sleep(0.005)
+            process.wait()
             while_at_work(kill_twice)
 
     while_at_work(kill_twice)
@@ -126,12 +132,12 @@ def test_a_page_whose_process_is_killed_again_has_crashed():
 
 
 def test_a_process_that_stands_still_is_ended(monkeypatch):
-    monkeypatch.setattr(sandbox, "_STUCK_SECONDS", 0.1)
-    sandbox._end()
+    monkeypatch.setattr(extractor, "_STUCK_SECONDS", 0.1)
+    sandbox.end_idle()
     thread = while_at_work(lambda process: process.suspend())
     assert extract(SLOW, **DCLM, limits=Limits(cpu_seconds=0.5))[1].kind == TOO_SLOW  # in the second process
     thread.join()
-    sandbox._end()
+    sandbox.end_idle()
 
 
 def test_what_an_earlier_page_left_behind_decides_nothing():
@@ -143,12 +149,57 @@ def test_what_an_earlier_page_left_behind_decides_nothing():
 
 def test_the_process_is_kept_for_the_next_page_and_another_choice_has_another():
     extract(PAGE, **DCLM)
-    first = sandbox._process
+    first = of_process()
     extract(PAGE, **DCLM)
-    assert sandbox._process is first
+    assert of_process() == first
     assert extract(PAGE, extractor="resiliparse", options={})[1] is None
-    assert sandbox._process is not first
-    assert first._process.poll() is not None
+    assert of_process() != first and not first.is_running()
+
+
+def test_pages_are_sent_ahead_and_each_has_its_own_text_or_failure():
+    sent = []
+    bad = {1: "\ud800", 4: "", 5: None, 7: GROWING, 11: SLOW, 12: SLOW, 15: HUNGRY}
+    pages = {n: bad.get(n, f"<p>{n}" * 1000) for n in range(20)}
+
+    def watched():
+        for n, page in pages.items():
+            sent.append(n)
+            yield n, page
+
+    limits = Limits(cpu_seconds=0.3, memory_bytes=64 << 20, text_bytes=100_000)
+    found = []
+    for n, text, failure in extract_alone(watched(), **DCLM, limits=limits):
+        found.append((n, text and text.split()[0], failure and failure.kind))
+        if n == 6:
+            assert len(sent) == 20  # neither many pages nor large ones
+    expected = {1: (None, "extraction"), 4: ("", None), 5: (None, None), 7: (None, GROWN), 15: (None, GROWN)}
+    expected |= {11: (None, TOO_SLOW), 12: (None, TOO_SLOW)}
+    assert found == [(n, *expected.get(n, (str(n), None))) for n in pages]
+
+
+def test_what_is_sent_ahead_is_bounded():
+    sent = []
+    pages = [(n, "<p>x" + "y" * (1 << 20)) for n in range(8)]
+    taken = extract_alone((sent.append(page[0]) or page for page in pages), **DCLM, limits=Limits())
+    next(taken)
+    assert sent == [0, 1, 2]
+    taken.close()  # in the middle of a page
+    assert extractors() == [] and extract(PAGE, **DCLM)[1] is None
+
+
+def test_pages_and_texts_larger_than_the_wire_holds_pass_each_other():
+    pages = [(n, f"<p>{n} " + "y" * 700_000) for n in range(6)]
+    options = {"extractor": "resiliparse", "options": {}}
+    texts = [text for _, text, _ in extract_alone(pages, **options, limits=Limits())]
+    assert [(text.split()[0], len(text)) for text in texts] == [(str(n), 700_002) for n in range(6)]
+
+
+def test_two_at_once_have_a_process_each():
+    first, second = (extract_alone([(n, f"<p>{n}") for n in "ab"], **DCLM, limits=Limits()) for _ in range(2))
+    assert [(a[:2], b[:2]) for a, b in zip(first, second, strict=True)] == [((n, n), (n, n)) for n in "ab"]
+    assert len(extractors()) == 2
+    sandbox.end_idle()
+    assert extractors() == []
 
 
 def test_trafilatura_runs_under_it_too():
@@ -160,13 +211,13 @@ def test_trafilatura_runs_under_it_too():
 
 def test_a_fork_has_a_process_of_its_own():
     extract(PAGE, **DCLM)
-    ours = sandbox._process._process.pid
+    ours = of_process().pid
     outlet, inlet = os.pipe()
     pid = os.fork()
     if pid == 0:
         said = extract(PAGE, **DCLM)[0] or ""
-        os.write(inlet, f"{sandbox._process._process.pid} {said}".encode())
-        sandbox._end()
+        os.write(inlet, f"{of_process().pid} {said}".encode())
+        sandbox.end_idle()
         os._exit(0)
     os.waitpid(pid, 0)
     theirs, said = os.read(outlet, 1000).decode().split(" ", 1)
@@ -175,12 +226,12 @@ def test_a_fork_has_a_process_of_its_own():
 
 
 def test_a_process_that_does_not_start_is_no_fault_of_a_page(monkeypatch, tmp_path):
-    sandbox._end()
+    sandbox.end_idle()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     with pytest.raises(ExtractorError, match="does not start: .*No such file"):
         extract(PAGE, **DCLM)
     monkeypatch.undo()
-    monkeypatch.setattr(sandbox, "_program", lambda: "raise SystemExit('no module')")
+    monkeypatch.setattr(extractor, "_program", lambda: "raise SystemExit('no module')")
     with pytest.raises(ExtractorError, match="does not start: .*no module"):
         extract(PAGE, **DCLM)
     monkeypatch.undo()
@@ -199,10 +250,10 @@ def run(code: str, path: Path) -> subprocess.Popen:
 def test_no_process_outlives_its_worker(number):
     worker = run(
         f"""
-        from dclm_spark.kernels.html import sandbox
+        import psutil
         from dclm_spark.kernels.html.extract import extract
         extract("<p>x", extractor="resiliparse", options={{}})
-        print(sandbox._process._process.pid, flush=True)
+        print(psutil.Process().children()[0].pid, flush=True)
         extract("<rt>" * {len(SLOW) // 4}, extractor="resiliparse", options={{}})
         """,
         Path(dclm_spark.__file__).parents[1],

@@ -1,20 +1,21 @@
 """An open archive or pool -> batches of documents, faults and, last, the file's own tally."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import pyarrow as pa
 from xxhash import xxh3_128_hexdigest
 
 from dclm_spark import schemas
-from dclm_spark.kernels.archive.outcomes import BAD_DIGEST, CHARSET, TOO_LARGE, Fault, Page, Skip
+from dclm_spark.kernels.archive.contents import Content, content_of
+from dclm_spark.kernels.archive.outcomes import BAD_DIGEST, Fault, Page, Skip
 from dclm_spark.kernels.archive.pools import Line, is_pool, read_pool
 from dclm_spark.kernels.archive.records import identity, read_date, what_is_wrong_with
 from dclm_spark.kernels.archive.sniffing import binary_type
 from dclm_spark.kernels.archive.warc import read_archive
-from dclm_spark.kernels.html.charsets import decode, without_nuls
-from dclm_spark.kernels.html.extract import extract, limits_of
+from dclm_spark.kernels.html.extract import limits_of
+from dclm_spark.kernels.html.sandbox import extract_alone
 from dclm_spark.recipe.recipe import Extraction
 
 STAGE = "documents"
@@ -69,40 +70,59 @@ def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction
     A stream that fails on the way (the opener has tried again already) says nothing of its records: no tally, and a
     last row that says so.
     """
-    rows = _Rows()
-    counts = Counter()
-    skips = Counter()
-    bad_dates = Counter()
-    for record in _records(stream, path, extraction):
+    rows, tally = _Rows(), _Tally()
+    contents = _contents(_records(stream, path, extraction), tally, extraction)
+    extracted = extract_alone(
+        (((record, content), content.html) for record, content in contents),
+        extractor=extraction.extractor,
+        options=extraction.options,
+        limits=limits_of(extraction),
+    )
+    for (record, content), text, failure in extracted:
         if isinstance(record, OSError):
             yield unread_file(path, dump, record)
             return
-        counts["n_bad_digests"] += _has_bad_digest(record)
-        if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
-            record = Skip(f"{BINARY}:{kind}")
-        if isinstance(record, Skip):
-            skips[record.reason] += 1
-            continue
-        row = _row(record, path, dump, extraction)
-        counts["n_quarantined" if "kind" in row else "n_documents"] += 1
-        if "kind" not in row and record.bad_date is not None:
-            bad_dates[what_is_wrong_with(record.bad_date)] += 1
+        content = content._replace(text=content.text if text is None else text, failure=content.failure or failure)
+        row = _row(record, content, path, dump)
+        tally.add(record, row)
         rows.add(row)
         if rows.is_full():
             yield rows.take()
-    rows.add(
-        {
-            "dump": dump,
-            "warc_path": path,
-            "n_records": counts["n_documents"] + counts["n_quarantined"] + skips.total(),
-            "n_documents": counts["n_documents"],
-            "n_quarantined": counts["n_quarantined"],
-            "skips": sorted(skips.items()),
-            "n_bad_digests": counts["n_bad_digests"],
-            "bad_dates": sorted(bad_dates.items()),
-        }
-    )
+    rows.add({"dump": dump, "warc_path": path} | tally.columns())
     yield rows.take()
+
+
+class _Tally:
+    """Counts of a file's records."""
+
+    def __init__(self) -> None:
+        self._n_documents = self._n_quarantined = self._n_bad_digests = 0
+        self._skips: Counter[str] = Counter()
+        self._bad_dates: Counter[str] = Counter()
+
+    def skip(self, record: Skip) -> None:
+        self._skips[record.reason] += 1
+        self._n_bad_digests += record.digest_problem is not None
+
+    def add(self, record: Page | Line | Fault, row: Mapping[str, Any]) -> None:
+        self._n_bad_digests += _has_bad_digest(record)
+        if "kind" in row:
+            self._n_quarantined += 1
+            return
+        self._n_documents += 1
+        if record.bad_date is not None:
+            self._bad_dates[what_is_wrong_with(record.bad_date)] += 1
+
+    def columns(self) -> dict[str, Any]:
+        """The columns of the tally's row."""
+        return {
+            "n_records": self._n_documents + self._n_quarantined + self._skips.total(),
+            "n_documents": self._n_documents,
+            "n_quarantined": self._n_quarantined,
+            "skips": sorted(self._skips.items()),
+            "n_bad_digests": self._n_bad_digests,
+            "bad_dates": sorted(self._bad_dates.items()),
+        }
 
 
 def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Page | Line | Fault | Skip | OSError]:
@@ -128,10 +148,23 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
         yield error
 
 
-def _has_bad_digest(record: Page | Line | Fault | Skip) -> bool:
+def _contents(
+    records: Iterable[Page | Line | Fault | Skip | OSError], tally: _Tally, extraction: Extraction
+) -> Iterator[tuple[Page | Line | Fault | OSError, Content]]:
+    """All records but skips, which are counted."""
+    for record in records:
+        if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
+            record = Skip(f"{BINARY}:{kind}", record.digest_problem)
+        if isinstance(record, Skip):
+            tally.skip(record)
+        else:
+            yield record, content_of(record, extraction)
+
+
+def _has_bad_digest(record: Page | Line | Fault) -> bool:
     if isinstance(record, Fault):
         return record.kind == BAD_DIGEST
-    return not isinstance(record, Line) and record.digest_problem is not None
+    return isinstance(record, Page) and record.digest_problem is not None
 
 
 def unread_file(path: str, dump: str, error: OSError) -> pa.RecordBatch:
@@ -142,33 +175,13 @@ def unread_file(path: str, dump: str, error: OSError) -> pa.RecordBatch:
     return rows.take()
 
 
-def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extraction) -> dict[str, Any]:
+def _row(record: Page | Line | Fault, content: Content, path: str, dump: str) -> dict[str, Any]:
     if isinstance(record, Fault):
         return _fault_row(record, path, dump)
-
-    def fault(kind: str, message: str) -> dict[str, Any]:
-        return _fault_row(Fault(record.offset, record.record_id, record.url, kind, message), path, dump)
-
+    if content.failure is not None:
+        return _fault_row(Fault(record.offset, record.record_id, record.url, *content.failure), path, dump)
     if isinstance(record, Line):
-        too_long = _too_long(record.text, extraction)
-        return fault(TOO_LARGE, too_long) if too_long is not None else _line_row(record, path, dump)
-    if record.is_text:
-        (text, error), charset = without_nuls(record.payload.decode("utf-8", "replace")), "utf-8"
-        if text is None:
-            return fault(CHARSET, error)
-        if (too_long := _too_long(text, extraction)) is not None:
-            return fault(TOO_LARGE, too_long)
-    else:
-        html, charset, error = decode(
-            record.payload, record.charset, charset=extraction.charset, content_type=record.content_type
-        )
-        if html is None:
-            return fault(CHARSET, error)
-        text, failure = extract(
-            html, extractor=extraction.extractor, options=extraction.options, limits=limits_of(extraction)
-        )
-        if failure is not None:
-            return fault(*failure)
+        return _line_row(record, path, dump)
     return {
         "doc_id": document_id(path, record),
         "dump": dump,
@@ -176,20 +189,13 @@ def _row(record: Page | Line | Fault, path: str, dump: str, extraction: Extracti
         "fetched_at": record.fetched_at,
         "http_status": record.http_status,
         "content_type": record.content_type,
-        "charset": charset,
+        "charset": content.charset,
         "html_bytes": len(record.payload),
         "warc_path": path,
         "warc_offset": record.offset,
         "warc_record_id": record.record_id,
-        "text": text,
+        "text": content.text,
     }
-
-
-def _too_long(text: str, extraction: Extraction) -> str | None:
-    """What is wrong with the length of a text that came without an extractor; null if nothing is."""
-    limit = extraction.max_text_bytes
-    n_bytes = len(text.encode("utf-8", "replace")) if 4 * len(text) > limit else 0
-    return f"a text of {n_bytes} bytes; the limit is {limit}" if n_bytes > limit else None
 
 
 def _line_row(line: Line, path: str, dump: str) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def extract(
     """A page's main text and the failure, of which one is None. A page without text has the text `""`.
 
     DCLM's extraction is `resiliparse` with `main_content=True`. The extractor runs in a process of its own, so that a
-    page that it cannot cope with costs that page (see `sandbox`). The text holds no surrogates.
+    page that it cannot cope with costs that page (see `sandbox`, which has the same for many pages). The text holds no
+    surrogates.
 
     Args:
         html: The page, decoded.
@@ -26,12 +27,16 @@ def extract(
         options: Keyword arguments of `extract_plain_text` or `trafilatura.extract`; see `check_extractor`.
         limits: What the page may take.
 
+    Raises:
+        ExtractorError: The extractor's process does not start.
+
     >>> extract("<p>one<p>two", extractor="resiliparse", options={"main_content": True})
     ('one\\n\\ntwo', None)
     >>> extract("", extractor="resiliparse", options={})
     ('', None)
     """
-    return extract_alone(html, extractor=extractor, options=options, limits=limits) if html else ("", None)
+    [(_, text, failure)] = extract_alone([(None, html)], extractor=extractor, options=options, limits=limits)
+    return text, failure
 
 
 def limits_of(extraction: Extraction) -> Limits:

@@ -1,33 +1,21 @@
 """Extractors in a process of their own, which a page may slow down, fill or kill without harm to any other page.
 
-An html page of a few hundred kilobytes can take an extractor hours, gigabytes, or its stack. So every page is handed to
-a process that stays for the next one, and that is ended when a page takes more than its share. The share is counted in
-CPU time, so that a busy machine refuses the same pages as an idle one.
+An html page of a few hundred kilobytes can take an extractor hours, gigabytes, or its stack. So every page is sent to
+a process that is kept for the next one, and that is ended when a page takes more than its limits. Time is counted in
+CPU time, so that a busy machine refuses the same pages as an idle one. Pages are sent ahead, so that neither process
+waits for the other.
 """
 
 import atexit
 import contextlib
 import marshal
 import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
 
-import dclm_spark
-from dclm_spark.kernels.html.extractor_process import (
-    ERROR,
-    HEAD,
-    NATIVE_OUT_OF_MEMORY,
-    NO_MEMORY,
-    PANIC,
-    TEXT,
-    TOO_LARGE,
-)
+from dclm_spark.kernels.html.extractor import OUT_OF_TIME, Extractor
+from dclm_spark.kernels.html.extractor_process import ERROR, NO_MEMORY, PANIC, TEXT, TOO_LARGE
 
 MIB = 1 << 20
 
@@ -67,35 +55,101 @@ class Failure(NamedTuple):
     message: str
 
 
+# How much is sent ahead of the page whose text is awaited.
+_AHEAD_BYTES = 2 * MIB
+_AHEAD_PAGES = 32
+
+Item = TypeVar("Item")
+_Extracted = tuple[Item, str | None, Failure | None]
+
+
 def extract_alone(
-    html: str, *, extractor: str, options: Mapping[str, Any], limits: Limits
-) -> tuple[str | None, Failure | None]:
-    """A page's text and the failure, of which one is None.
+    pages: Iterable[tuple[Item, str | None]], *, extractor: str, options: Mapping[str, Any], limits: Limits
+) -> Iterator[_Extracted[Item]]:
+    """Every item in order, with its page's text and the failure, of which one is null; both are if there is no page.
 
     A page is at fault only if a fresh process fails on it: what an earlier page left behind, or a process that someone
     else has killed, is no fault of it. CPU time needs no second look.
 
+    Args:
+        pages: Items and their pages, of which some are read ahead. An error of this iterator is raised before the texts
+            of these.
+
     Raises:
         ExtractorError: The process does not start.
     """
-    try:
-        page = html.encode()
-    except UnicodeEncodeError as error:
-        return None, Failure(EXTRACTION, f"UnicodeEncodeError: {error}")
-    settings = _settings(extractor, options, limits)
-    with _one_at_a_time:
-        kind, answer = _running(settings).ask(page)
+    settings = marshal.dumps({"extractor": extractor, "options": dict(options), **limits._asdict()})
+    with contextlib.closing(_Queue[Item](settings, limits)) as queue:
+        for item, page in pages:
+            question = failure = None
+            try:
+                question = page.encode() if page else None
+            except UnicodeEncodeError as error:
+                failure = Failure(EXTRACTION, f"UnicodeEncodeError: {error}")
+            while queue.is_full() or (queue and question is None):
+                yield queue.take()
+            if question is None:
+                yield item, None if failure else page, failure
+            else:
+                queue.put(item, question)
+        while queue:
+            yield queue.take()
+
+
+class _Queue(Generic[Item]):
+    """Items whose pages have been sent to a process, oldest first. A process that a page has ended is replaced."""
+
+    def __init__(self, settings: bytes, limits: Limits):
+        self._settings = settings
+        self._limits = limits
+        self._items: deque[tuple[Item, bytes]] = deque()
+        self._n_bytes = 0
+        self._extractor: Extractor | None = None
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def is_full(self) -> bool:
+        return self._n_bytes >= _AHEAD_BYTES or len(self._items) >= _AHEAD_PAGES
+
+    def put(self, item: Item, page: bytes) -> None:
+        if self._extractor is None:
+            self._extractor = _borrow(self._settings)
+        self._items.append((item, page))
+        self._n_bytes += len(page)
+        self._extractor.send(page)
+
+    def take(self) -> _Extracted[Item]:
+        """The oldest item, its text and the failure."""
+        item, page = self._items.popleft()
+        self._n_bytes -= len(page)
+        kind, answer = self._extractor.receive()
         if kind in (NO_MEMORY, PANIC):
-            _end()
-            kind, answer = _running(settings).ask(page)
+            self._start_anew(page)
+            kind, answer = self._extractor.receive()
         if kind not in (TEXT, ERROR, TOO_LARGE):
-            _end()
-    answer = str(answer, "utf-8", "replace")
-    return (answer, None) if kind == TEXT else (None, _failure(kind, answer, limits))
+            self._start_anew()
+        answer = str(answer, "utf-8", "replace")
+        return (item, answer, None) if kind == TEXT else (item, None, _failure(kind, answer, self._limits))
 
+    def _start_anew(self, *first: bytes) -> None:
+        """A fresh process in place of the last, which is sent these pages and those that have no answer yet."""
+        self._extractor.end()
+        self._extractor = None
+        pages = [*first, *(page for _, page in self._items)]
+        if pages:
+            self._extractor = Extractor(self._settings)
+        for page in pages:
+            self._extractor.send(page)
 
-class ExtractorError(RuntimeError):
-    """The extractor's process does not start, whatever the page."""
+    def close(self) -> None:
+        """Keeps the process for the next queue, or ends it in the middle of a page."""
+        if self._extractor is None:
+            return
+        if self._items:
+            self._extractor.end()
+        else:
+            _idle.append(self._extractor)
 
 
 def _failure(kind: int, answer: str, limits: Limits) -> Failure:
@@ -106,162 +160,38 @@ def _failure(kind: int, answer: str, limits: Limits) -> Failure:
     if kind == NO_MEMORY:
         memory = limits.memory_bytes // MIB
         return Failure(GROWN, f"the extractor takes more than {memory} MiB of memory, which is the limit")
-    if kind == _OUT_OF_TIME:
+    if kind == OUT_OF_TIME:
         seconds = limits.cpu_seconds
         return Failure(TOO_SLOW, f"the extractor takes more than {seconds:g} s of CPU time, which is the limit")
     return Failure(CRASHED, f"the extractor's process ended: {answer}")
 
 
-_OUT_OF_TIME = -1
-_STUCK_SECONDS = 60.0
+_idle: list[Extractor] = []
+"""Processes that wait for a page; in a fork of this process those of its parent, which are not to be used."""
 
 
-class _Process:
-    """A process that extracts, and the wire to it."""
-
-    def __init__(self, settings: bytes):
-        self.settings = settings
-        self.owner = os.getpid()
-        self._wire, theirs = socket.socketpair()
-        self._words, words = os.pipe()
-        os.set_blocking(self._words, False)
-        # A look at the process now and then, should it be stuck.
-        self._wire.settimeout(_STUCK_SECONDS)
+def _borrow(settings: bytes) -> Extractor:
+    while True:
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _program()],
-                stdin=theirs,
-                stdout=subprocess.DEVNULL,
-                stderr=words,
-                env=os.environ | {"RUST_BACKTRACE": "0"},
-            )
-        except OSError as error:
-            self.let_go()
-            raise ExtractorError(f"the extractor's process does not start: {error}") from error
-        finally:
-            theirs.close()
-            os.close(words)
-        self._ticks: str | None = None
-        kind, answer = self.ask(settings)
-        if kind != TEXT:
-            self.end()
-            raise ExtractorError(f"the extractor's process does not start: {str(answer, 'utf-8', 'replace')}")
-
-    def ask(self, message: bytes) -> tuple[int, bytes | bytearray]:
-        """The kind of the answer, and the answer."""
-        try:
-            self._send(HEAD.pack(0, len(message)) + message)
-            kind, n_bytes = HEAD.unpack(self._receive(HEAD.size))
-            return kind, self._receive(n_bytes)
-        except (ConnectionError, EOFError):
-            return self._last_words()
-
-    def _send(self, message: bytes) -> None:
-        left = memoryview(message)
-        while left:
-            try:
-                left = left[self._wire.send(left) :]
-            except TimeoutError:
-                self._look()
-
-    def _receive(self, n_bytes: int) -> bytearray:
-        found = bytearray(n_bytes)
-        left = memoryview(found)
-        while left:
-            try:
-                n_read = self._wire.recv_into(left)
-            except TimeoutError:
-                self._look()
-                continue
-            if n_read == 0:
-                raise EOFError
-            left = left[n_read:]
-        return found
-
-    def _look(self) -> None:
-        """Kills a process that is neither at work nor waiting for its turn, and was not when last looked at."""
-        try:
-            state, *numbers = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        except OSError:  # macOS has no such file
-            return
-        ticks = " ".join(numbers[10:12])
-        if state in "STt" and ticks == self._ticks:
-            self._process.kill()
-        self._ticks = ticks
-
-    def _last_words(self) -> tuple[int, bytes]:
-        """What became of a process that has ended."""
-        try:
-            status = self._process.wait(timeout=_STUCK_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            status = self._process.wait()
-        if status == -signal.SIGPROF:
-            return _OUT_OF_TIME, b""
-        words = b""
-        with contextlib.suppress(BlockingIOError):
-            words = os.read(self._words, 1 << 16)
-        if NATIVE_OUT_OF_MEMORY in words:
-            return NO_MEMORY, b""
-        if status < 0:
-            return PANIC, _signal_name(-status).encode()
-        last = words.strip().rpartition(b"\n")[2]
-        return PANIC, b"status %d %s" % (status, last)
-
-    def let_go(self) -> None:
-        """Closes this end of the wire, at which the process ends by itself."""
-        self._wire.close()
-        os.close(self._words)
-
-    def end(self) -> None:
-        """Ends the process, and leaves nothing of it."""
-        self.let_go()
-        self._process.kill()
-        self._process.wait()
+            extractor = _idle.pop()
+        except IndexError:
+            return Extractor(settings)
+        if extractor.settings == settings and extractor.owner == os.getpid():
+            return extractor
+        _dismiss(extractor)
 
 
-def _program() -> str:
-    """What the process runs: its own path first, then this one's, so that it finds all that this one finds."""
-    home = str(Path(dclm_spark.__file__).parents[1])
-    path = [os.path.abspath(entry) for entry in (home, *sys.path)]
-    return (
-        f"import sys; sys.path += [entry for entry in {path!r} if entry not in sys.path]; "
-        f"from dclm_spark.kernels.html.extractor_process import main; main({os.getpid()})"
-    )
+def _dismiss(extractor: Extractor) -> None:
+    if extractor.owner == os.getpid():
+        extractor.end()
+    else:
+        extractor.let_go()
 
 
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+def end_idle() -> None:
+    """Ends the processes that wait for a page."""
+    while _idle:
+        _dismiss(_idle.pop())
 
 
-def _settings(extractor: str, options: Mapping[str, Any], limits: Limits) -> bytes:
-    return marshal.dumps({"extractor": extractor, "options": dict(options), **limits._asdict()})
-
-
-_process: _Process | None = None  # of this process: a fork of it starts its own
-_one_at_a_time = threading.Lock()
-
-
-def _running(settings: bytes) -> _Process:
-    global _process
-    if _process is not None and (_process.owner != os.getpid() or _process.settings != settings):
-        _end()
-    if _process is None:
-        _process = _Process(settings)
-    return _process
-
-
-def _end() -> None:
-    global _process
-    if _process is not None:
-        if _process.owner == os.getpid():
-            _process.end()
-        else:
-            _process.let_go()
-        _process = None
-
-
-atexit.register(_end)
+atexit.register(end_idle)
