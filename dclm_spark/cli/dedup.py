@@ -96,9 +96,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
 
     from dclm_spark.lake.pinned import Inputs
     from dclm_spark.pipeline.job import Job
-    from dclm_spark.pipeline.methods.ngrams import plan_of
-    from dclm_spark.pipeline.methods.plan import check_plan, describe, format_plan
-    from dclm_spark.pipeline.methods.step import Step
+    from dclm_spark.pipeline.methods import METHODS
     from dclm_spark.recipe.deduplication import Bloom
 
     recipe = recipe_of(arguments, finds_near=True)
@@ -118,11 +116,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     job.check()
     inputs = Inputs({dump: replace(job, dump=dump).ledger().finished for dump in dumps})
-    step = Step(job, number, bloom, dumps, (), {}, inputs)
-    plan = plan_of(step, step.read("filtered"))
-    check_plan(plan, bloom)
-    entry = describe(plan, bloom)
-    return entry, format_plan(entry)
+    return METHODS[Bloom](job, number, bloom, dumps, (), {}, inputs).plan()
 
 
 _HELP = {

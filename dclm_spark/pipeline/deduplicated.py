@@ -5,7 +5,6 @@ when all have decided.
 """
 
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +15,17 @@ from dclm_spark.lake.runs import Run, is_made_by
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.methods.exact import decide_by_keys
-from dclm_spark.pipeline.methods.ngrams import decide_by_ngrams
-from dclm_spark.pipeline.methods.step import Step
-from dclm_spark.pipeline.methods.stored_filter import stored_filter
+from dclm_spark.pipeline.methods import METHODS
+from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.pipeline.registry import STAGES
-from dclm_spark.pipeline.run_stage import Outcome, each_once, make_stage, write_split
-from dclm_spark.recipe.deduplication import Bloom, Exact, Method, Near, scope_of
-from dclm_spark.spark.session import planned_for_java, planned_for_packets
-from dclm_spark.stages.decisions import decide_near
+from dclm_spark.pipeline.run_stage import Outcome, each_once
+from dclm_spark.recipe.deduplication import Method, Near, scope_of
+from dclm_spark.spark.session import planned_for_java
 from dclm_spark.stages.deduplicated import (
     by_document,
     cluster_sizes,
     cut_rows,
     deduplicate,
-    drop_duplicates,
     removed_rows,
     what_is_left,
 )
@@ -42,7 +37,8 @@ if TYPE_CHECKING:
 STAGE = "deduplicated"
 MAX_STEPS = 1 << 20
 """More than a recipe has methods."""
-_TABLES_OF = {Exact: ("exact_keys",), Near: (), Bloom: ("ngrams", "kept_units", "filter_blocks")}
+_OF_DECISIONS: dict[str, dict[str, str]] = {"cuts": {"stage": STAGE}, "decisions": {}}
+"""Tables that are written from decisions alone, and the rows of each that are this stage's."""
 
 
 def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
@@ -60,34 +56,23 @@ def make_deduplicated(job: Job, dumps: Sequence[str]) -> list[Outcome]:
         WarehouseError: A table before is missing, or another recipe made it or the rows in the way.
     """
     check_dumps(job, dumps)
-    methods = _methods(job, dumps)
-    if methods in ((), (Near(),)):
-        return [_honour_clusters(replace(job, dump=dump)) for dump in dumps]
+    # Without any method a dump's clusters are asked for, which says what is missing.
+    settings = _methods(job, dumps) or (Near(),)
+    at_work = [METHODS[type(one)] for one in settings]
+    tables = dict.fromkeys(table for method in at_work for table in method.reads)
+    written = dict.fromkeys(table for method in at_work for table in method.writes)
+    own = STAGES[STAGE].writes
+    if _is_derived(at_work):
+        own = tuple(table for table in own if table not in _OF_DECISIONS)
     stage = GroupStage(
         STAGE,
-        reads=("filtered", *(("duplicates",) if Near() in methods else ())),
-        writes=(
-            *STAGES[STAGE].writes,
-            *dict.fromkeys(table for method in methods for table in _TABLES_OF[type(method)]),
-        ),
-        scopes=frozenset(map(scope_of, methods)),
-        write=lambda job, group, runs: _write(job, group, _steps(job, group, methods), runs),
-        check=lambda job, group: _check_filters(_steps(job, group, methods)),
+        reads=("filtered", *tables),
+        writes=(*own, *written),
+        scopes=frozenset(map(scope_of, settings)),
+        write=lambda job, group, runs: _write(job, group, _at_work(job, group, settings), runs),
+        check=lambda job, group: _check(_at_work(job, group, settings)),
     )
     return make_groups(job, dumps, stage)
-
-
-def _honour_clusters(job: Job) -> Outcome:
-    """The same where clusters alone decide, of one dump from its `filtered` and its `duplicates`."""
-
-    def write(run: Run, filtered: "DataFrame", duplicates: "DataFrame") -> dict[str, Any]:
-        for table, where in {"cuts": {"stage": STAGE}, "decisions": {}}.items():
-            if job.warehouse.exists(table):  # what a recipe of other methods has left
-                job.warehouse.delete(table, dump=job.dump, **where)
-        filtered, repeats = each_once(filtered)
-        return write_split(job, run, drop_duplicates(filtered, duplicates), STAGE, repeats=repeats)
-
-    return make_stage(job, STAGE, write, tables=("removed", STAGE))
 
 
 def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
@@ -103,79 +88,64 @@ def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
     return (Near(), *methods)
 
 
-def _check_filters(steps: Sequence[Step]) -> None:
-    for step in steps:
-        if isinstance(step.method, Bloom):
-            stored_filter(step)
-
-
-def _steps(job: Job, group: Group, methods: Sequence[Method]) -> list[Step]:
+def _at_work(job: Job, group: Group, settings: Sequence[Method]) -> list[DedupMethod]:
     return [
-        Step(
+        METHODS[type(one)](
             job=job,
             number=number,
-            method=method,
+            settings=one,
             new=group.new,
-            earlier=group.earlier if scope_of(method) == "incremental" else (),
+            earlier=group.earlier if scope_of(one) == "incremental" else (),
             earlier_runs=group.finished,
             inputs=group.inputs,
         )
-        for number, method in enumerate(methods)
+        for number, one in enumerate(settings)
     ]
 
 
-def _write(job: Job, group: Group, steps: Sequence[Step], runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
+def _check(methods: Sequence[DedupMethod]) -> None:
+    for method in methods:
+        method.check()
+
+
+def _is_derived(methods: Sequence[DedupMethod | type[DedupMethod]]) -> bool:
+    """Whether what is removed follows from tables that are there, so that it need not be written down first."""
+    return len(methods) == 1 and methods[0].is_derived
+
+
+def _write(
+    job: Job, group: Group, methods: Sequence[DedupMethod], runs: Mapping[str, Run]
+) -> dict[str, dict[str, Any]]:
     """Makes all rows; what `Run.record` is told of each dump. Those that are outdated count as done until it begins."""
     warehouse = job.warehouse
     # What was added to these dumps is to be added again.
     outdated = sorted(group.finished.keys() & {*group.new, *group.later})
     run = runs[group.new[-1]]
-    n_decisions = 0
-    versions: dict[str, int] = {}
-    filtered, repeats = each_once(steps[0].read("filtered"))
-    for step in steps:
-        documents = filtered
-        if n_decisions:
-            before = warehouse.read("decisions", version=versions["decisions"], dump=group.new)
-            before = before.where(F.col("step") < step.number)
-            documents = what_is_left(
-                filtered,
-                by_document(before, n_steps=step.number),
-                n_decisions=n_decisions,
-                keeps_places=isinstance(step.method, Bloom),
-            )
-        if not isinstance(step.method, Bloom):
-            _forget_runs(warehouse, outdated)
-        rows, made = _decide(step, documents, run)
-        # n-grams may be refused once they are counted. Until then nothing was replaced that another run reads: the
-        # blocks of a filter are read at the version that its run has recorded.
+    filtered, repeats = each_once(methods[0].read("filtered"))
+    is_derived = _is_derived(methods)
+    if is_derived:
         _forget_runs(warehouse, outdated)
-        versions |= made
-        in_table = rows.withColumn("step", F.lit(step.number))
-        lineage = {**run.lineage, "step": step.number}
-        with planned_for_packets(warehouse.spark) if isinstance(step.method, Bloom) else nullcontext():
-            # With those of all later steps, which another run has left.
-            steps_from = range(step.number, MAX_STEPS)
-            commit = warehouse.replace(in_table, "decisions", lineage=lineage, dump=group.new, step=steps_from)
-        n_decisions += commit.n_rows
-        versions["decisions"] = commit.version
-    decisions = warehouse.read("decisions", version=versions["decisions"], dump=group.new)
-    decided = by_document(decisions, n_steps=len(steps))
+        _clear_decisions(warehouse, group.new)
+        (decided, versions), n_decisions = (
+            methods[0].decide(filtered, run),
+            sum(map(methods[0].n_rows, methods[0].reads)),
+        )
+    else:
+        decided, versions, n_decisions = _decide_all(methods, filtered, run, outdated)
     sizes = None
-    if any(isinstance(step.method, Exact | Near) for step in steps):
-        honoured = any(step.method == Near() for step in steps)
-        sizes = cluster_sizes(decided, steps[0].read("duplicates") if honoured else None)
+    if any(method.names_survivors for method in methods):
+        known = [sizes for method in methods if (sizes := method.cluster_sizes()) is not None]
+        sizes = cluster_sizes(decided, known[0] if known else None)
     left = deduplicate(filtered, decided, n_decisions=n_decisions, sizes=sizes)
     removed = removed_rows(decided)
     if repeats is not None:
         removed = removed.unionByName(removed_repeats(repeats, stage=STAGE))
     of_stage = {"dump": group.new, "stage": STAGE}
     with planned_for_java(warehouse.spark):
-        of_all = {
-            "removed": warehouse.replace(removed, "removed", lineage=run.lineage, **of_stage),
-            "cuts": warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage),
-            STAGE: warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new),
-        }
+        of_all = {"removed": warehouse.replace(removed, "removed", lineage=run.lineage, **of_stage)}
+        if not is_derived:
+            of_all["cuts"] = warehouse.replace(cut_rows(decided), "cuts", lineage=run.lineage, **of_stage)
+        of_all[STAGE] = warehouse.replace(left, STAGE, lineage=run.lineage, dump=group.new)
     versions |= {table: commit.version for table, commit in of_all.items()}
 
     def count(table: str, **where: str) -> dict[str, int]:
@@ -198,22 +168,49 @@ def _write(job: Job, group: Group, steps: Sequence[Step], runs: Mapping[str, Run
     }
 
 
-def _decide(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
-    """The rows of `decisions` of one step, and the versions of the tables it has written for later dumps."""
-    if isinstance(step.method, Exact):
-        return decide_by_keys(step, documents, run)
-    if isinstance(step.method, Bloom):
-        return decide_by_ngrams(step, documents, run)
-    warehouse = step.job.warehouse
-    clusters, gone = step.read("duplicates"), None
-    if step.number:
-        place = step.inputs.finished(step.new[0], "duplicates").warehouse
-        reach = clusters.select("scope", "cluster_id").distinct()
-        clusters = place.read("duplicates", version=step.inputs.version(place, "duplicates"))
-        clusters = clusters.join(reach, ["scope", "cluster_id"], "left_semi")
-        gone = warehouse.read("decisions").where((F.col("step") < step.number) & F.col("removed_by").isNotNull())
-        gone = gone.select("doc_id", "dump")
-    return decide_near(clusters, dumps=step.new, gone=gone), {}
+def _decide_all(
+    methods: Sequence[DedupMethod], filtered: "DataFrame", run: Run, outdated: list[str]
+) -> tuple["DataFrame", dict[str, int], int]:
+    """Writes `decisions`, method after method: what all decided, by document, the versions of tables, and the rows."""
+    warehouse, new = methods[0].warehouse, methods[0].new
+    n_decisions = 0
+    versions: dict[str, int] = {}
+    for method in methods:
+        documents = filtered
+        if n_decisions:
+            before = warehouse.read("decisions", version=versions["decisions"], dump=new)
+            before = before.where(F.col("step") < method.number)
+            documents = what_is_left(
+                filtered,
+                by_document(before, n_steps=method.number),
+                n_decisions=n_decisions,
+                keeps_places=method.keeps_places,
+            )
+        if not method.may_refuse:
+            _forget_runs(warehouse, outdated)
+        rows, made = method.decide(documents, run)
+        # A method that may refuse has not. Until then nothing was replaced that another run reads: the blocks of a
+        # filter are read at the version that its run has recorded.
+        _forget_runs(warehouse, outdated)
+        versions |= made
+        in_table = rows.withColumn("step", F.lit(method.number))
+        lineage = {**run.lineage, "step": method.number}
+        with method.planned():
+            # With those of all later methods, which another run has left.
+            steps_from = range(method.number, MAX_STEPS)
+            commit = warehouse.replace(in_table, "decisions", lineage=lineage, dump=new, step=steps_from)
+        n_decisions += commit.n_rows
+        versions["decisions"] = commit.version
+    decisions = warehouse.read("decisions", version=versions["decisions"], dump=new)
+    return by_document(decisions, n_steps=len(methods)), versions, n_decisions
+
+
+def _clear_decisions(warehouse: Warehouse, dumps: Sequence[str]) -> None:
+    """Deletes the rows that a recipe of other methods has left in the tables that this one does not write."""
+    for table, where in _OF_DECISIONS.items():
+        if warehouse.exists(table):
+            for dump in dumps:
+                warehouse.delete(table, dump=dump, **where)
 
 
 def _forget_runs(warehouse: Warehouse, outdated: list[str]) -> None:

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from dclm_spark.lake.runs import Run
 from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
 from dclm_spark.pipeline.job import Job
-from dclm_spark.pipeline.methods.step import read_signals
+from dclm_spark.pipeline.methods.method import read_signals
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.spark.session import shuffle_tasks

@@ -1,9 +1,11 @@
 """Deduplication as data: which methods a recipe takes, in which order, and how far each of them reaches."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 from dclm_spark import schemas
-from dclm_spark.errors import unknown
+from dclm_spark.errors import InputError, unknown
 from dclm_spark.recipe.near_duplicates import NORMALIZATIONS, ORDERS
 from dclm_spark.recipe.scopes import AT_ONCE, scope_problems
 
@@ -20,6 +22,41 @@ MAX_NGRAM = 255
 MAX_PREFERRED_DOMAINS = (1 << 12) - 1
 """Of `Bloom.order`. Rank, length and the beginning of the doc_id share 52 bits: two equal texts of one host, which have
 the same rank and length, then have the same beginning, and do not see each other, with a chance of 1 in 65,536."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A command-line option that sets fields of a method.
+
+    Args:
+        flag: The option, with its dashes.
+        help: What it sets, for a person.
+        fields: The fields that it sets. Where there are several, it takes one value for all of them, or one for each.
+        kind: The type of a value.
+        metavar: What the help calls a value; null is the flag in capitals.
+    """
+
+    flag: str
+    help: str
+    fields: tuple[str, ...]
+    kind: type = str
+    metavar: str | None = None
+
+    def values(self, given: Any) -> Mapping[str, Any]:
+        """The fields and their values for what the command line gives; none where it gives nothing.
+
+        >>> sizes = Option("--ngram", "tokens", ("min_ngram", "max_ngram"), kind=int)
+        >>> sizes.values([5]), sizes.values([5, 13]), sizes.values(None)
+        ({'min_ngram': 5, 'max_ngram': 5}, {'min_ngram': 5, 'max_ngram': 13}, {})
+        """
+        if given is None:
+            return {}
+        if len(self.fields) == 1:
+            return {self.fields[0]: given}
+        if len(given) not in (1, len(self.fields)):
+            expected = f"1 value, or {len(self.fields)} ({', '.join(self.fields)})"
+            raise InputError([f"{self.flag} takes {expected}; found {len(given)}"])
+        return dict(zip(self.fields, given if len(given) > 1 else given * len(self.fields), strict=True))
 
 
 @dataclass(frozen=True)
@@ -47,6 +84,14 @@ class Exact:
     survivor: tuple[str, ...] = ("earliest_dump",)
     preferred_domains: tuple[str, ...] = ()
 
+    help: ClassVar[str] = "equal keys"
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.by
+
     def problems(self, where: str = "exact") -> list[str]:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         signals = set(schemas.signals())
@@ -69,6 +114,14 @@ class Near:
     """
 
     method: str = "near"
+
+    help: ClassVar[str] = "the clusters of duplicates"
+    options: ClassVar[tuple[Option, ...]] = ()
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.method
 
     def problems(self, where: str = "near") -> list[str]:
         """Nothing can be wrong with it."""
@@ -125,6 +178,29 @@ class Bloom:
     word_breaker: str = "16.0"
     seed: int = 1
 
+    help: ClassVar[str] = "n-grams"
+    options: ClassVar[tuple[Option, ...]] = (
+        Option("--shard-by", "doc_id, dump or warc_file", ("shard_by",)),
+        Option(
+            "--mode",
+            "of bloom: paragraph, document or old_both (DCLM's); in shards naive_both, both, exact too",
+            ("mode",),
+        ),
+        Option("--ngram", "tokens of an n-gram: one size, or MIN MAX", ("min_ngram", "max_ngram"), int, "N"),
+        Option("--share", "more n-grams than this share seen before: the unit is removed", ("threshold",), float),
+        Option(
+            "--inserts", "n-grams that later ones are compared with: of all units (always), or of kept", ("inserts",)
+        ),
+        Option("--filter", "bloom, or exact (no false positives)", ("filter",)),
+        Option("--fp-rate", "of false positives, of a full filter", ("fp_rate",), float),
+        Option("--capacity", "n-grams that the filter is made for", ("capacity",), int, "N"),
+    )
+
+    @property
+    def name(self) -> str:
+        """What the command line calls it."""
+        return self.method
+
     def problems(self, where: str = "bloom") -> list[str]:
         """What is wrong with these values, one sentence each; empty if nothing is."""
         found = [
@@ -168,6 +244,18 @@ class Bloom:
 
 Method = Exact | Near | Bloom
 
+DEFAULTS: tuple[Method, ...] = (Exact(by="text"), Exact(by="url"), Near(), Bloom())
+"""Every method that the command line knows by a name, with its default settings."""
+
+
+def like(methods: Sequence[Method], name: str) -> Method | None:
+    """The first of these methods that has a name of the command line; null if none has.
+
+    >>> like((Exact(by="text", scope="all"), Near()), "text").scope, like((Near(),), "url")
+    ('all', None)
+    """
+    return next((one for one in methods if one.name == name), None)
+
 
 def methods_problems(methods: tuple[Method, ...]) -> list[str]:
     """What is wrong with methods taken together, one sentence each, and with each of them."""
@@ -186,7 +274,7 @@ def methods_problems(methods: tuple[Method, ...]) -> list[str]:
 
 def scope_of(method: Method) -> str:
     """How far a method reaches; `near` reaches as far as `duplicates` did, and asks for nothing itself."""
-    return "dump" if isinstance(method, Near) else method.scope
+    return getattr(method, "scope", "dump")
 
 
 def warnings(methods: tuple[Method, ...]) -> list[str]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near
+from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near, like
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 
@@ -59,8 +59,7 @@ NONE = Choice("none", "none", "none")
 def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
     """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
     text, url, bloom = (
-        next((one for one in recipe.methods if _is_like(one, default)), default)
-        for default in (Exact(by="text"), Exact(by="url"), Bloom())
+        like(recipe.methods, default.name) or default for default in (Exact(by="text"), Exact(by="url"), Bloom())
     )
     n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
 
@@ -89,7 +88,3 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
         Choice("bloom-all", "bloom", "all", (ngrams("all"),)),
         Choice("together-all", "together", "all", (exact(text, "all"), Near(), ngrams("all")), near="all"),
     )
-
-
-def _is_like(one: Method, other: Method) -> bool:
-    return type(one) is type(other) and getattr(one, "by", None) == getattr(other, "by", None)

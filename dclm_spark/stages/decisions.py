@@ -53,7 +53,7 @@ def decide_exact(
     ranked = rows.withColumns({"first_id": F.first("doc_id").over(first), "first_dump": F.first("dump").over(first)})
     # Two dumps may hold the same document.
     gone = ranked.where("is_new AND (doc_id <> first_id OR dump <> first_dump)")
-    return _rows(
+    return decision_rows(
         gone,
         removed_by=F.lit(f"duplicate_{exact.by}"),
         detail=F.concat_ws("", F.lit("of "), "first_id", F.lit(" of "), "first_dump"),
@@ -81,7 +81,7 @@ def decide_near(duplicates: "DataFrame", *, dumps: Sequence[str], gone: "DataFra
         )
     removed = left.where(F.col("dump").isin(*dumps) & ~F.col("is_kept"))
     survivor = F.col("best.doc_id") if gone is not None else F.col("cluster_id")
-    return _rows(
+    return decision_rows(
         removed,
         removed_by=F.lit("near_duplicate"),
         value=F.col("similarity"),
@@ -90,36 +90,33 @@ def decide_near(duplicates: "DataFrame", *, dumps: Sequence[str], gone: "DataFra
     )
 
 
-def decide_ngrams(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
-    """Rows without step: documents most of whose n-grams were seen before, or those of some of their paragraphs.
-
-    Args:
-        rows: As `filter_blocks.of_flocks` gives them.
-        bloom: The settings.
-        dumps: The dumps in their places.
-    """
-    return with_decisions(rows, bloom=bloom, dumps=dumps)
-
-
 def decide_shards(blocks: "DataFrame") -> "DataFrame":
     """The same, of what `shards.ask_shards` made."""
     return with_shard_decisions(blocks.select(F.explode("answers.answer").alias("answer")))
 
 
-def _rows(gone: "DataFrame", **columns: "Column") -> "DataFrame":
+def decision_rows(removed: "DataFrame", **columns: "Column") -> "DataFrame":
+    """Rows of `decisions` without step for documents that are removed.
+
+    Args:
+        removed: Rows with dump and doc_id.
+        **columns: The other columns that are not null: `removed_by`, and what there is of `value`, `detail`,
+            `survivor_id`, `survivor_dump` and `cuts`.
+    """
     found = {"dump": F.col("dump"), "doc_id": F.col("doc_id")} | columns
-    return gone.select(
+    return removed.select(
         *(found.get(field.name, F.lit(None)).cast(spark_type(field.type)).alias(field.name) for field in DECISIONS)
     )
 
 
-def with_decisions(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
-    """Rows of `DECISIONS` for what comes together of each flock: its own packet, and the answers of blocks.
+def decide_ngrams(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
+    """Rows without step: documents most of whose n-grams were seen before, or those of some of their paragraphs.
 
     Args:
-        rows: Rows of flock, packet and answer, sorted by flock, one of the two null.
+        rows: As `filter_blocks.of_flocks` gives them: flock, packet, answer and is_kept, sorted by flock; of packet and
+            answer one is null.
         bloom: The settings.
-        dumps: The dumps in their places.
+        dumps: The dumps in their order.
     """
 
     def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -94,14 +94,14 @@ def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "Data
 
     Args:
         decided: Rows of `by_document`: those that name a survivor count for it.
-        duplicates: Rows of `duplicates` of the same dumps, if their clusters were honoured: they count all that is
-            alike, what exact methods took among it.
+        duplicates: Rows of dump, doc_id and cluster_size, if clusters were honoured: they count all near-duplicates,
+            those that exact methods removed among them.
     """
     named = decided.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
     survivor = F.col("survivor_dump").alias("dump"), F.col("survivor_id").alias("doc_id")
     sizes = named.groupBy(*survivor).agg((F.count("*") + 1).alias("n_alike"))
     if duplicates is not None:
-        sizes = sizes.unionAll(duplicates.select("dump", "doc_id", "cluster_size"))
+        sizes = sizes.unionAll(duplicates)
     return sizes
 
 

@@ -69,7 +69,7 @@ def ask_blocks(
 def of_flocks(
     ngrams: "DataFrame", blocks: "DataFrame", *, n_tasks: int, kept: "DataFrame | None" = None
 ) -> "DataFrame":
-    """What `with_decisions` and `with_kept_units` take: rows of flock, packet, answer and is_kept, sorted by flock.
+    """What `decide_ngrams` and `keep_units` take: rows of flock, packet, answer and is_kept, sorted by flock.
 
     Args:
         ngrams: Rows of `schemas.NGRAMS`.
@@ -85,16 +85,6 @@ def of_flocks(
     if kept is not None:
         rows = rows.unionAll(kept.select("flock", nothing.alias("packet"), nothing.alias("answer"), "is_kept"))
     return rows.repartition(n_tasks, "flock").sortWithinPartitions("flock")
-
-
-def keep_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
-    """Rows of flock, is_kept and n_changed: which units are kept, by what was seen of each.
-
-    Args:
-        rows: As `of_flocks` gives them.
-        bloom: The settings.
-    """
-    return with_kept_units(rows, bloom=bloom)
 
 
 def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_filter: bool) -> "DataFrame":
@@ -138,8 +128,13 @@ def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_f
     return map_arrow(rows.select("block", "flock", "packet", "is_kept", "filter"), answer, BLOCKS, kernels=KERNELS)
 
 
-def with_kept_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
-    """Rows of `KEPT` for the same rows, and those of the round before with is_kept."""
+def keep_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
+    """Rows of `KEPT`, flock, is_kept and n_changed: which units are kept, by what was seen of each.
+
+    Args:
+        rows: As `of_flocks` gives them, those of the round before with is_kept.
+        bloom: The settings.
+    """
 
     def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for name, found in groupby(_dicts(batches), key=itemgetter("flock")):

@@ -71,9 +71,9 @@ def test_keys_and_one_filter(lake):
     assert {row["step"] for row in read(lake.warehouse, "decisions")} == {0}
     lake.dies("driver", "inside with_answers 0")
     assert read(lake.warehouse, "ngrams") and not read(lake.warehouse, "filter_blocks")
-    lake.dies("group", "inside with_kept_units 1")
+    lake.dies("group", "inside keep_units 1")
     assert read(lake.warehouse, "kept_units"), "of the first round"
-    lake.dies("driver", "inside with_decisions 0")
+    lake.dies("driver", "inside decide_ngrams 0")
     lake.dies("group", "before replace cuts 0")
     assert read(lake.warehouse, "removed") and not read(lake.warehouse, "cuts")
     lake.dies("driver", "within replace deduplicated 0")

@@ -1,11 +1,11 @@
-"""The method `exact` at work: keys of the new dumps, then what another document has already."""
+"""Deduplication by a key of each document, its text or its URL: of documents with the same key one is kept."""
 
 from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
 from dclm_spark.lake.runs import Run
-from dclm_spark.pipeline.methods.step import Step
+from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.stages.decisions import decide_exact
 from dclm_spark.stages.duplicates import signals_of
 from dclm_spark.stages.exact_keys import find_exact_keys
@@ -14,22 +14,25 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-def decide_by_keys(step: Step, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
-    """The rows of `decisions` without step, and the version of `exact_keys`.
+class ExactMethod(DedupMethod):
+    """`recipe.deduplication.Exact` at work: keys are written, then compared, so that later dumps need no texts."""
 
-    Keys are written first: later dumps are compared with them, without the texts.
-    """
-    warehouse, exact = step.warehouse, step.method
-    keys = find_exact_keys(documents, exact=exact).withColumn("step", F.lit(step.number))
-    lineage = {**run.lineage, "step": step.number}
-    commit = warehouse.replace(keys, "exact_keys", lineage=lineage, dump=step.new, step=step.number)
-    of_all = warehouse.read("exact_keys", version=commit.version, dump=step.dumps, step=step.number)
-    removed = None
-    if step.earlier:
-        version = step.version("decisions")
-        before = warehouse.read("decisions", version=version, dump=step.earlier, step=step.number)
-        removed = before.where("removed_by IS NOT NULL").select("doc_id", "dump")
-    decided = decide_exact(
-        of_all, exact=exact, earlier=step.earlier, removed_before=removed, signals=step.signals(signals_of(exact))
-    )
-    return decided, {"exact_keys": commit.version}
+    writes = ("exact_keys",)
+    names_survivors = True
+
+    def decide(self, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+        """Documents whose key an earlier document has."""
+        warehouse, exact = self.warehouse, self.settings
+        keys = find_exact_keys(documents, exact=exact).withColumn("step", F.lit(self.number))
+        lineage = {**run.lineage, "step": self.number}
+        commit = warehouse.replace(keys, "exact_keys", lineage=lineage, dump=self.new, step=self.number)
+        of_all = warehouse.read("exact_keys", version=commit.version, dump=self.dumps, step=self.number)
+        removed = None
+        if self.earlier:
+            version = self.version("decisions")
+            before = warehouse.read("decisions", version=version, dump=self.earlier, step=self.number)
+            removed = before.where("removed_by IS NOT NULL").select("doc_id", "dump")
+        decided = decide_exact(
+            of_all, exact=exact, earlier=self.earlier, removed_before=removed, signals=self.signals(signals_of(exact))
+        )
+        return decided, {"exact_keys": commit.version}

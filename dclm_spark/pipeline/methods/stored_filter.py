@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from dclm_spark.errors import WarehouseError
 from dclm_spark.kernels.ngrams.bloom import Geometry
 from dclm_spark.kernels.ngrams.ngrams import HASHES
-from dclm_spark.pipeline.methods.step import Step
+from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.recipe.deduplication import Bloom
 
 
@@ -16,24 +16,24 @@ class StoredFilter:
     """The filter that a dump is added to.
 
     Args:
-        step: The step that adds it.
+        method: What adds the dump.
     """
 
-    def __init__(self, step: Step):
-        self.key: dict[str, Any] = {"dump": step.earlier[-1], "step": step.number}
-        self.version = step.version("filter_blocks")
-        rows = step.warehouse.read("filter_blocks", version=self.version, **self.key)
+    def __init__(self, method: DedupMethod):
+        self.key: dict[str, Any] = {"dump": method.earlier[-1], "step": method.number}
+        self.version = method.version("filter_blocks")
+        rows = method.warehouse.read("filter_blocks", version=self.version, **self.key)
         row = rows.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
         self.found = [(one["made_for"], tuple(one["dumps"])) for one in row]
         self.n_ngrams = sum(one["n_ngrams"] for one in row)
         self.geometry = Geometry(*json.loads(self.found[0][0])["geometry"]) if self.found else None
 
-    def problems(self, step: Step) -> list[str]:
-        """Why this step's dumps cannot be added to it, one sentence each."""
-        where = f"the filter of {self.key['dump']} in {step.warehouse}"
+    def problems(self, method: DedupMethod) -> list[str]:
+        """Why the method's dumps cannot be added to it, one sentence each."""
+        where = f"the filter of {self.key['dump']} in {method.warehouse}"
         found = []
         for made, dumps in self.found:
-            asked = json.loads(made_for(step.method, self.geometry))
+            asked = json.loads(made_for(method.settings, self.geometry))
             stored = json.loads(made)
             different = [f"{name} {stored.get(name)!r}" for name in asked if stored.get(name) != asked[name]]
             if different:
@@ -42,23 +42,23 @@ class StoredFilter:
                     f"{where} was written with {', '.join(different)}; this run asks with {wanted}: begin anew with "
                     "--force, or use the version and the recipe that wrote it"
                 )
-            if dumps != step.earlier:
-                found.append(f"{where} holds {', '.join(dumps)}; expected {', '.join(step.earlier)}")
+            if dumps != method.earlier:
+                found.append(f"{where} holds {', '.join(dumps)}; expected {', '.join(method.earlier)}")
         return found
 
 
-def stored_filter(step: Step) -> StoredFilter | None:
-    """The filter that the step's dumps are added to; null if they are the first of which any n-gram is kept.
+def stored_filter(method: DedupMethod) -> StoredFilter | None:
+    """The filter that the method's dumps are added to; null if they are the first of which any n-gram is kept.
 
     Raises:
         WarehouseError: It cannot be added to.
     """
-    if not step.earlier:
+    if not method.earlier:
         return None
-    stored = StoredFilter(step)
+    stored = StoredFilter(method)
     if not stored.found:
         return None
-    if problems := stored.problems(step):
+    if problems := stored.problems(method):
         raise WarehouseError(problems)
     return stored
 
