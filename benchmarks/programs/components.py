@@ -22,7 +22,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components as scipy_components
 
 from benchmarks.programs.processes import Tree
-from dclm_spark.spark.session import get_session, planned_for_python
+from dclm_spark.spark.planning import planned_for_python
+from dclm_spark.spark.session import get_session
 from dclm_spark.stages.components import connected_components
 
 N_NODES = 1_000_000

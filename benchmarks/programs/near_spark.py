@@ -30,7 +30,7 @@ from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.spark.session import planned_for_python
+from dclm_spark.spark.planning import planned_for_python
 from dclm_spark.stages.edges import find_edges
 
 N_WARM_UP = 500  # rows of a dump that warms up, and of the one that shows what a run costs whatever its size

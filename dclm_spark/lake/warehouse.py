@@ -19,7 +19,7 @@ from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.lake.locations import schema_of
-from dclm_spark.spark.session import written_for_all
+from dclm_spark.spark.planning import written_for_all
 from dclm_spark.spark.types import missing_columns, quoted, spark_columns, spark_schema, spark_type, type_conflicts
 
 if TYPE_CHECKING:

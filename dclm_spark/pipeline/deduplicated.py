@@ -20,7 +20,7 @@ from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.pipeline.run_stage import Outcome, each_once
 from dclm_spark.recipe.deduplication import Method, Near, scope_of
-from dclm_spark.spark.session import planned_for_java
+from dclm_spark.spark.planning import planned_for_java
 from dclm_spark.stages.deduplicated import (
     by_document,
     cluster_sizes,

@@ -14,7 +14,7 @@ from dclm_spark.pipeline.ingest_plan import Source
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.run_stage import Outcome
 from dclm_spark.recipe.recipe import Recipe
-from dclm_spark.spark.session import planned_for_python
+from dclm_spark.spark.planning import planned_for_python
 
 
 def make_documents(

@@ -15,7 +15,7 @@ from dclm_spark.pipeline.run_stage import Outcome, up_to_date
 from dclm_spark.recipe.as_json import differences, from_json
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.recipe.scopes import groups_of
-from dclm_spark.spark.session import planned_for_python
+from dclm_spark.spark.planning import planned_for_python
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -13,7 +13,7 @@ from dclm_spark.lake.pinned import Inputs
 from dclm_spark.lake.runs import Key, Run, is_made_by
 from dclm_spark.pipeline.job import Job, Ledger
 from dclm_spark.pipeline.registry import STAGES, Stage
-from dclm_spark.spark.session import planned_for_python
+from dclm_spark.spark.planning import planned_for_python
 from dclm_spark.stages.deduplicated import MAX_BROADCAST
 from dclm_spark.stages.repeats import find_repeats, removed_repeats, without_repeats
 

@@ -8,15 +8,14 @@ import re
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from dclm_spark.errors import SessionError
 from dclm_spark.spark import interrupts, launch, s3a
 from dclm_spark.spark.jvm import DELTA_PACKAGES, minor_version
-from dclm_spark.spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES, TIMESTAMP_SETTINGS
+from dclm_spark.spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT_BYTES
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,8 +37,8 @@ def get_session(
 
     With neither `master` nor `remote`, the session of the platform is adopted: the active session of a notebook, the
     one that `spark-submit` or Databricks has prepared, the server that `SPARK_REMOTE` names. Of its settings only those
-    that bound the memory of Python workers are changed; others while a table is made, and back again. Where there is
-    none, a local session starts.
+    that bound the memory of Python workers are changed, and while a table is made those that it could not be made
+    without (`spark.planning`). Where there is none, a local session starts.
 
     Args:
         master: `local[2]`, `spark://host:port`, ...; `None` is `local[*]`. A local master retries a failed task as a
@@ -64,18 +63,20 @@ def get_session(
             [f"pyspark cannot be imported ({error}). Run: pip install 'dclm-spark[local]'; a cluster brings its own."]
         ) from error
 
+    from dclm_spark.spark.planning import own
+
     remote_asked = bool(remote)
     if not master:
         remote = remote or os.environ.get("SPARK_REMOTE")
     found = SparkSession.getActiveSession()
     if found is not None and remote_asked and not _is_connect(found):
         raise SessionError([f"A classic session is active, {remote} was asked for: stop() the active one first."])
-    if found is None and not master and not remote and _is_prepared():
-        found = SparkSession.builder.getOrCreate()
     if found is not None:
         return _adopt(found, master=master, config=config)
+    if not master and not remote and _is_prepared():
+        return own(_adopt(SparkSession.builder.getOrCreate(), master=master, config=config))
     if remote and not _is_local(remote):
-        spark = _connect(remote, config=config)
+        spark = own(_connect(remote, config=config))
         interrupts.when_ended(lambda: _interrupt(spark))  # the server would go on working
         return spark
 
@@ -86,8 +87,8 @@ def get_session(
         spark = launch.start(settings)
         if not config.keys() & BATCH_SETTINGS.keys():
             _bound_batches(spark)
-        return spark
-    return _start_connected(settings, config)
+        return own(spark)
+    return own(_start_connected(settings, config))
 
 
 def is_active() -> bool:
@@ -106,106 +107,6 @@ def shuffle_tasks(spark: "SparkSession") -> int:
 
 
 DEFAULT_TASKS = 200
-
-
-def planned_for_packets(spark: "SparkSession") -> AbstractContextManager[None]:
-    """Plans made inside hand few rows at a time to Python: each may be some megabytes, and Spark 3.5 counts rows."""
-    return _changed(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(PACKETS_AT_ONCE)})
-
-
-PACKETS_AT_ONCE = 16
-
-
-def planned_for_java(spark: "SparkSession") -> AbstractContextManager[None]:
-    """Plans made inside `planned_for_python` whose work is the JVM's own: whole tables that are written anew.
-
-    Generated code copied rows of texts and signals in three quarters of the JVM's CPU time.
-    """
-    return _changed(spark, {"spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK"})
-
-
-@contextmanager
-def _changed(spark: "SparkSession", settings: Mapping[str, str]) -> Iterator[None]:
-    before = {key: spark.conf.get(key, None) for key in settings if spark.conf.isModifiable(key)}
-    for key in before:
-        spark.conf.set(key, settings[key])
-    try:
-        yield
-    finally:
-        _restore(spark, before)
-
-
-class _Shared:
-    """Settings of a session while any of its threads is inside; its own are back when the last of them has left."""
-
-    def __init__(self, settings: Mapping[str, str]) -> None:
-        self._settings = settings
-        self._lock = threading.Lock()
-        self._inside: dict[int, tuple[int, dict[str, str | None]]] = {}  # by session: how many, and its own settings
-
-    @contextmanager
-    def in_force(self, spark: "SparkSession") -> Iterator[None]:
-        with self._lock:
-            n, before = self._inside.get(id(spark), (0, {}))
-            if n == 0:
-                own = {key: spark.conf.get(key, None) for key in self._settings}
-                before = {
-                    key: value
-                    for key, value in own.items()
-                    if value != self._settings[key] and spark.conf.isModifiable(key)
-                }
-                for key in before:
-                    spark.conf.set(key, self._settings[key])
-            self._inside[id(spark)] = (n + 1, before)
-        try:
-            yield
-        finally:
-            with self._lock:
-                n, before = self._inside.pop(id(spark))
-                if n > 1:  # another thread of this session goes on
-                    self._inside[id(spark)] = (n - 1, before)
-                else:
-                    _restore(spark, before)
-
-
-def _restore(spark: "SparkSession", before: Mapping[str, str | None]) -> None:
-    for key, value in before.items():
-        if value is None:
-            spark.conf.unset(key)
-        else:
-            spark.conf.set(key, value)
-
-
-def planned_for_python(spark: "SparkSession") -> AbstractContextManager[None]:
-    """Plans made inside suit stages whose work is in Python: the JVM hands rows on, and spends nothing on haste.
-
-    Such a stage plans many small queries, most of them Delta's own. Java code generated for each took a third of the
-    JVM's CPU time; rows of long texts were compressed for a cache that is read once or twice, and sorted by a partition
-    that they all share.
-    """
-    return _PYTHON_SETTINGS.in_force(spark)
-
-
-def written_for_all(spark: "SparkSession") -> AbstractContextManager[None]:
-    """What is written inside has timestamps that every reader of Parquet knows.
-
-    Spark's own default is INT96, which has been deprecated since 2016. Delta takes the form from the session alone:
-    neither a writer's options nor a table's properties can name it.
-    """
-    return _TIMESTAMPS.in_force(spark)
-
-
-_TIMESTAMPS = _Shared(TIMESTAMP_SETTINGS)
-_PYTHON_SETTINGS = _Shared(
-    {
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.inMemoryColumnarStorage.compressed": "false",
-        "spark.sql.maxConcurrentOutputFileWriters": "2",
-        # What is sent to all workers may first have to be found among a dump's URLs, which takes longer than 5 minutes.
-        "spark.sql.broadcastTimeout": "86400",
-    }
-)
 
 
 def _is_prepared() -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dclm_spark.errors import SessionError
-from dclm_spark.spark import jvm, launch, session
+from dclm_spark.spark import jvm, launch, planning, session
 from dclm_spark.spark.daemon import without_spark_zips
 
 ROOT = Path(__file__).parents[2]
@@ -237,14 +237,26 @@ def test_only_the_installed_sparks_own_archives_leave_the_path(tmp_path):
     assert without_spark_zips(own) == own  # nothing else would give pyspark
 
 
+CODEGEN, TIMEOUT = "spark.sql.codegen.wholeStage", "spark.sql.broadcastTimeout"
+
+
 def test_settings_for_python_stages_end_with_the_last_of_them(spark):
-    key = "spark.sql.codegen.wholeStage"
-    before = spark.conf.get(key)
-    with session.planned_for_python(spark):
-        with session.planned_for_python(spark):
-            assert spark.conf.get(key) == "false"
-        assert spark.conf.get(key) == "false"
-    assert spark.conf.get(key) == before
+    before = [spark.conf.get(key) for key in (CODEGEN, TIMEOUT)]
+    with planning.planned_for_python(spark):
+        with planning.planned_for_python(spark):
+            assert spark.conf.get(CODEGEN) == "false"
+            with planning.planned_for_java(spark):
+                assert spark.conf.get(CODEGEN) == "true"
+        assert [spark.conf.get(key) for key in (CODEGEN, TIMEOUT)] == ["false", "86400"]
+    assert [spark.conf.get(key) for key in (CODEGEN, TIMEOUT)] == before
+
+
+def test_a_session_of_somebody_else_keeps_its_settings_for_speed(spark):
+    theirs = spark.newSession()
+    before = [theirs.conf.get(key) for key in (CODEGEN, TIMEOUT)]
+    with planning.planned_for_python(theirs), planning.planned_for_java(theirs):
+        assert [theirs.conf.get(key) for key in (CODEGEN, TIMEOUT)] == [before[0], "86400"]
+    assert [theirs.conf.get(key) for key in (CODEGEN, TIMEOUT)] == before
 
 
 def test_batches_for_python_are_bounded_by_bytes_or_by_few_rows(spark):

@@ -13,7 +13,7 @@ from dclm_spark.lake.runs import Run
 from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.pipeline.methods.plan import Plan, check_plan, describe, format_plan, geometry_of, plan_ngrams
 from dclm_spark.pipeline.methods.stored_filter import StoredFilter, made_for, stored_filter
-from dclm_spark.spark.session import planned_for_packets
+from dclm_spark.spark.planning import planned_for_packets
 from dclm_spark.stages.decisions import decide_ngrams, decide_shards
 from dclm_spark.stages.filter_blocks import ask_blocks, keep_units, of_flocks
 from dclm_spark.stages.ngrams import pack_ngrams, shard_of
