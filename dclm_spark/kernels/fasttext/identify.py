@@ -139,8 +139,16 @@ def model_fingerprint(model: str) -> str:
     >>> model_fingerprint("lid.176.ftz")
     '7d805e9f600203fed958bea1490fb5da'
     """
+    with model_file(model) as path:
+        state = path.stat()
+        return _hash_of_file(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=8)
+def _hash_of_file(path: Path, n_bytes: int, mtime_ns: int) -> str:
+    """The hash of a file; of one that has not changed since the last call, without reading it again."""
     digest = xxhash.xxh3_128()
-    with model_file(model) as path, open(path, "rb") as file:
+    with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
