@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.runs import Run, is_made_by
+from dclm_spark.lake.runs import Key, Run, is_made_by
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
 from dclm_spark.pipeline.job import Job
@@ -96,7 +96,7 @@ def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
     if Near() in methods or job.recipe.duplicates is None:
         return methods
     for dump in dumps:
-        ledger, key = replace(job, dump=dump).ledger(), (dump, "duplicates")
+        ledger, key = replace(job, dump=dump).ledger(), Key(dump, "duplicates")
         run = ledger.own.get(key) or ledger.upstream.get(key)
         if run is None or not is_made_by(run, job.recipe):
             return methods

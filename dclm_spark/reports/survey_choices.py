@@ -1,7 +1,8 @@
 """What a survey compares: methods of deduplication, and how far each of them reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
@@ -10,6 +11,9 @@ from dclm_spark.recipe.recipe import Recipe
 SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
 """How far a choice reaches: the points of a curve, as the picture calls them."""
 N_SHARDS = 10  # DCLM's, see `recipes`
+
+
+OneMethod = TypeVar("OneMethod", bound=Method)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Choice:
         >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
         [0.0, 0.5, 1.0]
         """
-        if self.scope == "dump" and sum(n_documents):
+        if self.scope == "dump" and sum(n_documents) > 0:
             return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
         if self.scope == "shards":
             return 1 / max([self.n_shards, *(getattr(method, "n_shards", 1) for method in self.methods)])
@@ -58,10 +62,8 @@ NONE = Choice("none", "none", "none")
 
 def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
     """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
-    text, url, bloom = (
-        next((one for one in recipe.methods if _is_like(one, default)), default)
-        for default in (Exact(by="text"), Exact(by="url"), Bloom())
-    )
+    text, url = (_first_like(Exact(by=by), recipe.methods) for by in ("text", "url"))
+    bloom = _first_like(Bloom(), recipe.methods)
     n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
 
     def ngrams(scope: str) -> Bloom:
@@ -91,5 +93,7 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
     )
 
 
-def _is_like(one: Method, other: Method) -> bool:
-    return type(one) is type(other) and getattr(one, "by", None) == getattr(other, "by", None)
+def _first_like(default: OneMethod, methods: Iterable[Method]) -> OneMethod:
+    """The first of the methods that is one of the same kind, else the default itself."""
+    like = (one for one in methods if isinstance(one, type(default)))
+    return next((one for one in like if getattr(one, "by", None) == getattr(default, "by", None)), default)
