@@ -19,7 +19,7 @@ help:
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-rest     test-slow and test-spark35, three at once"
 	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
-	@echo "make lint          ruff, formatting, import contract"
+	@echo "make lint          ruff, formatting, import contract, types"
 	@echo "make docs          the documents as a site, in build/site"
 	@echo "make docs-outputs  write what the blocks of README and docs print into the pages"
 	@echo "make bench         the table of docs/performance.md"
@@ -100,6 +100,7 @@ lint: .venv/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 
 docs: .venv/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
@@ -119,4 +120,4 @@ wheel: .venv/.run
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv .venv-spark35 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv .venv-spark35 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .mypy_cache

@@ -5,7 +5,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from dclm_spark.errors import InputError
-from dclm_spark.recipe.deduplication import DEFAULTS, Method, Option, like
+from dclm_spark.recipe.deduplication import DEFAULTS, Method, Option, named
 
 _OF_ALL = ("scope", "n_shards")
 """Fields of most methods, whose options `near_options` adds, since near-duplicates have them too."""
@@ -26,8 +26,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         + "; --scope and --shards hold for all of them",
     )
     for option in _options():
-        number = {"nargs": "+"} if len(option.fields) > 1 else {}
-        group.add_argument(option.flag, help=option.help, type=option.kind, metavar=option.metavar, **number)
+        number = "+" if len(option.fields) > 1 else None
+        group.add_argument(option.flag, help=option.help, type=option.kind, metavar=option.metavar, nargs=number)
 
 
 def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> tuple[Method, ...]:
@@ -39,7 +39,7 @@ def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> 
     if not hasattr(arguments, "methods"):
         return methods
     if arguments.methods:
-        methods = tuple(like(methods, name) or like(DEFAULTS, name) for name in arguments.methods)
+        methods = tuple(named(name, (*methods, *DEFAULTS)) for name in arguments.methods)
     for one in DEFAULTS:
         given = _given(one.options, arguments)
         if given and not any(type(other) is type(one) for other in methods):

@@ -110,7 +110,8 @@ def java_end(error: BaseException) -> JavaEnd | None:
     launch = sys.modules.get("dclm_spark.spark.launch")
     if launch is None:
         return None
-    is_cut_off, one = False, error
+    is_cut_off = False
+    one: BaseException | None = error
     while one is not None:
         names = {kind.__name__ for kind in type(one).__mro__}
         is_cut_off |= bool(names & {"Py4JNetworkError", "ConnectionError", "EOFError", "RetriesExceeded"})

@@ -30,6 +30,7 @@ def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.reports.s_curves import plot_curve
 
     minhash = recipe_of(arguments, finds_near=True).signatures
+    assert minhash is not None  # the recipe was asked to find near-duplicates
     bands = (minhash.n_bands, minhash.n_rows)
     if arguments.plot:
         plot_curve(arguments.plot, {"the recipe's": bands})

@@ -49,24 +49,16 @@ def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _bands(bands: str | None, similarity: float | None, permutations: int | None) -> tuple[int | None, int | None]:
-    if bands is None and similarity is None:
+    if bands is None:
+        if similarity is not None:
+            return _bands_for(similarity, DEFAULT_PERMUTATIONS if permutations is None else permutations)
         if permutations is not None:
             raise InputError(["--permutations goes with --similarity"])
         return None, None
-    from dclm_spark.kernels.near.lsh import SETTINGS, bands_for
-
-    if bands is not None and similarity is not None:
+    if similarity is not None:
         raise InputError(["--bands and --similarity both choose bands and rows; give one of them"])
-    if bands is None:
-        n_permutations = DEFAULT_PERMUTATIONS if permutations is None else permutations
-        problems = []
-        if not 0 < similarity < 1:
-            problems.append(f"--similarity {similarity}: expected a number between 0 and 1")
-        if not 1 <= n_permutations <= MAX_PERMUTATIONS:
-            problems.append(f"--permutations {n_permutations}: expected 1 to {MAX_PERMUTATIONS:,}")
-        if problems:
-            raise InputError(problems)
-        return bands_for(similarity, n_permutations)
+    from dclm_spark.kernels.near.lsh import SETTINGS
+
     if bands in SETTINGS:
         return SETTINGS[bands]
     numbers = bands.lower().split("x")
@@ -75,3 +67,16 @@ def _bands(bands: str | None, similarity: float | None, permutations: int | None
             [f"--bands {bands!r}: expected bands and rows, such as 14x8, or one of: {', '.join(SETTINGS)}"]
         )
     return int(numbers[0]), int(numbers[1])
+
+
+def _bands_for(similarity: float, n_permutations: int) -> tuple[int, int]:
+    from dclm_spark.kernels.near.lsh import bands_for
+
+    problems = []
+    if not 0 < similarity < 1:
+        problems.append(f"--similarity {similarity}: expected a number between 0 and 1")
+    if not 1 <= n_permutations <= MAX_PERMUTATIONS:
+        problems.append(f"--permutations {n_permutations}: expected 1 to {MAX_PERMUTATIONS:,}")
+    if problems:
+        raise InputError(problems)
+    return bands_for(similarity, n_permutations)

@@ -20,16 +20,17 @@ class Parser(argparse.ArgumentParser):
         print(f"{name}: {said}; `{self.prog} --help` tells more", file=sys.stderr)
         sys.exit(EXIT_USAGE)
 
-    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
         parsed, unknown = self.parse_known_args(args, namespace)
         if unknown:
             parser = getattr(parsed, "parser", self)
             parser.error(f"unknown: {' '.join(unknown)}{parser._meant(unknown)}")
         return parsed
 
-    def parse_known_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:
-        self._given = list(args or ())
-        return super().parse_known_args(args, namespace)
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> Any:
+        given = None if args is None else list(args)
+        self._given = given or []
+        return super().parse_known_args(given, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -87,8 +87,9 @@ def make_tables(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[
     forced = forced_stages(job, [stage.name for stage in stages]) if arguments.force else set()
     outcomes = []
     for stage in stages:
-        if stage.name == "signatures" and not arguments.json and not arguments.quiet:
-            print(text_curve(recipe.signatures.n_bands, recipe.signatures.n_rows), file=sys.stderr)
+        minhash = recipe.signatures
+        if stage.name == "signatures" and minhash is not None and not arguments.json and not arguments.quiet:
+            print(text_curve(minhash.n_bands, minhash.n_rows), file=sys.stderr)
         own = replace(job, is_forced=stage.name in forced)
         for outcome in stage.outcomes(own, dumps, **({} if stage.reads else {"source": source, **reading})):
             outcomes.append(outcome)

@@ -120,7 +120,7 @@ def export_table(
 def _export_dump(
     finished: Rows, dump: str, table: str, folder: str, *, form: str, n_files: int | None, options: Mapping[str, Any]
 ) -> dict[str, Any]:
-    n_rows = finished[dump, table].n_rows
+    n_rows = finished[Key(dump, table)].n_rows
     size = n_files or min(max(math.ceil(n_rows / FILE_ROWS), 1), MAX_FILES)
     files = write_pool(
         in_files(_texts(finished, dump, table), size),
@@ -166,7 +166,7 @@ def _facts(documents: "DataFrame") -> list:
 
 
 def _rows(finished: Rows, dump: str, table: str) -> "DataFrame":
-    place = finished[dump, table].warehouse
+    place = finished[Key(dump, table)].warehouse
     # One version throughout: Spark looks at the rows more than once.
     return place.read(table, version=place.version(table), dump=dump)
 

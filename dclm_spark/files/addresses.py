@@ -122,10 +122,10 @@ def _parted(url: str) -> tuple[str, list[str]]:
     if begin is None or begin[1].lower() in ("file", "local"):
         return url, []
     rest = url[begin.end() :]
-    authority = re.match("[^/?#\\\\]*", rest)[0]
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
     if "@" not in authority and re.fullmatch(r"[^:]+:(?!\d*$).*", authority) and "@" in rest:
         authority = rest[: rest.rindex("@") + 1]  # a password with a slash in it, which should have been escaped
-        authority += re.match("[^/?#\\\\]*", rest[len(authority) :])[0]
+        authority += re.split(r"[/?#\\]", rest[len(authority) :], maxsplit=1)[0]
     rest = rest[len(authority) :]
     user, at, host = authority.rpartition("@")
     secrets = [f"{user}@", user.partition(":")[2] or user] if at else []

@@ -93,13 +93,12 @@ def read_list(stream: BinaryIO, rules: Rules) -> Listed:
     shown = repr(identity_of(rules.place))
     refused: dict[str, list[str]] = {}
     n_entries = 0
-    if rules.is_remote:
-        listed.asked = _asked_for(rules)
+    asked = listed.asked = _asked_for(rules) if rules.is_remote else None
     try:
         for entry in list(_entries(stream)):  # how many there are is known before any is looked at
             n_entries += 1
             address = address_of(joined(entry, rules.place, rules.base_url))
-            why = _why_not(entry, address, rules, listed.asked) if rules.is_remote else None
+            why = None if asked is None else _why_not(entry, address, rules, asked)
             if why is None:
                 listed.addresses.append(address)
             else:
@@ -176,7 +175,8 @@ def _asked_for(rules: Rules) -> tuple[str, ...]:
     hosts = {host_of(rules.place), host_of(rules.base_url or "")} - {""}
     asked = set()
     for host in hosts:
-        places = {place_of(host)} - {None} or (resolves_to(host) if is_web(rules.place) else set())
+        place = place_of(host)
+        places = {place} if place is not None else resolves_to(host) if is_web(rules.place) else set()
         asked |= {host, *(PLACES[place] for place in places)} if places else set()
     return tuple(sorted(asked))
 
@@ -211,7 +211,7 @@ def _stripped(line: str) -> str:
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
     """The pieces, the first of them long enough to know a mark by."""
-    first = b""
+    first: bytes | None = b""
     for piece in pieces:
         if first is not None:
             first += piece

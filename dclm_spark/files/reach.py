@@ -37,7 +37,7 @@ def host_of(address: str) -> str:
     begin = SCHEME.match(address)
     if begin is None:
         return ""
-    authority = re.match(r"[^/?#\\]*", address[begin.end() :])[0].rpartition("@")[2]
+    authority = re.split(r"[/?#\\]", address[begin.end() :], maxsplit=1)[0].rpartition("@")[2]
     bracketed = re.match(r"\[([^\]]*)\]", authority)
     host = bracketed[1] if bracketed else authority.partition(":")[0]
     return unicodedata.normalize("NFKC", unquote(host)).strip().rstrip(".").lower()
@@ -57,6 +57,7 @@ def place_of(host: str) -> str | None:
         return LOOPBACK
     if host in _METADATA_NAMES:
         return LINK_LOCAL
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address | None
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
@@ -126,6 +127,7 @@ async def guarded_client(*, asked: tuple[str, ...], **options: Any) -> Any:
             # What a name resolves to shows when the connection stands; nothing has been asked over it yet.
             connection = await super().connect(req, traces, timeout)
             try:
+                assert connection.transport is not None  # the connection stands
                 peer = connection.transport.get_extra_info("peername")
                 check_reach(host, str(peer[0]) if peer else "", asked)
             except BaseException:

@@ -175,7 +175,8 @@ class RemoteFile(io.RawIOBase):
                 self._source = self._source or self._connect()
                 return work(self._source)
             # The libraries below have errors of their own, few of which are OSErrors.
-            except Exception as error:
+            except Exception as raised:
+                error: BaseException = raised
                 self._disconnect()
                 refused = refusal(error)
                 if refused is not None:

@@ -134,8 +134,7 @@ class Claim:
     def lost(self) -> WarehouseError:
         """What is said where Delta has refused a commit."""
         last = self._latest()
-        is_mine = last is None or last[1] == self._id
-        return WarehouseError([self._taken("another process" if is_mine else last[2])])
+        return WarehouseError([self._taken("another process" if last is None or last[1] == self._id else last[2])])
 
     def _taken(self, by: str) -> str:
         return f"{by} has begun to make {self._what} as well: it goes on, and this one has ended"

@@ -85,12 +85,13 @@ class Places:
 
     def run_of_duplicates(self, dump: str) -> dict[str, Any] | None:
         """The run that compared the documents of a dump; null where none has."""
-        return self.runs[self.places.index(self.clusters)].get((dump, "duplicates"))
+        return self.runs[self.places.index(self.clusters)].get(ledger.Key(dump, "duplicates"))
 
     def settings_of_duplicates(self, dump: str) -> NearDuplicates:
         """How the documents of a dump were compared; the defaults where no run says."""
         run = self.run_of_duplicates(dump)
-        return as_json.from_json(run["recipe_json"]).duplicates if run is not None else NearDuplicates()
+        near = as_json.from_json(run["recipe_json"]).duplicates if run is not None else None
+        return near if near is not None else NearDuplicates()
 
     def rows(self, table: str) -> "DataFrame | None":
         """The rows of all finished dumps of a table; null where there are none."""

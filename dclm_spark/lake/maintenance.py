@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.lake.runs import last_runs
 from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.spark.rows import only_row
 
 DEFAULT_HOURS = 7 * 24
 
@@ -54,7 +55,7 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
             continue
         hours = max(retain_hours, _age_hours(warehouse, table, pinned[table]) if table in pinned else 0)
         with warehouse.writing(table):
-            metrics = warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}").head()["metrics"]
+            metrics = only_row(warehouse.spark.sql(f"OPTIMIZE {warehouse.name(table)}"))["metrics"]
             _vacuum(warehouse, table, hours)
         done.append(
             {
@@ -71,7 +72,7 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
 def _vacuum(warehouse: Warehouse, table: str, hours: int) -> None:
     """VACUUM with the hours given, which Delta otherwise refuses or replaces by the table's own retention of a year."""
     conf = warehouse.spark.conf
-    before = conf.get(_RETENTION_CHECK, "true")
+    before = conf.get(_RETENTION_CHECK, "true") or "true"
     conf.set(_RETENTION_CHECK, "false")
     try:
         warehouse.spark.sql(f"VACUUM {warehouse.name(table)} RETAIN {hours} HOURS").collect()

@@ -53,10 +53,10 @@ def dumps_of(warehouse: Warehouse, table: str, *, dump: str | None = None, stage
     where = {name: value for name, value in (("dump", dump), ("stage", stage)) if value is not None}
     known = warehouse.partitions(table)
     if known is not None:
-        return {values["dump"] for values in known if where.items() <= values.items()}
+        return {name for values in known if where.items() <= values.items() and (name := values["dump"]) is not None}
     if not warehouse.exists(table):
         return set()
-    return {row["dump"] for row in warehouse.read(table, **where).select("dump").distinct().collect()}
+    return {row["dump"] for row in warehouse.read(table, version=None, **where).select("dump").distinct().collect()}
 
 
 def in_words(entry: Mapping[str, Any]) -> list[str]:

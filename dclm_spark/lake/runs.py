@@ -167,7 +167,7 @@ def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dic
     if not warehouse.exists("runs"):
         return {}
     where = {} if dump is None else {"dump": dump}
-    rows = sorted(warehouse.read("runs", **where).collect(), key=_age)
+    rows = sorted(warehouse.read("runs", version=None, **where).collect(), key=_age)
     return {Key(row["dump"], row["stage"]): row.asDict() for row in rows}
 
 

@@ -20,6 +20,7 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.lake.locations import schema_of
 from dclm_spark.spark.planning import written_for_all
+from dclm_spark.spark.rows import only_row
 from dclm_spark.spark.types import missing_columns, quoted, spark_columns, spark_schema, spark_type, type_conflicts
 
 if TYPE_CHECKING:
@@ -241,7 +242,7 @@ class Warehouse:
 
     def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> Commit:
         """Overwrites, and says what was committed."""
-        self.overwrite(rows, table, lineage=lineage, **where)
+        self.overwrite(rows, table, lineage=lineage, batch=None, **where)
         return self.commit(table, lineage)
 
     def overwrite(
@@ -256,7 +257,7 @@ class Warehouse:
         """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused."""
         here = _matches(where)
         with self._guarding(), self.writing(table) as is_alone:
-            if is_alone and not self._log.may_hold(table, where):
+            if is_alone and self._log is not None and not self._log.may_hold(table, where):
                 # Most dumps are new to a table. Delta would look for rows to delete, in three jobs for each write.
                 words = F.lit(f"a row of {table} lies outside of {where}")
                 checked = rows.withColumn("dump", F.when(here, F.col("dump")).otherwise(F.raise_error(words)))
@@ -267,8 +268,8 @@ class Warehouse:
     def delete(self, table: str, *, files: Sequence[str] | None = None, **where: str | int) -> None:
         """Deletes the rows of the partitions named; with `files`, those that were read from these."""
         if self._guard is not None:  # a DELETE cannot carry the guard's number
-            of_files = {} if files is None else {"warc_path": list(files)}
-            return self.overwrite(self._no_rows(table), table, lineage={"deleted": where}, **where, **of_files)
+            parts: dict[str, Partition] = {**where} if files is None else {**where, "warc_path": list(files)}
+            return self.overwrite(self._no_rows(table), table, lineage={"deleted": where}, batch=None, **parts)
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
         if files is not None:
             # By hash, since how a path is quoted in SQL depends on the session's settings.
@@ -363,7 +364,7 @@ class Warehouse:
         if self._log is not None:
             return self._log.latest_of(table, stage, dump)
         row = self._history(table, MOST_LATER).where(_is_of(stage=stage, dump=dump)).orderBy(F.desc("version")).head()
-        return row and row["version"]
+        return None if row is None else row["version"]
 
     def lost(self, run: Mapping[str, Any], *tables: str, latest: Mapping[str, int] | None = None) -> dict[str, int]:
         """Table -> the version that a run has recorded of it, where that is lost.
@@ -410,7 +411,7 @@ class Warehouse:
         """True if there are rows in these partitions of a table."""
         if self._log is not None and not self._log.may_hold(table, where):
             return False
-        return self.exists(table) and self.read(table, **where).head() is not None
+        return self.exists(table) and self.read(table, version=None, **where).head() is not None
 
     def partitions(self, table: str) -> list[dict[str, str | None]] | None:
         """The values of the partition columns of a table's rows, each once; null where the log does not tell."""
@@ -423,13 +424,13 @@ class Warehouse:
         """The latest version of a table."""
         if self._log is not None:
             return max(self._log.versions(table))
-        return self._history(table, 1).head()["version"]
+        return only_row(self._history(table, 1))["version"]
 
 
 def _shares_this_disk(spark: "SparkSession") -> bool:
     """True if a plain path means the same file here and in Spark: on a cluster it may lie in HDFS or DBFS."""
     is_remote = ".connect." in type(spark).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
-    is_local = spark.conf.get("spark.master", "").startswith("local") and not is_remote
+    is_local = (spark.conf.get("spark.master", "") or "").startswith("local") and not is_remote
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 

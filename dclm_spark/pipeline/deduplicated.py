@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.runs import Run, is_made_by
+from dclm_spark.lake.runs import Key, Run, is_made_by
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.groups import Group, GroupStage, check_dumps, make_groups, rows_by_dump
 from dclm_spark.pipeline.job import Job
@@ -81,14 +81,14 @@ def _methods(job: Job, dumps: Sequence[str]) -> tuple[Method, ...]:
     if Near() in methods or job.recipe.duplicates is None:
         return methods
     for dump in dumps:
-        ledger, key = replace(job, dump=dump).ledger(), (dump, "duplicates")
+        ledger, key = replace(job, dump=dump).ledger(), Key(dump, "duplicates")
         run = ledger.own.get(key) or ledger.upstream.get(key)
         if run is None or not is_made_by(run, job.recipe):
             return methods
     return (Near(), *methods)
 
 
-def _at_work(job: Job, group: Group, settings: Sequence[Method]) -> list[DedupMethod]:
+def _at_work(job: Job, group: Group, settings: Sequence[Method]) -> list[DedupMethod[Any]]:
     return [
         METHODS[type(one)](
             job=job,
@@ -103,18 +103,18 @@ def _at_work(job: Job, group: Group, settings: Sequence[Method]) -> list[DedupMe
     ]
 
 
-def _check(methods: Sequence[DedupMethod]) -> None:
+def _check(methods: Sequence[DedupMethod[Any]]) -> None:
     for method in methods:
         method.check()
 
 
-def _is_derived(methods: Sequence[DedupMethod | type[DedupMethod]]) -> bool:
+def _is_derived(methods: Sequence[DedupMethod[Any] | type[DedupMethod[Any]]]) -> bool:
     """Whether what is removed follows from tables that are there, so that it need not be written down first."""
     return len(methods) == 1 and methods[0].is_derived
 
 
 def _write(
-    job: Job, group: Group, methods: Sequence[DedupMethod], runs: Mapping[str, Run]
+    job: Job, group: Group, methods: Sequence[DedupMethod[Any]], runs: Mapping[str, Run]
 ) -> dict[str, dict[str, Any]]:
     """Makes all rows; what `Run.record` is told of each dump. Those that are outdated count as done until it begins."""
     warehouse = job.warehouse
@@ -169,7 +169,7 @@ def _write(
 
 
 def _decide_all(
-    methods: Sequence[DedupMethod], filtered: "DataFrame", run: Run, outdated: list[str]
+    methods: Sequence[DedupMethod[Any]], filtered: "DataFrame", run: Run, outdated: list[str]
 ) -> tuple["DataFrame", dict[str, int], int]:
     """Writes `decisions`, method after method: what all decided, by document, the versions of tables, and the rows."""
     warehouse, new = methods[0].warehouse, methods[0].new

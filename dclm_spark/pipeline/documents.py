@@ -1,7 +1,7 @@
 """`documents` of a dump from its archive files, with `quarantine` and `files`: planned, read, checked and recorded."""
 
 import os
-from typing import Any
+from typing import Any, TypeGuard
 
 from dclm_spark.errors import FaultLimitError, InputError, UnreadFilesError
 from dclm_spark.files.inputs import Listing
@@ -57,19 +57,18 @@ def _make_documents(
     def find() -> tuple[ingest_plan.Plan | None, bool, Outcome | None]:
         """The plan of the dump's attempt; whether a new attempt is to be made; what stands of the dump."""
         stored = ingest_plan.stored_plan(warehouse, job.dump)
-        is_begun = stored is not None and stored.attempt_id != ingest_plan.CLEARING
-        if restart or job.is_forced or not is_begun:
+        if restart or job.is_forced or stored is None or stored.attempt_id == ingest_plan.CLEARING:
             return stored, True, None
         ledger = job.ledger()
         standing = ledger.standing("documents", {})
         ingest_plan.check_plan(stored, listing, recipe, job.dump)
         is_lost = standing is None and (job.dump, "documents") in ledger.own
-        return stored, is_lost, standing and Outcome(standing, is_new=False)
+        return stored, is_lost, None if standing is None else Outcome(standing, is_new=False)
 
-    def is_done(standing: Outcome | None) -> bool:
+    def is_done(standing: Outcome | None) -> TypeGuard[Outcome]:
         return standing is not None and (skip_unreadable or not standing.run["n_unread_files"])
 
-    (*_, standing), find_again = claims.look(warehouse, ("plans", "runs"), find)
+    (_, _, standing), find_again = claims.look(warehouse, ("plans", "runs"), find)
     if is_done(standing):
         _check_faults(standing.run, recipe)
         return standing
@@ -78,8 +77,9 @@ def _make_documents(
         warehouse, "documents", (job.dump,), tables=("plans", "quarantine", "documents", "files", "runs")
     ):
         stored, is_new, standing = find_again()
-        outcome = standing
-        if not is_done(standing):
+        if is_done(standing):
+            outcome = standing
+        else:
             outcome = _read(
                 job,
                 source,
@@ -108,7 +108,6 @@ def _read(
     """Reads what is not read yet, under a claim; all of it in a new attempt."""
     warehouse, recipe = job.warehouse, job.recipe
     run = job.run("documents")
-    plan = stored
     if is_new:
         size = batch_files or default_batch_files(warehouse)
         plan = ingest_plan.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
@@ -116,6 +115,9 @@ def _read(
         written = ("documents", "quarantine", "files")
         is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
         ingest_plan.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
+    else:
+        assert stored is not None  # an attempt that is gone on with has its plan
+        plan = stored
     with job.progress("documents") as progress:
         counts, unread = read_batches(warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished)
     if unread and not skip_unreadable:
@@ -140,7 +142,7 @@ def default_batch_files(warehouse: Warehouse) -> int:
     Every batch ends with cores waiting for its last file, and starts with a commit; a batch that is not closed is read
     again after a kill.
     """
-    master = warehouse.spark.conf.get("spark.master", "")
+    master = warehouse.spark.conf.get("spark.master", "") or ""
     if not master.startswith("local"):
         return 1_000
     cores = master.removeprefix("local").strip("[]").split(",")[0]

@@ -12,6 +12,7 @@ from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.methods.method import read_signals
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.pipeline.run_stage import Outcome
+from dclm_spark.recipe.near_duplicates import NearDuplicates
 from dclm_spark.spark.session import shuffle_tasks
 from dclm_spark.stages.components import connected_components
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
@@ -37,13 +38,19 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
     """
     check_dumps(job, dumps)
     stage = STAGES["duplicates"]
-    scopes = frozenset({job.recipe.duplicates.scope})
+    scopes = frozenset({_near(job).scope})
     return make_groups(job, dumps, GroupStage(stage.name, stage.reads, stage.writes, scopes, _make))
+
+
+def _near(job: Job) -> NearDuplicates:
+    near = job.recipe.duplicates
+    assert near is not None  # the job was checked to have them
+    return near
 
 
 def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
     # Of other scopes a run names the signatures of dumps that were made together with it.
-    later = group.later if job.recipe.duplicates.scope == "incremental" else []
+    later = group.later if _near(job).scope == "incremental" else []
     for dump in group.finished.keys() & {*group.new, *later}:
         # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
         job.warehouse.delete("runs", dump=dump, stage=group.stage)
@@ -57,7 +64,8 @@ def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str
 def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, int]]:
     """Makes all rows: how many each dump has, and the versions of the tables."""
     warehouse, recipe = job.warehouse, job.recipe
-    minhash, near = recipe.signatures, recipe.duplicates
+    minhash, near = recipe.signatures, _near(job)
+    assert minhash is not None  # no recipe has the one without the other
     signatures = group.inputs.read("signatures")
     n_tasks = shuffle_tasks(warehouse.spark)
     edges = find_edges(

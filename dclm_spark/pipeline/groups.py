@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from dclm_spark.errors import InputError, WarehouseError
 from dclm_spark.lake import claims
@@ -130,13 +130,17 @@ def _make_group(job: Job, new: tuple[str, ...], stage: GroupStage) -> list[Outco
         return group, [up_to_date(group.ledgers[dump], stage.name, upstream_runs) for dump in new]
 
     (group, done), find_again = claims.look(job.warehouse, ("runs",), find)
-    if all(done):
+    if _are_all(done):
         return done
     stage.check(last, group)
     job.warehouse.prepare(*stage.writes, "runs")
     with claims.claimed(job.warehouse, stage.name, new, is_wide=stage.is_added or len(new) > 1):
         group, done = find_again()
-        return done if all(done) else _make(last, group, stage)
+        return done if _are_all(done) else _make(last, group, stage)
+
+
+def _are_all(done: list[Outcome | None]) -> TypeGuard[list[Outcome]]:
+    return all(done)
 
 
 def _group_of(job: Job, new: tuple[str, ...], stage: GroupStage) -> Group:

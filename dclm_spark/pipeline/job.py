@@ -133,7 +133,7 @@ class Ledger:
         if job.upstream is not None:
             places.append((job.upstream, self.upstream))
         for warehouse, runs in places:
-            run = runs.get((job.dump, table))
+            run = runs.get(Key(job.dump, table))
             if run is not None:
                 if not self._is_same(run):
                     raise WarehouseError([self._another_recipe(warehouse, run)])
@@ -151,7 +151,7 @@ class Ledger:
         Raises:
             WarehouseError: Another recipe's rows are in the way, and nothing was forced.
         """
-        run = None if self.job.is_forced else self.own.get((self.job.dump, stage))
+        run = None if self.job.is_forced else self.own.get(Key(self.job.dump, stage))
         if run is not None and not self._is_same(run):
             raise WarehouseError([self._another_recipe(self.job.warehouse, run)])
         if run is None or made_from(run) != upstream_runs or self.is_lost(run):
@@ -167,11 +167,11 @@ class Ledger:
 
     def lent(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
         """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
-        run = self.upstream.get((self.job.dump, stage))
-        if run is None or self.job.is_forced or (self.job.dump, stage) in self.own:
+        run, lender = self.upstream.get(Key(self.job.dump, stage)), self.job.upstream
+        if run is None or lender is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None
         is_same = self._is_same(run) and made_from(run) == upstream_runs
-        return run if is_same and not self.job.upstream.lost(run) else None
+        return run if is_same and not lender.lost(run) else None
 
     def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:
         words = ", ".join(f"{table} has lost version {version}" for table, version in lost.items())

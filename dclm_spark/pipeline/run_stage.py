@@ -105,7 +105,7 @@ def up_to_date(ledger: Ledger, stage: str, upstream_runs: Mapping[Key, str]) -> 
     """The outcome of a stage that need not be made: it stands, or the upstream lends it; else null."""
     own = ledger.standing(stage, upstream_runs)
     found = own or ledger.lent(stage, upstream_runs)
-    return found and Outcome(found, is_new=False, is_lent=own is None)
+    return None if found is None else Outcome(found, is_new=False, is_lent=own is None)
 
 
 def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:

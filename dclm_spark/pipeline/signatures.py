@@ -15,7 +15,9 @@ def make_signatures(job: Job) -> Outcome:
     """`signatures` of one dump from its `filtered`."""
 
     def write(run: Run, filtered: "DataFrame") -> dict[str, Any]:
-        signed = sign_documents(filtered, minhash=job.recipe.signatures)
+        minhash = job.recipe.signatures
+        assert minhash is not None  # the job was checked to have them
+        signed = sign_documents(filtered, minhash=minhash)
         commit = job.warehouse.replace(signed, "signatures", lineage=run.lineage, dump=job.dump)
         return {"n_rows_out": commit.n_rows, "output_versions": {"signatures": commit.version}}
 

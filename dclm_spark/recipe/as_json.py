@@ -145,7 +145,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
     """A value of the type that a field declares, from what JSON gave; what does not fit is added to the problems."""
     origin, inner = get_origin(kind), get_args(kind)
-    if dataclasses.is_dataclass(kind):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(given, dict):
             problems.append(f"{where} is {_in_json(given)}; expected an object")
             return None

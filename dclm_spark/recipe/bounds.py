@@ -84,7 +84,8 @@ class Bound:
         '> 80 and <= 100000'
         """
         given = {name: limit for name, limit in limits.items() if limit is not None}
-        return replace(self, **{_SAME_SIDE[name]: None for name in given} | given)
+        changed: dict[str, Any] = {_SAME_SIDE[name]: None for name in given} | given
+        return replace(self, **changed)
 
     @property
     def group(self) -> str:

@@ -60,7 +60,7 @@ class Building:
             raise Unsupported("stands behind corrections of lines; here a page is measured before them")
         if any(bound.signal == signal for bound in self.bounds):
             raise Unsupported(f"a second bound on {signal}")
-        self.bounds.append(Bound(signal, **limits))
+        self.bounds.append(Bound(signal).with_limits(**limits))
 
     def line_rule(self, *rules: LineRule) -> None:
         self.set(line_rules=(*self.annotation.line_rules, *rules))

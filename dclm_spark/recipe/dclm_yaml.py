@@ -30,7 +30,7 @@ def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domain
     building = Building(read_words, read_domains)
     problems = []
     for number, step in enumerate(steps, 1):
-        function = step.get("func")
+        function = step["func"]
         options = {key: value for key, value in step.items() if key not in ("func", "_aggregate")}
         try:
             if function not in STEPS:
@@ -88,7 +88,7 @@ def _check_size(text: str) -> None:
         ValueError: It says what is too large.
     """
     depth = n_nodes = 0
-    sizes: dict[str, int] = {}  # of what an alias stands for, aliases in it counted in full
+    sizes: dict[str | None, int] = {}  # of what an alias stands for, aliases in it counted in full
     open_: list[tuple[str | None, int]] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):

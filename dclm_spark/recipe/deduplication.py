@@ -248,13 +248,13 @@ DEFAULTS: tuple[Method, ...] = (Exact(by="text"), Exact(by="url"), Near(), Bloom
 """Every method that the command line knows by a name, with its default settings."""
 
 
-def like(methods: Sequence[Method], name: str) -> Method | None:
-    """The first of these methods that has a name of the command line; null if none has.
+def named(name: str, methods: Sequence[Method]) -> Method:
+    """The first of the methods that has a name of the command line.
 
-    >>> like((Exact(by="text", scope="all"), Near()), "text").scope, like((Near(),), "url")
-    ('all', None)
+    >>> named("text", (Exact(by="text", scope="all"), *DEFAULTS)).scope
+    'all'
     """
-    return next((one for one in methods if one.name == name), None)
+    return next(one for one in methods if one.name == name)
 
 
 def methods_problems(methods: tuple[Method, ...]) -> list[str]:

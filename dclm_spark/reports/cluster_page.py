@@ -7,7 +7,6 @@ from pyspark.sql import functions as F
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.finished import DocumentKey, Places
 from dclm_spark.lake.warehouse import Warehouse
-from dclm_spark.recipe import as_json
 from dclm_spark.reports.clusters import describe, gather
 from dclm_spark.reports.word_diff import MAX_CHARS, diff_words
 
@@ -108,7 +107,7 @@ def _alone(places: Places, dump: str) -> dict[str, Any] | None:
     """As `find_duplicates`, of a page that has no row."""
     run = places.run_of_duplicates(dump)
     if run is not None:
-        scope = as_json.from_json(run["recipe_json"]).duplicates.scope
+        scope = places.settings_of_duplicates(dump).scope
     else:
         other = places.clusters.read("duplicates", dump=dump).head()
         if other is None:

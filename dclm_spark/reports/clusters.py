@@ -117,7 +117,9 @@ def list_giants(
     place = places.clusters
     if not place.exists("edges"):
         return []
-    edges = place.read("edges", **({"dump": dump} if dump else {})).where(F.col("bucket_size").isNotNull())
+    edges = place.read("edges", version=None, **({"dump": dump} if dump else {})).where(
+        F.col("bucket_size").isNotNull()
+    )
     rows = (
         edges.groupBy(F.col("other_hash").alias("text_hash"))
         .agg(
@@ -177,7 +179,7 @@ def list_merged(
     place = Places(warehouse, upstream).clusters
     if not place.exists("merged_clusters"):
         return []
-    rows = place.read("merged_clusters", **({"dump": dump} if dump else {}))
+    rows = place.read("merged_clusters", version=None, **({"dump": dump} if dump else {}))
     return [row.asDict() for row in rows.orderBy("dump", "cluster_id", "merged_id").limit(MAX_MERGED).collect()]
 
 

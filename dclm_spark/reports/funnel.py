@@ -89,12 +89,15 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         numbers[row["dump"], row["what"]][row["reason"]] = row["n"]
     entries = [_entry(name, runs, numbers, is_begun=name in begun) for name in dumps]
     for place in (warehouse, upstream):
-        names = dumps_of("documents", place) if place is not None else []
+        if place is None:
+            continue
+        names = dumps_of("documents", place)
         short = [name for name in names if len({numbers[name, what].get("", 0) for what in ("files", "planned")}) > 1]
-        found = unread_files(place, short) if short else {}
+        unread = unread_files(place, short) if short else {}
         for entry in entries:
-            entry |= {"unread": found[entry["dump"]]} if entry["dump"] in found else {}
-    for what, found in (("lost", find_lost(finished, dumps)), ("unfinished", unfinished)):
+            entry |= {"unread": unread[entry["dump"]]} if entry["dump"] in unread else {}
+    missing: dict[str, Mapping[str, Any]] = {"lost": find_lost(finished, dumps), "unfinished": unfinished}
+    for what, found in missing.items():
         for entry in entries:
             entry |= {what: found[entry["dump"]]} if entry["dump"] in found else {}
     return entries
@@ -106,7 +109,7 @@ def _is_of_another_source(finished: Mapping[Key, Finished], dump: str, stage: St
         return False
     source = Key(dump, stage.reads[0])
     made = finished[source].run_id if source in finished else None
-    return made_from(finished[dump, stage.name].run).get(source) != made
+    return made_from(finished[Key(dump, stage.name)].run).get(source) != made
 
 
 # Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
@@ -133,6 +136,7 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
 
 
 def _kept_and_removed(place: Warehouse, dumps: list[str], stage: Stage) -> list["DataFrame"]:
+    assert stage.removes is not None  # a stage that removes nothing is not counted so
     removed = _rows(place, "removed", dumps).where(F.col("stage") == stage.name)
     counted = [
         _count(removed, stage.removes, reason="removed_by"),
@@ -154,9 +158,7 @@ def _count(rows: "DataFrame", what: str, *, reason: str | None = None, n: "Colum
     return counted.select("dump", F.lit(what).alias("what"), "reason", "n")
 
 
-def _entry(
-    dump: str, runs: dict[tuple[str, str], dict[str, Any]], numbers: Numbers, *, is_begun: bool
-) -> dict[str, Any]:
+def _entry(dump: str, runs: Mapping[Key, Mapping[str, Any]], numbers: Numbers, *, is_begun: bool) -> dict[str, Any]:
     def number(what: str) -> int:
         return numbers.get((dump, what), {}).get("", 0)
 
@@ -176,7 +178,7 @@ def _entry(
         accounted = sum(entry["skipped"].values()) + sum(entry["quarantined"].values()) + entry["documents"]
         entry["is_balanced"] = entry["records"] == accounted
     if (dump, "filtered") in runs:
-        recipe = as_json.from_json(runs[dump, "filtered"]["recipe_json"])
+        recipe = as_json.from_json(runs[Key(dump, "filtered")]["recipe_json"])
         removed = by_reason("removed")
         entry |= {
             "recipe": recipe.name,
@@ -195,9 +197,11 @@ def _entry(
     for stage in STAGES.values():
         if not stage.removes or (dump, stage.name) not in runs:
             continue
-        source = source_of(stage).name
+        before = source_of(stage)
+        assert before is not None  # what it removes was read before
+        source = before.name
         if stage.name != "filtered":
-            reasons = _honoured(runs[dump, stage.name]) if stage.name == "deduplicated" else {}
+            reasons = _honoured(runs[Key(dump, stage.name)]) if stage.name == "deduplicated" else {}
             entry |= {stage.removes: reasons | by_reason(stage.removes), stage.name: number(stage.name)}
             is_stale = any(_is_stale(runs, dump, name) for name in since(stage, source))
             entry["is_stale"] = entry.get("is_stale", False) or is_stale
@@ -229,6 +233,6 @@ def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
     return words
 
 
-def _is_stale(runs: dict[tuple[str, str], dict[str, Any]], dump: str, stage: str) -> bool:
+def _is_stale(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> bool:
     """True if a table that the stage was made from, near or far, was made anew since."""
     return any(before in runs for _, before in outdated(runs, dump, stage))

@@ -51,7 +51,7 @@ def _format_dump(entry: dict[str, Any]) -> str:
             line("records with another digest than they claim", entry["bad_digests"], records, indent=4)
         for problem, n in entry.get("bad_dates", {}).items():
             line(f"fetched_at null: date {problem.replace('_', ' ')}", n, indent=4)
-    removing = [stage for stage in STAGES.values() if stage.removes and stage.name in entry]
+    removing = [(stage, stage.removes) for stage in STAGES.values() if stage.removes and stage.name in entry]
     if "filtered" in entry:
         documents = entry["filtered"] + sum(entry["removed"].values())
         line("removed", sum(entry["removed"].values()), documents)
@@ -62,12 +62,12 @@ def _format_dump(entry: dict[str, Any]) -> str:
                 note = NO_TEXT_WORDS if signal == NO_TEXT else entry["bounds"].get(signal, "")
                 line(signal, n, documents, note=note, indent=4)
         line("filtered", entry["filtered"], documents)
-    for stage in removing:
+    for stage, removes in removing:
         if stage.name != "filtered":
-            n_removed = sum(entry[stage.removes].values())
+            n_removed = sum(entry[removes].values())
             of = documents if "filtered" in entry else entry[stage.name] + n_removed
             line("removed", n_removed, of)
-            for reason, n in entry[stage.removes].items():
+            for reason, n in entry[removes].items():
                 line(reason, n, of, indent=4)
             line(stage.name, entry[stage.name], of)
         if stage.name == "deduplicated" and "cuts" in entry:
@@ -87,6 +87,8 @@ def _format_dump(entry: dict[str, Any]) -> str:
         word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
         sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]
         sums = sums if "documents" in entry else []
-        sums += [f"{source_of(stage).name} = removed + {stage.name}" for stage in removing if stage.name != "filtered"]
+        for stage, _ in removing:
+            if stage.name != "filtered" and (source := source_of(stage)) is not None:
+                sums.append(f"{source.name} = removed + {stage.name}")
         lines.append(f"  {word}: {', '.join(sums)}")
     return "\n".join(lines)

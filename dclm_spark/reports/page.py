@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.finished import Places
-from dclm_spark.lake.runs import made_from
+from dclm_spark.lake.runs import Key, made_from
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.reports.cluster_page import find_duplicates
@@ -70,14 +70,14 @@ def _in_utc(micros: int | None) -> str | None:
 
 def _explain_document(document: dict[str, Any], places: Places) -> dict[str, Any]:
     dump, doc_id = document["dump"], document["doc_id"]
-    measured = places.finished.get((dump, "annotated"))
+    measured = places.finished.get(Key(dump, "annotated"))
     if measured is None:
         return document
     is_row = (F.col("doc_id") == doc_id) & F.col("url").eqNullSafe(F.lit(document["url"]))
     row = measured.warehouse.read("annotated", dump=dump).where(is_row).head()
     if row is None:  # `documents` was made anew since
         return document
-    filtered = places.finished.get((dump, "filtered"), measured)
+    filtered = places.finished.get(Key(dump, "filtered"), measured)
     recipe = as_json.from_json(filtered.run["recipe_json"])
     annotated = row.asDict(recursive=True)
     explained = {
@@ -108,7 +108,7 @@ def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: Places) -
     if removed.where(F.col("removed_by") == DUPLICATE_ID).head() is None:
         return False
     kept = filtering.read("filtered", dump=dump).where(is_it).head()
-    read = places.finished.get((dump, "documents"))
+    read = places.finished.get(Key(dump, "documents"))
     if kept is None or read is None:
         return False
     # Rows that have all in common are one as good as the other; the first in the files is the one that is shown.
@@ -120,8 +120,8 @@ def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: Places) -
 def _find_deduplication(places: Places, document: dict[str, Any], *, filtered_by: str) -> dict[str, Any] | None:
     """What `deduplicated` took of a document; null where it was not made, or from other rows than those of this run."""
     dump = document["dump"]
-    found = places.finished.get((dump, "deduplicated"))
-    if found is None or made_from(found.run).get((dump, "filtered")) != filtered_by:
+    found = places.finished.get(Key(dump, "deduplicated"))
+    if found is None or made_from(found.run).get(Key(dump, "filtered")) != filtered_by:
         return None
     place = found.warehouse
 

@@ -5,7 +5,7 @@ already, from the warehouse that is asked.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -105,7 +105,7 @@ def _check(job: Job, dumps: Sequence[str], choices: Sequence[Choice], scratch: s
 def _source(job: Job, dumps: Sequence[str]) -> Warehouse:
     """The one warehouse that holds the dumps' `filtered`: a job borrows from one."""
     places: dict[str, tuple[Warehouse, list[str]]] = {}
-    problems = []
+    problems: list[str] = []
     for dump in dumps:
         try:
             place = replace(job, dump=dump).ledger().finished("filtered").warehouse
@@ -138,8 +138,10 @@ def _signatures(job: Job, dumps: Sequence[str], choice: Choice, source: Warehous
 def _make(job: Job, dumps: Sequence[str], signatures: Warehouse | None) -> list[Outcome]:
     """The outcomes of `deduplicated`, whose clusters are made before where there are signatures."""
     if signatures is not None:
-        lender = signatures
-        if any("." in order for order in job.recipe.duplicates.survivor) and signatures is not job.upstream:
+        lender: Warehouse | None = signatures
+        near = job.recipe.duplicates
+        assert near is not None  # a choice that has signatures looks for near-duplicates
+        if any("." in order for order in near.survivor) and signatures is not job.upstream:
             # Signals come from the source, which then lends everything: signatures are made once more, beside them.
             lender = job.upstream
             for dump in dumps:
@@ -158,7 +160,8 @@ def _left(job: Job, dumps: Sequence[str], outcomes: Sequence[Outcome]) -> "DataF
     """Rows of `deduplicated`: the choice's own, or those that the source has lent."""
     lent = sorted({outcome.run["dump"] for outcome in outcomes if outcome.is_lent})
     own = [dump for dump in dumps if dump not in lent]
-    places = [(place, names) for place, names in ((job.warehouse, own), (job.upstream, lent)) if names]
+    both = ((job.warehouse, own), (job.upstream, lent))
+    places = [(place, names) for place, names in both if place is not None and names]
     return reduce(lambda one, other: one.unionByName(other), (place.read(STAGE, dump=names) for place, names in places))
 
 
@@ -221,7 +224,7 @@ def _entries(
     dumps: Sequence[str],
     largest: Sequence[str],
 ) -> list[dict[str, Any]]:
-    orders = {
+    orders: dict[str, Callable[[str], Any]] = {
         "dump": lambda value: dumps.index(value),
         "domain": lambda value: (*largest, OTHERS).index(value),
         "length": int,

@@ -1,15 +1,19 @@
 """What a survey compares: methods of deduplication, and how far each of them reaches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near, like
+from dclm_spark.recipe.deduplication import SHARD_ONLY_MODES, Bloom, Exact, Method, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 
 SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
 """How far a choice reaches: the points of a curve, as the picture calls them."""
 N_SHARDS = 10  # DCLM's, see `recipes`
+
+
+OneMethod = TypeVar("OneMethod", bound=Method)
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Choice:
         >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
         [0.0, 0.5, 1.0]
         """
-        if self.scope == "dump" and sum(n_documents):
+        if self.scope == "dump" and sum(n_documents) > 0:
             return sum(n**2 for n in n_documents) / sum(n_documents) ** 2
         if self.scope == "shards":
             return 1 / max([self.n_shards, *(getattr(method, "n_shards", 1) for method in self.methods)])
@@ -58,9 +62,8 @@ NONE = Choice("none", "none", "none")
 
 def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
     """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
-    text, url, bloom = (
-        like(recipe.methods, default.name) or default for default in (Exact(by="text"), Exact(by="url"), Bloom())
-    )
+    text, url = (_first_like(Exact(by=by), recipe.methods) for by in ("text", "url"))
+    bloom = _first_like(Bloom(), recipe.methods)
     n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
 
     def ngrams(scope: str) -> Bloom:
@@ -88,3 +91,8 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
         Choice("bloom-all", "bloom", "all", (ngrams("all"),)),
         Choice("together-all", "together", "all", (exact(text, "all"), Near(), ngrams("all")), near="all"),
     )
+
+
+def _first_like(default: OneMethod, methods: Iterable[Method]) -> OneMethod:
+    """The first of the methods that has the default's name, else the default itself."""
+    return next((one for one in methods if isinstance(one, type(default)) and one.name == default.name), default)

@@ -49,7 +49,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
         shapes = [(max(1, -(-len(of) // most)), min(max(1, len(of)), most)) for of, most in ((dumps, 4), (methods, 5))]
         heights = [3.6, *(2.1 * n_rows for n_rows, _ in shapes)]
         figure = Figure(figsize=(10, sum(heights)), layout="constrained")
-        top, middle, bottom = figure.subfigures(3, 1, height_ratios=heights)
+        top, middle, bottom = figure.subfigures(3, 1, squeeze=False, height_ratios=heights)[:, 0]
         axes = top.subplots()
         curves(axes, lambda entry: entry["share_of_words"])
         axes.set(title="Words that survive deduplication", ylabel="share of words", ylim=(0, 1.03))

@@ -101,7 +101,7 @@ def derive_recipe(
     entries = []
     for language in reference.languages:
         for bound in bounds:
-            limits = _limits(bound, language, statistics, reference)
+            limits: dict[str, Any] = _limits(bound, language, statistics, reference)
             derived[bound.signal].append(replace(bound, language=language, **limits))
             entries.append(
                 {

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError, WarehouseError
 from dclm_spark.lake.finished import Places
-from dclm_spark.lake.runs import measured_groups
+from dclm_spark.lake.runs import Key, measured_groups
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe import as_json
 from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, Bound
@@ -106,8 +106,8 @@ def count_what_if(
     dumps = sorted(name for name, stage in finished if stage == "annotated")
     entries = []
     for name in dumps if dump is None else [found for found in dumps if found == dump]:
-        annotated = finished[name, "annotated"]
-        decided = finished.get((name, _KEPT), annotated)
+        annotated = finished[Key(name, "annotated")]
+        decided = finished.get(Key(name, _KEPT), annotated)
         recipe = as_json.from_json(decided.run["recipe_json"])
         changed = change_bounds(recipe.bounds, changes)
         _check_measured(annotated.run, changed)

@@ -18,7 +18,7 @@ def without_spark_zips(path: list[str]) -> list[str]:
     """
     plain = [entry for entry in path if not entry.endswith((".zip", ".jar"))]
     installed = PathFinder.find_spec("pyspark", plain)
-    if installed is None or PathFinder.find_spec("py4j", plain) is None:
+    if installed is None or installed.origin is None or PathFinder.find_spec("py4j", plain) is None:
         return path
     home = Path(installed.origin).parent
     return [entry for entry in path if entry in plain or home not in Path(entry).parents]

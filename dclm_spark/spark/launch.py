@@ -131,7 +131,7 @@ def start(settings: dict[str, str]) -> "SparkSession":
             _running.append(_Java(gateway.proc, words, settings.get("spark.driver.memory", "1g")))
             SparkContext(conf=conf, gateway=gateway)
             interrupts.retake()
-        return SparkSession.builder.config(map=settings).getOrCreate()
+        return SparkSession.builder.config(map={**settings}).getOrCreate()
     except Exception as error:
         ended = java_end()
         if ended is not None and ended.status < 0:
@@ -175,7 +175,9 @@ def watch_java(then: Callable[[JavaEnd], None]) -> None:
 
         def wait() -> None:
             java.process.wait()
-            then(java_end())
+            ended = java_end()
+            if ended is not None:  # another may have been started since
+                then(ended)
 
         threading.Thread(target=wait, daemon=True, name="java-end").start()
 

@@ -55,7 +55,8 @@ def settings(options: Mapping[str, Any]) -> dict[str, str]:
             inputs are read without credentials (`anon`) says nothing of the tables.
     """
     found = {_MARK: f"{_HADOOP}.S3AFileSystem", "spark.hadoop.fs.AbstractFileSystem.s3.impl": f"{_HADOOP}.S3A"}
-    client = options.get("client_kwargs") if isinstance(options.get("client_kwargs"), Mapping) else {}
+    client = options.get("client_kwargs")
+    client = client if isinstance(client, Mapping) else {}
     endpoint = options.get("endpoint_url") or client.get("endpoint_url")
     endpoint = endpoint or os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     if endpoint:
@@ -80,11 +81,15 @@ def _profile() -> dict[str, str]:
     os.environ.setdefault("AWS_SHARED_CREDENTIALS_FILE", str(file))
     os.environ.setdefault("AWS_CREDENTIAL_PROFILES_FILE", str(file))
     if pyspark.__version__.startswith("3."):
-        own = ("com.amazonaws.auth.EnvironmentVariableCredentialsProvider",)
-        own += ("com.amazonaws.auth.profile.ProfileCredentialsProvider",)
+        own = (
+            "com.amazonaws.auth.EnvironmentVariableCredentialsProvider",
+            "com.amazonaws.auth.profile.ProfileCredentialsProvider",
+        )
     else:
-        own = ("software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider",)
-        own += ("software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider",)
+        own = (
+            "software.amazon.awssdk.auth.credentials.EnvironmentVariableCredentialsProvider",
+            "software.amazon.awssdk.auth.credentials.ProfileCredentialsProvider",
+        )
     hadoops = ("TemporaryAWSCredentialsProvider", "SimpleAWSCredentialsProvider", "auth.IAMInstanceCredentialsProvider")
     names = [*(f"{_HADOOP}.{name}" for name in hadoops[:2]), *own, f"{_HADOOP}.{hadoops[2]}"]
     return {"spark.hadoop.fs.s3a.aws.credentials.provider": ",".join(names)}

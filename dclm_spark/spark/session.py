@@ -9,7 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from dclm_spark.errors import SessionError
@@ -19,6 +19,7 @@ from dclm_spark.spark.launch import BATCH_SETTINGS, DELTA_SETTINGS, ROWS_WITHOUT
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+    from pyspark.sql import SparkSession as Classic
 
 TASK_ATTEMPTS = 4
 MAX_ROWS, MAX_BYTES = BATCH_SETTINGS
@@ -102,7 +103,7 @@ def is_active() -> bool:
 
 def shuffle_tasks(spark: "SparkSession") -> int:
     """Tasks of a shuffle: the session's setting, or 200 where a platform chooses by itself."""
-    chosen = spark.conf.get("spark.sql.shuffle.partitions", "")
+    chosen = spark.conf.get("spark.sql.shuffle.partitions", "") or ""
     return int(chosen) if chosen.isdigit() else DEFAULT_TASKS
 
 
@@ -184,7 +185,8 @@ def _connect(remote: str, *, config: Mapping[str, str]) -> "SparkSession":
     except Exception as error:
         raise SessionError([f"No Spark Connect server answers at {remote}: {error}"]) from error
     os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # makes pyspark.sql.functions speak Connect
-    return _adopt(spark, master=None, config=config)
+    # It has the methods of a classic session, and no class in common with it.
+    return _adopt(cast("Classic", spark), master=None, config=config)
 
 
 def _interrupt(spark: "SparkSession") -> None:

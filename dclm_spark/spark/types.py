@@ -81,8 +81,8 @@ def missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column
     for field in schema:
         if field.name not in found:
             missing[field.name] = F.lit(None).cast(spark_type(field.type))
-        elif isinstance(found[field.name], StructType):
-            held = set(found[field.name].names)
+        elif isinstance(struct := found[field.name], StructType):
+            held = set(struct.names)
             column = F.col(field.name)
             for inner in field.type:
                 if inner.name not in held:

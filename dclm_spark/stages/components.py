@@ -23,6 +23,7 @@ from dclm_spark.errors import RoundLimitError
 from dclm_spark.kernels.graph.edge_packets import N_BUCKETS, PACKETS, edges_of, gathered, packets
 from dclm_spark.kernels.graph.forest import PIECE_EDGES, Forest, spanning_forests
 from dclm_spark.kernels.graph.stars import Neighbours
+from dclm_spark.spark.rows import only_row
 from dclm_spark.spark.workers import Batches, Kernels, map_arrow
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def _labelled(forest: "DataFrame") -> "DataFrame":
 
 def _counted(packed: "DataFrame") -> tuple[int, int]:
     """How many edges there are, and a number of 64 bits that says which."""
-    row = packed.select(F.sum("n_edges"), F.bit_xor("edges_hash")).head()
+    row = only_row(packed.select(F.sum("n_edges"), F.bit_xor("edges_hash")))
     return row[0] or 0, row[1] or 0
 
 
@@ -177,7 +178,7 @@ def _passed_twice(batches: Batches) -> Iterator[tuple[Neighbours, Edges]]:
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
         for edges in _unpacked(batches):
             neighbours.add(edges)
-            spool.write(edges)
+            spool.write(edges.data)
         spool.seek(0)
         again = iter(partial(spool.read, PIECE_EDGES * _EDGE_BYTES), b"")
         yield neighbours, (np.frombuffer(bytearray(data), dtype=np.int64).reshape(-1, 2) for data in again)

@@ -11,6 +11,7 @@ from dclm_spark import schemas
 from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.bytes.binary import fixed_width
 from dclm_spark.kernels.near.anchors import Anchors
+from dclm_spark.recipe.deduplication import Exact
 from dclm_spark.recipe.near_duplicates import ORDERS, MinHash, NearDuplicates
 from dclm_spark.spark.workers import map_arrow
 from dclm_spark.stages.candidates import KERNELS
@@ -80,7 +81,7 @@ def find_duplicates(
     return rows.select(*schemas.DUPLICATES.names)
 
 
-def survivor_order(near: NearDuplicates) -> "list[Column]":
+def survivor_order(near: NearDuplicates | Exact) -> "list[Column]":
     """What documents of a cluster are sorted by; the first stays."""
     known = {
         "earliest_dump": lambda: F.col("dump").asc(),
@@ -91,7 +92,7 @@ def survivor_order(near: NearDuplicates) -> "list[Column]":
     return [known[word]() if word in known else _by_signal(word) for word in near.survivor]
 
 
-def signals_of(near: NearDuplicates) -> list[str]:
+def signals_of(near: NearDuplicates | Exact) -> list[str]:
     """The signals that the survivor order names."""
     return [word.removeprefix("-") for word in near.survivor if word not in ORDERS]
 

@@ -167,6 +167,7 @@ def _read_flock(rows) -> tuple[ngram_packets.Flock, list[filter_blocks.Answer], 
             answers.append(filter_blocks.unpack_answer(row["answer"]))
         else:
             kept = _from_bits(row["is_kept"])
+    assert flock is not None  # each has one packet
     return flock, answers, None if kept is None else kept[: len(flock.n_ngrams)]
 
 

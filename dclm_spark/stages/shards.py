@@ -59,12 +59,14 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
         return pa.RecordBatch.from_pylist([row], schema=BLOCKS)
 
     def judge(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        number, shard, seen = None, None, []
+        number: int | None = None
+        shard: Shard | None = None
+        seen: list[str] = []
         decided: list[pa.RecordBatch] = []
         for part in _of_one_shard(_without_repeats(sized(batches))):
-            this = part.column("shard")[0].as_py()
-            if this != number:
-                if shard is not None:
+            this: int = part.column("shard")[0].as_py()
+            if number is None or shard is None or this != number:
+                if number is not None and shard is not None:
                     yield row_of(number, shard, decided, is_last=True)
                 number, shard, seen, decided = this, Shard(bloom, geometry), [], []
             ids, dumps = part.column("doc_id").to_pylist(), part.column("dump").to_pylist()
@@ -74,7 +76,7 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
             if sum(map(len, decided)) >= FLUSH_DECISIONS:
                 yield row_of(number, shard, decided, is_last=False)
                 decided = []
-        if shard is not None:
+        if number is not None and shard is not None:
             yield row_of(number, shard, decided, is_last=True)
 
     return map_arrow(documents.select("shard", "doc_id", "dump", "text"), judge, BLOCKS, kernels=_KERNELS)

@@ -74,7 +74,7 @@ class CarefulReader:
         """Whether something other than empty lines is left. Passes over the empty lines between records."""
         members = self._members
         while members.fill(1):
-            members.at = _EMPTY_LINES.match(members.window, members.at).end()
+            members.at = _after_empty_lines(members.window, members.at)
             if members.ahead():
                 return True
         return members.damage is not None
@@ -84,7 +84,9 @@ class CarefulReader:
         members = self._members
         offset = members.offset()
         if not members.ahead():
-            return self._recover(Fault(members.damage.offset, None, None, members.damage.kind, str(members.damage)))
+            damage = members.damage
+            assert damage is not None  # `is_more` has said that something is left
+            return self._recover(Fault(damage.offset, None, None, damage.kind, str(damage)))
         header = self._header(offset)
         if isinstance(header, Fault):
             return self._recover(header)
@@ -190,7 +192,7 @@ class CarefulReader:
         if (
             damage
             and damage.offset == offset
-            and _EMPTY_LINES.match(members.window, members.at + n_bytes).end() == len(members.window)
+            and _after_empty_lines(members.window, members.at + n_bytes) == len(members.window)
         ):
             members.at += n_bytes
             return damage.kind, str(damage)
@@ -262,3 +264,9 @@ class CarefulReader:
             if members.ahead() == n_ahead - n_passed and not members.fill(members.ahead() + 1):
                 members.at = len(members.window)
                 return False
+
+
+def _after_empty_lines(window: bytes, at: int) -> int:
+    lines = _EMPTY_LINES.match(window, at)
+    assert lines is not None  # none at all match too
+    return lines.end()

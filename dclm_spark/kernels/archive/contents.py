@@ -38,13 +38,14 @@ def content_of(record: Page | Line | Fault | OSError, extraction: Extraction) ->
         return Content()
     if record.is_text:
         text, error = without_nuls(record.payload.decode("utf-8", "replace"))
-        if text is None:
+        if error is not None:
             return Content(failure=Failure(CHARSET, error))
+        assert text is not None  # of the two one is None
         return _text_within_limit(text, "utf-8", extraction)
     html, charset, error = decode(
         record.payload, record.charset, charset=extraction.charset, content_type=record.content_type
     )
-    return Content(html=html, charset=charset, failure=Failure(CHARSET, error) if html is None else None)
+    return Content(html=html, charset=charset, failure=None if error is None else Failure(CHARSET, error))
 
 
 def _text_within_limit(text: str, charset: str | None, extraction: Extraction) -> Content:

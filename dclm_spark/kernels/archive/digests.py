@@ -36,7 +36,7 @@ def digests_problem(header: Header, head: Head | None, body: bytes, start: int, 
     if problem is not None or not header.payload_digest:
         return problem
     payload = view[start + (head.n_bytes if head else 0) : end]
-    candidates = [lambda: payload]
+    candidates: list[Callable[[], bytes | memoryview]] = [lambda: payload]
     if head is not None and head.is_chunked:
         candidates.append(lambda: _without_chunks(bytes(payload)))
     return digest_problem(header.payload_digest, "payload", candidates)

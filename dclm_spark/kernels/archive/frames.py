@@ -22,7 +22,7 @@ _STEP_BYTES = 1 << 12  # what fastwarc's decoders are asked for at once: that mu
 HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged one to read its header
 _ZSTD_BLOCK_BYTES = 1 << 17  # RFC 8878, section 3.1.1.2.4
 _LONGEST_MAGIC = 7
-_ZEROS = re.compile(rb"\0*")
+_ZEROS = re.compile(rb"\0+")
 
 TRUNCATED = "truncated"
 """Kind of damage: the bytes end before the record or the member does."""
@@ -117,8 +117,8 @@ class RawBytes:
 
     def pass_zeros(self) -> None:
         """Pass over bytes that are zero."""
-        while zeros := _ZEROS.match(self.peek(_FIRST_INPUT_BYTES))[0]:
-            self.advance(len(zeros))
+        while zeros := _ZEROS.match(self.peek(_FIRST_INPUT_BYTES)):
+            self.advance(zeros.end())
 
 
 def read_plain(raw: RawBytes) -> Iterator[bytes]:

@@ -118,7 +118,7 @@ def read_head(block: bytes, start: int, end: int) -> Head | None:
             break
         passed += head.n_bytes
         head = following
-    return head._replace(n_bytes=passed + head.n_bytes) if passed else head
+    return head._replace(n_bytes=passed + head.n_bytes) if head is not None and passed else head
 
 
 def _read_head(block: bytes, start: int, end: int) -> Head | None:
@@ -223,7 +223,7 @@ def without_chunks(payload: bytes) -> bytes:
     line = _CHUNK_SIZE.match(payload)
     if line is None or not _ends_chunk(payload, line):
         return payload  # stored decoded
-    chunks = []
+    chunks: list[bytes] = []
     at = 0
     # Invariant: payload[at:] begins with a chunk's size line, or is what follows the last whole chunk.
     while line := _CHUNK_SIZE.match(payload, at):

@@ -65,4 +65,6 @@ def read_fields(written: str) -> dict[str, Field]:
 
 
 def _after_space(written: str, at: int) -> int:
-    return _SPACE.match(written, at).end()
+    space = _SPACE.match(written, at)
+    assert space is not None  # none at all matches too
+    return space.end()

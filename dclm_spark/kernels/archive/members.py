@@ -172,7 +172,9 @@ class Members:
 
     def resume(self) -> bool:
         """Go on at the first member behind the damage that begins with a record; False where there is none."""
-        start = self._start_after(self.damage.offset, self.damage.reached)
+        damage = self.damage
+        assert damage is not None  # else there is nothing to go on behind
+        start = self._start_after(damage.offset, damage.reached)
         while (found := self.raw.find(_MEMBER, start)) is not None:
             self.jump(found)
             decoded = self._decoded

@@ -106,7 +106,7 @@ class _Tally:
 
     def add(self, record: Page | Line | Fault, row: Mapping[str, Any]) -> None:
         self._n_bad_digests += _has_bad_digest(record)
-        if "kind" in row:
+        if "kind" in row or isinstance(record, Fault):
             self._n_quarantined += 1
             return
         self._n_documents += 1

@@ -97,7 +97,9 @@ def read_pool(
     Raises:
         OSError: The stream failed.
     """
-    is_compressed = POOL.search(path)["coding"] is not None
+    name = POOL.search(path)
+    assert name is not None  # who reads it has found it by this pattern
+    is_compressed = name["coding"] is not None
     members = Members(stream, lambda begin: not is_compressed or _OBJECT.match(begin) is not None)
     if is_compressed and not members.raw.size:
         yield Fault(0, None, None, TRUNCATED, "the file is empty")

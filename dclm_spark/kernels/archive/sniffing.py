@@ -39,7 +39,7 @@ _MAGIC = (
     (b"\x28\xb5\x2f\xfd", "application/zstd"),
 )
 _WEAK = (b"BM", b"MZ")  # two letters are no proof
-_KNOWN = frozenset({*(kind.mime for kind in TYPES), *(name for _, name in _MAGIC), *_LETTERS_NAMES})
+_KNOWN: frozenset[str] = frozenset({*(kind.mime for kind in TYPES), *(name for _, name in _MAGIC), *_LETTERS_NAMES})
 
 _BOMS = re.compile(rb"[\r\n\t ]{0,64}(?:\xff\xfe|\xfe\xff|\x00\x00\xfe\xff|\xef\xbb\xbf)")
 # Stray control characters are common in text; of compressed bytes a tenth are some.
@@ -66,6 +66,7 @@ def binary_type(payload: bytes, identified: str | None = None) -> str | None:
     if _MARKUP.match(payload):
         return None
     if letters := _LETTERS.match(payload):
+        assert letters.lastindex is not None  # each alternative is a group
         return _LETTERS_NAMES[letters.lastindex - 1]
     begin = payload[:SNIFFED_BYTES]
     if identified == "application/pdf" and b"%PDF-" in begin[:_PDF_BYTES]:

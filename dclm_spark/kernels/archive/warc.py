@@ -6,7 +6,7 @@ record that proved sound, reads at least one itself, and hands back where the ne
 """
 
 from collections.abc import Generator, Iterator
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from fastwarc.stream_io import GzipReader
 from fastwarc.warc import ArchiveIterator, WarcRecord
@@ -100,12 +100,13 @@ def _read_sound(stream: BinaryIO, offset: int, wanted: Wanted) -> Generator[Outc
         return offset
     stream.seek(offset)
     recent = _Recent(stream, offset)
-    members = GzipReader(recent)
+    members = GzipReader(cast(BinaryIO, recent))  # of a stream's methods it calls these two only
     last: Outcome | None = None
     n_bytes = 0  # of the last record
     try:
         for record in ArchiveIterator(members, parse_http=False, max_header_len=MAX_HEAD_BYTES):
             begin = members.frame_start_position()
+            assert begin is not None  # a record has been read from a member
             if last is not None:
                 if begin == offset or int.from_bytes(recent.before(begin), "little") != n_bytes & 0xFFFFFFFF:
                     return offset
@@ -148,8 +149,12 @@ class _Recent:
 
 def _size(record: WarcRecord) -> int:
     """The bytes of a record as they are written by the book: lines that end with CRLF, a space after each colon."""
-    lines = [record.headers.status_line_bytes, *(name + b": " + value for name, value in record.headers.items_bytes())]
+    lines = [_first_line(record), *(name + b": " + value for name, value in record.headers.items_bytes())]
     return sum(len(line) + 2 for line in lines) + 2 + record.content_length + 4
+
+
+def _first_line(record: WarcRecord) -> bytes:
+    return record.headers.status_line_bytes or b""
 
 
 def _outcome(record: WarcRecord, begin: int, wanted: Wanted) -> Outcome | None:
@@ -158,7 +163,7 @@ def _outcome(record: WarcRecord, begin: int, wanted: Wanted) -> Outcome | None:
     header = header_of(fields, 0)
     if header.problem is not None or header.n_body_bytes != record.content_length or not wanted.may_hold(header):
         return None
-    if not is_record(record.headers.status_line_bytes + b"\r\n"):
+    if not is_record(_first_line(record) + b"\r\n"):
         return None
     body = record.reader.read()
     return wanted.judge(header, begin, body, 0, len(body)) if len(body) == header.n_body_bytes else None

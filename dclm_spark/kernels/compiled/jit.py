@@ -15,10 +15,11 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any
 
 from numba import config, njit
 from numba.extending import register_jitable
@@ -27,7 +28,7 @@ from dclm_spark.kernels.compiled.numba_cache import keep_on_disk
 from dclm_spark.kernels.compiled.private_folder import is_private
 
 
-def kernel(function):
+def kernel(function: Callable[..., Any]) -> Any:
     """The function, one that Python calls, compiled on its first call; all workers of a machine share the code.
 
     It runs without the GIL.
@@ -41,7 +42,7 @@ def kernel(function):
     return keep_on_disk(njit(nogil=True)(function), cache_folder, sources_hash)
 
 
-def helper(function):
+def helper(function: Callable[..., Any]) -> Any:
     """The function made callable from kernels, which compile it with themselves; from Python it stays plain Python.
 
     Most functions of this package are helpers: without entries from Python and C they compile
@@ -56,7 +57,7 @@ def helper(function):
     return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True)(function)
 
 
-def inlined(function):
+def inlined(function: Callable[..., Any]) -> Any:
     """The same, for a few small functions that are called once a word: their code is put where they are called.
 
     A call hands over each array with a count of its references, which costs more than a look at a small table.
@@ -73,7 +74,7 @@ def inlined(function):
     return register_jitable(no_cfunc_wrapper=True, no_cpython_wrapper=True, inline="always")(function)
 
 
-def inlined_code(function):
+def inlined_code(function: Callable[..., Any]) -> Any:
     """The same for functions of any size, called once a unit of text: LLVM does it, which takes less time to compile.
 
     >>> @inlined_code
@@ -111,14 +112,15 @@ def cache_folder() -> Path | None:
     one, and the temporary one is taken in its place.
     """
     version = f"dclm_spark-{sources_hash()}"
-    if config.CACHE_DIR:
-        named = Path(config.CACHE_DIR)
+    cache_dir: str = config.CACHE_DIR  # type: ignore[attr-defined]  # numba sets its settings by name
+    if cache_dir:
+        named = Path(cache_dir)
         with contextlib.suppress(OSError):
             named.mkdir(parents=True, exist_ok=True)
         if not named.is_dir() or is_private(named / version):
             return _writable(named / version)
         warnings.warn(
-            f"NUMBA_CACHE_DIR is {config.CACHE_DIR}, which is not this user's alone, and compiled kernels are run: "
+            f"NUMBA_CACHE_DIR is {cache_dir}, which is not this user's alone, and compiled kernels are run: "
             "they are kept in the temporary folder instead; name a folder of your own, with mode 0700",
             RuntimeWarning,
             stacklevel=2,

@@ -134,8 +134,8 @@ def _add_line(line, size, hashes, model, memory, padded, hidden):
     # Named once: taking an array out of a tuple costs more than the sum of a token's rows.
     entries, remembered, _ = memory
     rows, word_ngrams = model.rows, model.word_ngrams
-    n_rows = n_tokens = 0
-    at = 0
+    n_rows = np.int64(0)
+    n_tokens = at = 0
     is_end = False
     while not is_end:
         while at < size and _SEPARATORS[line[at]]:

@@ -21,7 +21,7 @@ class NodeTable:
     def __init__(self, *types: type):
         self.n_nodes = 0
         self.ids = np.empty(_FIRST_ROOM, dtype=np.int64)
-        self.values = [np.empty(_FIRST_ROOM, dtype=type_) for type_ in types]
+        self.values: list[np.ndarray] = [np.empty(_FIRST_ROOM, dtype=type_) for type_ in types]
         self.slots = np.zeros(2 * _FIRST_ROOM, dtype=np.int32)  # a node's number and 1; 0 is free
 
     def make_room(self, n_more: int) -> None:

@@ -116,9 +116,10 @@ def decode(
     has_nuls = b"\0" in payload  # NULs in bytes are found five times as quickly as in text
     text, name = _detect(payload, declared, is_xml, has_nuls)
     if has_nuls and "\0" in text:
-        text, error = without_nuls(text)
-        if text is None:
-            return None, None, error
+        whole, error_of_nuls = without_nuls(text)
+        if whole is None:
+            return None, None, error_of_nuls
+        text = whole
     if "\ufeff" in text:
         text = text.replace("\ufeff", "")
     return as_html(text) if is_xml else text, name, None
@@ -143,6 +144,7 @@ def _detect(payload: bytes, declared: str | None, is_xml: bool, has_nuls: bool) 
         payload = payload[mark.end() :]
         # A mark of UTF-16 before markup in ASCII is a mistake.
         if mark.lastindex == 1 or has_nuls or not _TAG.search(payload):
+            assert mark.lastindex is not None  # each alternative is a group
             name = _MARKS[mark.lastindex]
             return payload.decode(name, "replace"), name
     header = encoding_of(declared) if declared else None
@@ -162,14 +164,14 @@ def _detect(payload: bytes, declared: str | None, is_xml: bool, has_nuls: bool) 
     if _is_utf8(payload, {header, in_page}):
         return payload.decode("utf-8", "replace"), "utf-8"
     texts = {}
-    for name in (header, in_page):
-        if name not in _NOT_LEGACY and _fits(text := _decode(payload, name)):
-            texts[name] = text
+    for named in (header, in_page):
+        if named is not None and named not in _NOT_LEGACY and _fits(text := _decode(payload, named)):
+            texts[named] = text
     if len(texts) != 1:
         guess = _guess(payload)
         if not texts:
             texts[guess] = _decode(payload, guess)
-        elif _family(guess) == _family(in_page) != _family(header):
+        elif header is not None and in_page is not None and _family(guess) == _family(in_page) != _family(header):
             del texts[header]
     name, text = next(iter(texts.items()))
     return text, _python_name(name)
@@ -243,7 +245,7 @@ def _guess(payload: bytes) -> str:
     name = encoding_of(_DETECTED.get(found, found))
     if name == "koi8-r" and _KOI8_U.search(payload):
         return "koi8-u"
-    return _FALLBACK if name in _NOT_LEGACY else name
+    return _FALLBACK if name is None or name in _NOT_LEGACY else name
 
 
 def _decode(payload: bytes, name: str) -> str:

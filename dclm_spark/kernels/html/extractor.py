@@ -52,7 +52,7 @@ class Extractor:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", "-c", _program()],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=words,
                 env=os.environ | {"RUST_BACKTRACE": "0"},

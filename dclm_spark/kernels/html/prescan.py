@@ -53,7 +53,7 @@ def encoding_of(label: str) -> str | None:
     ('windows-1252', 'euc-kr', None, None)
     """
     found = webencodings.lookup(label)
-    return found and found.name
+    return None if found is None else found.name
 
 
 def prescan(page: bytes, *, is_xml: bool = False) -> str | None:
@@ -88,7 +88,7 @@ def _of_metas(page: bytes) -> str | None:
             if found:
                 return found
         elif tag := _TAG.match(page, at):
-            at = _ATTRIBUTES.match(page, tag.end()).end()
+            at = _after_attributes(page, tag.end())
             name = tag[0][1:].lower()
             if name in _RAW and name not in unclosed:
                 close = _RAW[name].search(page, at)
@@ -113,7 +113,7 @@ def _of_meta(page: bytes, at: int) -> tuple[str | None, int]:
         name, *value = attribute.groups()
         values.setdefault(name.lower(), next((part for part in value if part is not None), b""))
         at = attribute.end()
-    closed = _ATTRIBUTES.match(page, at).end()
+    closed = _after_attributes(page, at)
     if page[closed : closed + 1] != b">":
         return None, closed
     found = None
@@ -122,6 +122,12 @@ def _of_meta(page: bytes, at: int) -> tuple[str | None, int]:
     elif values.get(b"http-equiv", b"").lower() == b"content-type" and b"content" in values:
         found = _of_content(values[b"content"])
     return found, closed
+
+
+def _after_attributes(page: bytes, at: int) -> int:
+    attributes = _ATTRIBUTES.match(page, at)
+    assert attributes is not None  # none at all match too
+    return attributes.end()
 
 
 def _of_content(value: bytes) -> str | None:
@@ -140,4 +146,5 @@ def _of_xml_declaration(page: bytes) -> str | None:
 def _encoding(label: bytes) -> str | None:
     name = encoding_of(label.decode("latin-1"))
     # The page is read as ASCII here, so it is not in UTF-16.
-    return {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}.get(name, name)
+    read_as = {"utf-16le": "utf-8", "utf-16be": "utf-8", "x-user-defined": "windows-1252"}
+    return read_as.get(name, name) if name is not None else None

@@ -123,24 +123,29 @@ class _Queue(Generic[Item]):
         """The oldest item, its text and the failure."""
         item, page = self._items.popleft()
         self._n_bytes -= len(page)
-        kind, answer = self._extractor.receive()
+        kind, answer = self._receive()
         if kind in (NO_MEMORY, PANIC):
             self._start_anew(page)
-            kind, answer = self._extractor.receive()
+            kind, answer = self._receive()
         if kind not in (TEXT, ERROR, TOO_LARGE):
             self._start_anew()
-        answer = str(answer, "utf-8", "replace")
-        return (item, answer, None) if kind == TEXT else (item, None, _failure(kind, answer, self._limits))
+        said = str(answer, "utf-8", "replace")
+        return (item, said, None) if kind == TEXT else (item, None, _failure(kind, said, self._limits))
+
+    def _receive(self) -> tuple[int, bytes | bytearray]:
+        assert self._extractor is not None  # it was sent the item that is waited for
+        return self._extractor.receive()
 
     def _start_anew(self, *first: bytes) -> None:
         """A fresh process in place of the last, which is sent these pages and those that have no answer yet."""
-        self._extractor.end()
+        if self._extractor is not None:
+            self._extractor.end()
         self._extractor = None
         pages = [*first, *(page for _, page in self._items)]
         if pages:
             self._extractor = Extractor(self._settings)
-        for page in pages:
-            self._extractor.send(page)
+            for page in pages:
+                self._extractor.send(page)
 
     def close(self) -> None:
         """Keeps the process for the next queue, or ends it in the middle of a page."""

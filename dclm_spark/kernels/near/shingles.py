@@ -155,7 +155,7 @@ def hash_chars(text, start, at, stop, seed, hashes, n_hashes):
     """The same for characters: a run of white space is one space, none where it begins or ends the text."""
     last = len(text) - 1
     while at < stop and n_hashes < len(hashes):
-        first, n_space = at, 1
+        first, n_space = at, np.int64(1)
         while n_space and at < stop:
             second, third = text[min(at + 1, last)], text[min(at + 2, last)]
             n_space = np.int64(_SPACES[text[at]])

@@ -38,7 +38,7 @@ class Seen(NamedTuple):
 def nothing_seen(geometry: Geometry | None) -> Seen:
     """An empty filter of this size, or an empty table."""
     is_exact = geometry is None
-    n_blocks, n_buckets = (1, 1) if is_exact else geometry
+    n_blocks, n_buckets = (1, 1) if geometry is None else geometry
     room = _FIRST_ROOM if is_exact else 0
     return Seen(
         np.zeros(0 if is_exact else n_blocks * n_buckets * WORDS, dtype=np.uint64),

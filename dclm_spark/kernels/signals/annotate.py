@@ -110,7 +110,10 @@ def _by_language(text: pa.Array, language: pa.StructArray, annotation: Annotatio
     rows: dict[str | None, list[int]] = {}
     for row, code in enumerate(language.field("code").to_pylist()):
         rows.setdefault(code if code in words else None, []).append(row)
-    parts = [measure(text.take(pa.array(of)), words.get(code, annotation.stop_words)) for code, of in rows.items()]
+    parts = [
+        measure(text.take(pa.array(of)), annotation.stop_words if code is None else words[code])
+        for code, of in rows.items()
+    ]
     order = [row for of in rows.values() for row in of]
     places = pa.array(sorted(range(len(order)), key=order.__getitem__), pa.int64())
     return pa.concat_arrays(parts).take(places) if parts else measure(text, annotation.stop_words)

@@ -105,8 +105,11 @@ def _encode_rules(rules: tuple[LineRule, ...]) -> _Rules:
             max_words = np.iinfo(np.int64).max if rule.max_words is None else rule.max_words
             rows.append((_LOCATIONS[rule.location], 0, 0, max_words, rule.removes_line))
     types = (np.int64, np.float64, np.float64, np.int64, np.bool_)
-    columns = (np.array(column, dtype=type_) for column, type_ in zip(zip(*rows, strict=True), types, strict=True))
-    return _Rules(*columns, encode_phrases(phrases))
+    columns: list[np.ndarray] = [
+        np.array(column, dtype=type_) for column, type_ in zip(zip(*rows, strict=True), types, strict=True)
+    ]
+    kinds, at_least, at_most, n_words, removes_line = columns
+    return _Rules(kinds, at_least, at_most, n_words, removes_line, encode_phrases(phrases))
 
 
 @kernel

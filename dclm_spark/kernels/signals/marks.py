@@ -30,7 +30,7 @@ _OTHER = """
 
 
 def _code_points(ranges: str) -> list[int]:
-    found = []
+    found: list[int] = []
     for item in ranges.split():
         first, _, last = item.partition("-")
         found.extend(range(int(first, 16), int(last or first, 16) + 1))

@@ -198,13 +198,13 @@ def lower_word(points, flags, start, stop, blocks, lower, lowered):
         if point < 0x80:
             point += 0x20 if 0x41 <= point <= 0x5A else 0
         elif point == _CAPITAL_SIGMA:
-            point = _FINAL_SIGMA if _is_final_sigma(flags, start, at, stop) else _SMALL_SIGMA
+            point = np.int64(_FINAL_SIGMA if _is_final_sigma(flags, start, at, stop) else _SMALL_SIGMA)
         elif point == _DOTTED_CAPITAL_I:  # the one character that becomes two
             if n_lowered == len(lowered):
                 return 0
             lowered[n_lowered] = _SMALL_I
             n_lowered += 1
-            point = _DOT_ABOVE
+            point = np.int64(_DOT_ABOVE)
         else:
             point += lower[blocks[point >> 8], point & 0xFF]
         if n_lowered == len(lowered):

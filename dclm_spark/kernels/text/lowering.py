@@ -43,7 +43,7 @@ def _lower_rows(text, offsets, tables):
     lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)  # eight bytes are written at a time
     lowered_offsets = np.zeros(len(offsets), dtype=np.int64)
     blocks, lower = tables.blocks, tables.lower
-    end, last = 0, len(text) - 1
+    end, last = np.int64(0), len(text) - 1
     for row in range(len(offsets) - 1):
         start, stop = offsets[row], offsets[row + 1]
         at = start

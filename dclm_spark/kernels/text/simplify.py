@@ -116,7 +116,7 @@ def _simplify_rows(text, offsets, tables):
                     run = end if fate_before == KEPT else run
             elif kind >= FIRST_MOVED:
                 end = put_char(point, data, end)
-                is_ordered = is_ordered and fate_before <= kind
+                is_ordered = is_ordered and bool(fate_before <= kind)
                 fate_before = kind
             elif kind != DROPPED:
                 if not is_ordered:

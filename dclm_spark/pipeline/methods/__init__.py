@@ -1,10 +1,12 @@
 """The ways of deduplicating: each module has one, for one class of settings of `recipe.deduplication`."""
 
+from typing import Any
+
 from dclm_spark.pipeline.methods.bloom import BloomMethod
 from dclm_spark.pipeline.methods.exact import ExactMethod
 from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.pipeline.methods.near import NearMethod
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 
-METHODS: dict[type, type[DedupMethod]] = {Exact: ExactMethod, Near: NearMethod, Bloom: BloomMethod}
+METHODS: dict[type, type[DedupMethod[Any]]] = {Exact: ExactMethod, Near: NearMethod, Bloom: BloomMethod}
 """Settings -> the method at work."""

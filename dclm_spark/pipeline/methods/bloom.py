@@ -13,7 +13,9 @@ from dclm_spark.lake.runs import Run
 from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.pipeline.methods.plan import Plan, check_plan, describe, format_plan, geometry_of, plan_ngrams
 from dclm_spark.pipeline.methods.stored_filter import StoredFilter, made_for, stored_filter
+from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.planning import planned_for_packets
+from dclm_spark.spark.rows import only_row
 from dclm_spark.stages.decisions import decide_ngrams, decide_shards
 from dclm_spark.stages.filter_blocks import ask_blocks, keep_units, of_flocks
 from dclm_spark.stages.ngrams import pack_ngrams, shard_of
@@ -27,7 +29,7 @@ MOST_TIMES = 8
 """A block may hold so many times what it was meant to, before n-grams are packed anew for more blocks."""
 
 
-class BloomMethod(DedupMethod):
+class BloomMethod(DedupMethod[Bloom]):
     """`recipe.deduplication.Bloom` at work."""
 
     writes = ("ngrams", "kept_units", "filter_blocks")
@@ -63,7 +65,7 @@ class BloomMethod(DedupMethod):
         if bloom.scope == "shards":
             return _decide_shards(self, documents, run)
         stored = stored_filter(self)
-        expected = bloom.capacity or self.read("filtered").agg(F.sum("n_words")).head()[0] or 1
+        expected = bloom.capacity or only_row(self.read("filtered").agg(F.sum("n_words")))[0] or 1
         n_blocks = stored.geometry.n_blocks if stored is not None else geometry_of(bloom, expected).n_blocks
         ngrams, n_ngrams = _pack(self, documents, n_blocks, run)
         if stored is None and bloom.capacity is None:
@@ -88,18 +90,18 @@ class BloomMethod(DedupMethod):
         return _ask(self, ngrams, geometry, stored, run)
 
 
-def _pack(method: DedupMethod, documents: "DataFrame", n_blocks: int, run: Run) -> tuple["DataFrame", int]:
+def _pack(method: BloomMethod, documents: "DataFrame", n_blocks: int, run: Run) -> tuple["DataFrame", int]:
     """The packets of the documents, written down, and how many n-grams they hold, those of repeated units too."""
     packed = pack_ngrams(documents, bloom=method.settings, dumps=method.dumps, n_blocks=n_blocks)
     lineage = {**run.lineage, "step": method.number, "blocks": n_blocks}
     commit = method.warehouse.replace(_in_step(method, packed), "ngrams", lineage=lineage, **method.key)
     ngrams = method.warehouse.read("ngrams", version=commit.version, **method.key)
-    n_ngrams = ngrams.where(F.col("block") == FLOCK_BLOCK).agg(F.sum("n_ngrams")).head()[0] or 0
+    n_ngrams = only_row(ngrams.where(F.col("block") == FLOCK_BLOCK).agg(F.sum("n_ngrams")))[0] or 0
     return ngrams, n_ngrams
 
 
 def _ask(
-    method: DedupMethod, ngrams: "DataFrame", geometry: Geometry, stored: "StoredFilter | None", run: Run
+    method: BloomMethod, ngrams: "DataFrame", geometry: Geometry, stored: "StoredFilter | None", run: Run
 ) -> tuple["DataFrame", dict[str, int]]:
     """Asks the blocks, once, or round after round until what is kept stays the same.
 
@@ -136,7 +138,7 @@ def _ask(
             units = _in_step(method, keep_units(flocks, bloom=bloom))
             done = warehouse.replace(units, "kept_units", lineage=lineage, **method.key)
             kept = warehouse.read("kept_units", version=done.version, **method.key)
-            n_changed = kept.agg(F.sum("n_changed")).head()[0] or 0
+            n_changed = only_row(kept.agg(F.sum("n_changed")))[0] or 0
             if not method.job.is_quiet and number > 1:
                 print(f"round {number}: {n_changed:,} units changed", file=sys.stderr)
             if n_changed == 0:
@@ -148,7 +150,7 @@ def _ask(
     return decided, {"filter_blocks": commit.version}
 
 
-def _decide_shards(method: DedupMethod, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+def _decide_shards(method: BloomMethod, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
     bloom, warehouse = method.settings, method.warehouse
     sharded = _with_shards(method, documents)
     capacity = _capacity(method, _plan(method, documents))
@@ -169,7 +171,7 @@ def _decide_shards(method: DedupMethod, documents: "DataFrame", run: Run) -> tup
         lineage = {**run.lineage, "step": method.number, "capacity": capacity}
         commit = warehouse.replace(_in_step(method, made), "filter_blocks", lineage=lineage, **method.key)
         blocks = warehouse.read("filter_blocks", version=commit.version, **method.key)
-        most = blocks.agg(F.max("n_ngrams")).head()[0] or 0
+        most = only_row(blocks.agg(F.max("n_ngrams")))[0] or 0
         if bloom.filter == "exact" or most <= capacity:
             return decide_shards(blocks), {"filter_blocks": commit.version}
         if bloom.capacity is not None:
@@ -194,7 +196,7 @@ def _even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
     return [found.get(task, task) for task in range(n_tasks)]
 
 
-def _with_shards(method: DedupMethod, documents: "DataFrame") -> "DataFrame":
+def _with_shards(method: BloomMethod, documents: "DataFrame") -> "DataFrame":
     """The documents with `shard`."""
     bloom = method.settings
     if bloom.scope != "shards":
@@ -206,15 +208,15 @@ def _with_shards(method: DedupMethod, documents: "DataFrame") -> "DataFrame":
     return documents.withColumn("shard", shard_of(bloom, method.dumps))
 
 
-def _plan(method: DedupMethod, documents: "DataFrame") -> Plan:
+def _plan(method: BloomMethod, documents: "DataFrame") -> Plan:
     """What the method will take, by a sample of the documents."""
     return plan_ngrams(_with_shards(method, documents), bloom=method.settings, n_documents=method.n_documents)
 
 
-def _capacity(method: DedupMethod, plan: Plan) -> int:
+def _capacity(method: BloomMethod, plan: Plan) -> int:
     check_plan(plan, method.settings)
     return plan.capacity(method.settings)
 
 
-def _in_step(method: DedupMethod, rows: "DataFrame") -> "DataFrame":
+def _in_step(method: BloomMethod, rows: "DataFrame") -> "DataFrame":
     return rows.withColumns({"dump": F.lit(method.job.dump), "step": F.lit(method.number)})

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark.lake.runs import Run
 from dclm_spark.pipeline.methods.method import DedupMethod
+from dclm_spark.recipe.deduplication import Exact
 from dclm_spark.stages.decisions import decide_exact
 from dclm_spark.stages.duplicates import signals_of
 from dclm_spark.stages.exact_keys import find_exact_keys
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-class ExactMethod(DedupMethod):
+class ExactMethod(DedupMethod[Exact]):
     """`recipe.deduplication.Exact` at work: keys are written, then compared, so that later dumps need no texts."""
 
     writes = ("exact_keys",)

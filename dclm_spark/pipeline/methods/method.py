@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from pyspark.sql import functions as F
 
@@ -19,9 +19,11 @@ from dclm_spark.spark.session import shuffle_tasks
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+Settings = TypeVar("Settings", bound=Method)
+
 
 @dataclass(frozen=True)
-class DedupMethod(ABC):
+class DedupMethod(ABC, Generic[Settings]):
     """A method of deduplication at work. A subclass is one method, and says what is particular to it.
 
     Args:
@@ -47,7 +49,7 @@ class DedupMethod(ABC):
 
     job: Job
     number: int
-    settings: Method
+    settings: Settings
     new: tuple[str, ...]
     earlier: tuple[str, ...]
     earlier_runs: Mapping[str, dict[str, Any]]

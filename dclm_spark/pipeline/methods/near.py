@@ -6,13 +6,14 @@ from pyspark.sql import functions as F
 
 from dclm_spark.lake.runs import Run
 from dclm_spark.pipeline.methods.method import DedupMethod
+from dclm_spark.recipe.deduplication import Near
 from dclm_spark.stages.decisions import decide_near
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 
-class NearMethod(DedupMethod):
+class NearMethod(DedupMethod[Near]):
     """`recipe.deduplication.Near` at work."""
 
     reads = ("duplicates",)

@@ -66,7 +66,8 @@ def plan_ngrams(documents: "DataFrame", *, bloom: Bloom, n_documents: int) -> Pl
     def total(name: str) -> float:
         return sum(row[name] for row in shards)
 
-    n_found, n_bytes, n_sampled_bytes = total("n_documents"), total("n_bytes"), total("n_sampled_bytes")
+    n_found, n_bytes = int(total("n_documents")), int(total("n_bytes"))
+    n_sampled_bytes = total("n_sampled_bytes")
     if not n_sampled_bytes:
         return Plan(n_found, n_bytes, 0, 0.0, max(1, len(shards)))
     ratio = total("n_ngrams") / n_sampled_bytes

@@ -1,7 +1,8 @@
 """The filter that a later dump is added to: what it was made for, and whether this run may ask it."""
 
 import json
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from pyspark.sql import functions as F
 
@@ -12,23 +13,25 @@ from dclm_spark.pipeline.methods.method import DedupMethod
 from dclm_spark.recipe.deduplication import Bloom
 
 
-class StoredFilter:
+class StoredFilter(NamedTuple):
     """The filter that a dump is added to.
 
-    Args:
-        method: What adds the dump.
+    Attributes:
+        key: The partition of its rows.
+        version: Of `filter_blocks`.
+        found: What it was made for, as `made_for` has it, and the dumps that it holds; one entry unless something else
+            has written to it.
+        n_ngrams: n-grams that it holds.
+        geometry: Its blocks.
     """
 
-    def __init__(self, method: DedupMethod):
-        self.key: dict[str, Any] = {"dump": method.earlier[-1], "step": method.number}
-        self.version = method.version("filter_blocks")
-        rows = method.warehouse.read("filter_blocks", version=self.version, **self.key)
-        row = rows.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
-        self.found = [(one["made_for"], tuple(one["dumps"])) for one in row]
-        self.n_ngrams = sum(one["n_ngrams"] for one in row)
-        self.geometry = Geometry(*json.loads(self.found[0][0])["geometry"]) if self.found else None
+    key: Mapping[str, Any]
+    version: int
+    found: Sequence[tuple[str, tuple[str, ...]]]
+    n_ngrams: int
+    geometry: Geometry
 
-    def problems(self, method: DedupMethod) -> list[str]:
+    def problems(self, method: DedupMethod[Bloom]) -> list[str]:
         """Why the method's dumps cannot be added to it, one sentence each."""
         where = f"the filter of {self.key['dump']} in {method.warehouse}"
         found = []
@@ -47,7 +50,7 @@ class StoredFilter:
         return found
 
 
-def stored_filter(method: DedupMethod) -> StoredFilter | None:
+def stored_filter(method: DedupMethod[Bloom]) -> StoredFilter | None:
     """The filter that the method's dumps are added to; null if they are the first of which any n-gram is kept.
 
     Raises:
@@ -55,9 +58,19 @@ def stored_filter(method: DedupMethod) -> StoredFilter | None:
     """
     if not method.earlier:
         return None
-    stored = StoredFilter(method)
-    if not stored.found:
+    key = {"dump": method.earlier[-1], "step": method.number}
+    version = method.version("filter_blocks")
+    blocks = method.warehouse.read("filter_blocks", version=version, **key)
+    rows = blocks.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
+    if not rows:
         return None
+    stored = StoredFilter(
+        key=key,
+        version=version,
+        found=[(row["made_for"], tuple(row["dumps"])) for row in rows],
+        n_ngrams=sum(row["n_ngrams"] for row in rows),
+        geometry=Geometry(*json.loads(rows[0]["made_for"])["geometry"]),
+    )
     if problems := stored.problems(method):
         raise WarehouseError(problems)
     return stored
