@@ -220,7 +220,7 @@ def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job, *
         raise WarehouseError(
             [
                 f"{dump} cannot be added to {name}: {table} in {job.warehouse} has lost version {version} of its log; "
-                f"`dclm-spark {stage} --dump {name}` makes it anew"
+                f"`dclm-spark {stage} --dump {name}` makes it again"
                 for name, tables in lost.items()
                 for table, version in tables.items()
             ]

@@ -146,7 +146,7 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
     if plan.part_hash != part_hash(recipe, STAGE):
         raise InputError(
             [
-                f"{dump} was begun with another recipe's extraction: finish it with that one, "
+                f"{dump} was begun with another recipe's extraction: finish it with that recipe, "
                 "or --restart replaces the dump"
             ]
         )

@@ -139,7 +139,7 @@ class Ledger:
                     raise WarehouseError([self._another_recipe(warehouse, run)])
                 if f"{run['run_id']} {table}" not in self._sound:
                     if lost := warehouse.lost(run, table):
-                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them anew"])
+                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them again"])
                     self._sound.add(f"{run['run_id']} {table}")
                 return Finished(warehouse, run)
         names = " or ".join(str(warehouse) for warehouse, _ in places)
@@ -162,7 +162,7 @@ class Ledger:
         """Returns whether a table has lost rows that a run of the job's warehouse has written, and prints it if so."""
         lost = self.job.warehouse.lost(run)
         if lost and not self.job.is_quiet:
-            print(f"{self._in_words(run, lost)}; made anew", file=sys.stderr)
+            print(f"{self._in_words(run, lost)}; they are made again", file=sys.stderr)
         return bool(lost)
 
     def lent(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
