@@ -192,7 +192,7 @@ class LocalLog:
         return True
 
     def _waiting(self, table: str) -> str:
-        return f"another process writes {self._folder / table}; on a local disk only one can write at a time: waiting for it"
+        return f"another process writes {self._folder / table}; on a local disk only one can at a time: waiting for it"
 
     def _entry(self, table: str, version: int) -> Path:
         return self._log(table) / f"{version:020d}.json"
