@@ -1,4 +1,4 @@
-"""The options that speak of deduplication by keys and n-grams."""
+"""Defines the options on deduplication by keys and n-grams."""
 
 import argparse
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ METHODS: dict[str, Callable[[], Method]] = {
     "near": Near,
     "bloom": Bloom,
 }
-"""Name on the command line -> the method with its defaults."""
+"""Name on the command line -> the method with its default settings."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what takes the place of the recipe's own methods and of their settings."""
-    group = parser.add_argument_group("deduplication (in place of the recipe's own)")
+    """Adds options that replace the recipe's methods or their settings."""
+    group = parser.add_argument_group("deduplication (overrides the recipe)")
     group.add_argument(
         "--method",
         dest="methods",
@@ -27,26 +27,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         choices=tuple(METHODS),
         metavar="METHOD",
-        help="methods in their order: text, url (exact), near (the clusters of duplicates), bloom (n-grams); --scope "
-        "and --shards hold for all of them",
+        help="methods in the order in which they run: text, url (exact), near (clusters of `duplicates`), bloom "
+        "(n-grams); --scope and --shards hold for all of them",
     )
-    group.add_argument("--shard-by", help="doc_id, dump or warc_file")
+    group.add_argument("--shard-by", help="what decides a document's shard: doc_id, dump or warc_file")
     group.add_argument(
-        "--mode", help="of bloom: paragraph, document or old_both (DCLM's); in shards naive_both, both, exact too"
+        "--mode", help="mode of bloom: paragraph, document or old_both (DCLM's); in shards also naive_both, both, exact"
     )
     group.add_argument("--ngram", type=int, nargs="+", metavar="N", help="tokens of an n-gram: one size, or MIN MAX")
-    group.add_argument("--share", type=float, help="more n-grams than this share seen before: the unit goes")
-    group.add_argument("--inserts", help="n-grams that later ones are compared with: of all units (always), or of kept")
+    group.add_argument("--share", type=float, help="remove a unit if a larger share of its n-grams was seen before")
+    group.add_argument("--inserts", help="insert the n-grams of all units (always), or of units that are kept (kept)")
     group.add_argument("--filter", help="bloom, or exact (no false positives)")
-    group.add_argument("--fp-rate", type=float, help="of false positives, of a full filter")
-    group.add_argument("--capacity", type=int, metavar="N", help="n-grams that the filter is made for")
+    group.add_argument("--fp-rate", type=float, help="false-positive rate of a full filter")
+    group.add_argument("--capacity", type=int, metavar="N", help="number of n-grams that the filter is sized for")
 
 
 def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> tuple[Method, ...]:
-    """The methods that the options name, else these, with the settings that the options name.
+    """Returns the methods that the options name, or these if none is named, with the settings of the options.
 
     Raises:
-        InputError: A setting is of no method that there is.
+        InputError: An option belongs to a method that is not used.
     """
     if not hasattr(arguments, "methods"):
         return methods
