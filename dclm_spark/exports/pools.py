@@ -61,8 +61,8 @@ def export_table(
 ) -> list[dict[str, Any]]:
     """Writes the rows of a table as a pool; returns what was written, one entry for each dump.
 
-    A line has `url` and `text`, and `dclm_spark` with doc_id and dump. A document from a pool keeps the other fields of
-    its line; a document from an archive gets `metadata` with its WARC headers. The doc_id and the number of files
+    A line has `url` and `text`. A document from a pool keeps the other fields of its line; a document from an archive
+    gets `metadata` with its WARC headers, and `dclm_spark` with its doc_id and dump. The doc_id and the number of files
     decide a document's file, and the doc_id its position in the file: the same rows give the same bytes, however Spark
     distributes them.
 
