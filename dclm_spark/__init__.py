@@ -1,4 +1,4 @@
-"""Common Crawl -> training mixes for language models, on Apache Spark and Delta Lake, by the DataComp-LM recipe.
+"""Turns Common Crawl into training mixes for language models on Spark and Delta Lake, by the DataComp-LM recipe.
 
 The verbs work on DataFrames and are lazy: `documents.transform(dclm.annotate, recipe=dclm.DCLM_BASELINE)`.
 """
@@ -88,7 +88,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    # A worker that runs one kernel, and a script that has no pyspark, import what they use and nothing else.
+    # A worker that runs one kernel, and a script without pyspark, import only what they use.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

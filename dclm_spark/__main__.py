@@ -1,11 +1,11 @@
-"""`python -m dclm_spark COMMAND` is `dclm-spark COMMAND`."""
+"""Runs `dclm-spark COMMAND` as `python -m dclm_spark COMMAND`."""
 
 from dclm_spark.spark import interrupts
 
 
 def main() -> int:
-    """The command of the process' arguments; whatever is not 0 is raised as SystemExit, see `cli.main`."""
-    with interrupts.taken():  # a signal may come while modules are imported
+    """Runs the command of the process' arguments; raises SystemExit for any status but 0, see `cli.main`."""
+    with interrupts.taken():  # handles signals that come while modules are imported
         from dclm_spark.cli.main import main as run
 
         return run()

@@ -1,4 +1,4 @@
-"""The errors a user can meet: each lists every problem found, and says what to do about it."""
+"""Defines the errors that a user can see: each lists every problem found, and says what to do about it."""
 
 import re
 import reprlib
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 _MAX_REASON_CHARS = 500
-_MAX_NAMED = 50  # files, in an error
+_MAX_NAMED = 50  # largest number of files named in an error
 
 
 class DclmError(ValueError):
-    """Base of all errors that the package raises on purpose; catching it catches no bug."""
+    """Base class of all errors that the package raises intentionally; bugs raise other errors."""
 
 
 class ProblemsError(DclmError):
-    """Several problems found by one check, reported together.
+    """Reports all problems found by one check together.
 
     Args:
-        problems: One sentence each: what was found, what was expected, what to do.
+        problems: The problems, one sentence each: what was found, what was expected, what to do.
     """
 
     def __init__(self, problems: Sequence[str]):
@@ -29,11 +29,11 @@ class ProblemsError(DclmError):
 
 
 class InputError(ProblemsError):
-    """The input names no archive, or names one in a way that cannot be right."""
+    """The input names no archive, or names one in an invalid way."""
 
 
 class RecipeError(ProblemsError):
-    """A recipe contradicts itself or names what does not exist."""
+    """A recipe contradicts itself, or names something that does not exist."""
 
 
 class WarehouseError(ProblemsError):
@@ -41,11 +41,12 @@ class WarehouseError(ProblemsError):
 
 
 class SessionError(ProblemsError):
-    """No Spark session can be had: Java, pyspark or the Delta jars are missing."""
+    """No Spark session can be started or used: Java, pyspark or the Delta jars are missing."""
 
 
 class JavaEnd(NamedTuple):
-    """How a JVM ended: its exit status (a signal's number, negative), the memory it was given, its last words."""
+    """How a JVM ended: its exit status (or the negative number of a signal), its memory limit, its last lines of
+    output."""
 
     status: int
     memory: str
@@ -64,16 +65,16 @@ class JavaEndedError(DclmError):
 
 
 class FaultLimitError(DclmError):
-    """A stage finished, its work safe, but more of its records failed than the recipe allows."""
+    """A stage has written all its rows, but more of its records failed than the recipe allows."""
 
 
 class UnreadFilesError(FaultLimitError):
-    """Files of a dump could not be read. All others were, and are safe; the dump is not finished.
+    """Some files of a dump could not be read. The rows of all others are written; the dump is not finished.
 
     Args:
-        dump: The dump.
-        unread: Each file that was not read, and why.
-        n_files: Files of the dump.
+        dump: Name of the dump.
+        unread: Path of each file that was not read -> the reason.
+        n_files: Number of files of the dump.
     """
 
     def __init__(self, dump: str, unread: Mapping[str, str], n_files: int):
@@ -96,21 +97,21 @@ class UnreadFilesError(FaultLimitError):
 
 
 class RoundLimitError(DclmError):
-    """Something that is done in rounds until nothing changes still changed in the last round that was allowed."""
+    """An iteration that runs until nothing changes still changed something in the last round allowed."""
 
 
 def refuse_recipe(problems: Sequence[str]) -> None:
-    """Does nothing without problems.
+    """Raises an error that lists all problems; does nothing if there are none.
 
     Raises:
-        RecipeError: It lists them all.
+        RecipeError: There are problems.
     """
     if problems:
         raise RecipeError(problems)
 
 
 def spark_failure(error: Exception) -> str | None:
-    """What Spark failed of, in one line: the innermost cause it names; None for an error that is not Spark's.
+    """Returns the innermost cause of an error of Spark, in one line; None for an error that is not Spark's.
 
     >>> spark_failure(KeyError("mine")) is None
     True
@@ -118,7 +119,7 @@ def spark_failure(error: Exception) -> str | None:
     if not type(error).__module__.startswith(("pyspark", "py4j")):
         return None
     said = str(error)
-    # A Python worker's traceback ends with its error; a chain of Java's causes with the innermost.
+    # A Python worker's traceback ends with its error; a chain of Java causes ends with the innermost one.
     in_worker = re.findall(r"^Traceback \(most recent call last\):\n(?:\s.*\n)*(\S.*)", said, re.MULTILINE)
     causes = re.findall(r"^Caused by: (.*)", said, re.MULTILINE)
     told = said.removeprefix("An error occurred while calling ").splitlines()[said.startswith("An error occurred") :]
@@ -127,7 +128,7 @@ def spark_failure(error: Exception) -> str | None:
 
 
 def abbreviated(value: object) -> str:
-    """A value in an error: on one line, at most some 100 characters however large or deep it is.
+    """Formats a value for an error message: one line of at most about 100 characters.
 
     >>> len(abbreviated("a" * 500)), abbreviated([[[[1]]]])
     (60, '[[[...]]]')
@@ -141,5 +142,5 @@ _SHORT.maxlevel, _SHORT.maxlist, _SHORT.maxtuple, _SHORT.maxdict = 2, 4, 4, 4
 
 
 def unknown(field: str, value: str, known: Iterable[str]) -> list[str]:
-    """What is wrong with a value that is none of those known, in one sentence; empty if it is one."""
+    """Says in one sentence that a value is not one of the known ones; empty if it is."""
     return [] if value in known else [f"{field} is {abbreviated(value)}; expected one of: {', '.join(known)}"]

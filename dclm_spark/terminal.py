@@ -1,9 +1,9 @@
-"""Text from the web, from files and from errors as a terminal may print it: what it would obey is escaped."""
+"""Makes text from the web, files and errors safe for a terminal: characters that it would execute are escaped."""
 
 import re
 
-# Controls but for tabs and line ends; marks that turn the direction of writing; halves of characters, which cannot be
-# written at all.
+# Controls except tabs and line ends; marks that change the direction of writing; lone surrogates, which cannot be
+# encoded.
 _BEYOND_ASCII = "\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff"
 _COMMANDS = re.compile(f"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}]")
 _COMMANDS_OR_LINES = re.compile(f"[\x00-\x1f{_BEYOND_ASCII}\u2028\u2029]")
@@ -11,13 +11,13 @@ _LEFT_BY_JSON = re.compile(f"[{_BEYOND_ASCII}]")
 
 
 class Coloured(str):
-    """An answer in words that is safe already and holds colours of our own: printed as it is."""
+    """Text of an answer that is already safe and holds our own colours: it is printed unchanged."""
 
     __slots__ = ()
 
 
 def shown(text: str) -> str:
-    r"""A text of several lines for a terminal: controls become `\x1b` or `\u009b`, what turns the writing `\u202e`.
+    r"""Escapes a text of several lines: controls become `\x1b` or `\u009b`, marks of direction `\u202e`.
 
     >>> shown("red \x1b[31m\x9b31m\n\tand \u202eon")
     'red \\x1b[31m\\u009b31m\n\tand \\u202eon'
@@ -28,7 +28,7 @@ def shown(text: str) -> str:
 
 
 def shown_in_line(text: str) -> str:
-    r"""The same for a text that belongs into one line: an address, a media type, a message.
+    r"""Escapes a text that must stay on one line, such as an address, a media type or a message.
 
     >>> shown_in_line("http://a.b/\n  kept")
     'http://a.b/\\x0a  kept'
@@ -37,7 +37,7 @@ def shown_in_line(text: str) -> str:
 
 
 def shown_json(written: str) -> str:
-    r"""JSON as it is printed: of the same meaning, with what JSON lets through and a terminal obeys as `\u009b`.
+    r"""Escapes characters in JSON that a terminal would execute, as `\u009b`; its meaning does not change.
 
     >>> shown_json('"\x9b31m"')
     '"\\u009b31m"'
@@ -46,6 +46,6 @@ def shown_json(written: str) -> str:
 
 
 def _escape(found: re.Match[str]) -> str:
-    # Beyond the controls of ASCII as JSON escapes, since an answer in words may be JSON too.
+    # Controls outside of ASCII become JSON escapes, because an answer as text may be JSON too.
     code = ord(found[0])
     return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"

@@ -27,7 +27,7 @@ def said(capsys, *arguments: str) -> str:
         (["funnel", "--warehouse", "w", "--wat-if", "x"], "unknown: --wat-if x; did you mean '--what-if'?"),
         (["funnel", "--warehouse", "w", "spare"], "unknown: spare"),
         (["recipe", "dif"], "no action 'dif'; did you mean 'diff'?"),
-        (["run", "--dump", "D", "--warehose=w"], "run needs --warehouse (where the tables are: "),
+        (["run", "--dump", "D", "--warehose=w"], "run needs --warehouse (the warehouse of the tables: "),
         (["run", "--dump", "D", "--warehose=w"], "; did you mean '--warehouse'?"),
         (["run"], "(the dump's name, such as CC-MAIN-2022-05)"),
         (["export", "--warehouse", "w"], "export needs TABLE (a table that holds texts, such as filtered) and --to ("),

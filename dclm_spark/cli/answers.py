@@ -1,4 +1,4 @@
-"""A command's answer as JSON: for a program to read, from standard output or from a file of its own."""
+"""Writes a command's answer as JSON, to standard output or to a file, for other programs to read."""
 
 import datetime as dt
 import json
@@ -13,9 +13,9 @@ from dclm_spark.terminal import shown_json
 
 
 def to_json(answer: Any) -> str:
-    """An answer as JSON; a number without end, which JSON cannot hold, as the text "inf".
+    """Converts an answer to JSON; an infinite number, which JSON cannot hold, becomes the text "inf".
 
-    What a table keeps as JSON in a string (`recipe_json`) is an object.
+    JSON that a table holds as a string (`recipe_json`) becomes an object.
 
     >>> to_json([{"recipe_json": '{"name": "mine"}', "n": float("inf")}])
     '[{"recipe_json": {"name": "mine"}, "n": "inf"}]'
@@ -32,7 +32,7 @@ def _plain(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    """What JSON has no word for; times in UTC, with their Z (Spark gives them in the zone of the machine)."""
+    """Converts a value that JSON cannot hold to text; times become UTC with a Z (Spark returns them in local time)."""
     if isinstance(value, dt.datetime):
         return value.astimezone(dt.UTC).isoformat().replace("+00:00", "Z")
     return str(value)
@@ -48,10 +48,10 @@ _ENDING = "_json"
 
 
 def check_file(path: str) -> None:
-    """Refuses a file that could not be written when the work is done.
+    """Raises an error, before any work, for a file that cannot be written.
 
     Raises:
-        InputError: It says why.
+        InputError: The file cannot be written; the message says why.
     """
     file = Path(path)
     if file.is_dir():
@@ -63,7 +63,7 @@ def check_file(path: str) -> None:
 
 
 def write_file(path: str, answer: Any) -> None:
-    """Writes an answer as JSON, whole or not at all: whoever waits for the file never reads a half."""
+    """Writes an answer as JSON in one step, so that a program that waits for the file never reads a part of it."""
     file = Path(path).resolve()
     descriptor, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:

@@ -1,4 +1,4 @@
-"""The command `dclm-spark clusters`: its options, and the report that answers them."""
+"""Defines the command `dclm-spark clusters`, which reports on clusters of near-duplicates."""
 
 import argparse
 import os
@@ -11,49 +11,53 @@ from dclm_spark.errors import InputError
 from dclm_spark.terminal import Coloured
 
 NAME = "clusters"
-HELP = "look into near-duplicates: how many clusters, the largest, one page's members and what differs"
+HELP = "report on near-duplicates: number of clusters, the largest ones, one page's cluster and what differs"
 EXAMPLES = """\
 Examples:
   dclm-spark clusters --warehouse lake
   dclm-spark clusters --warehouse lake --dump CC-MAIN-2022-05 --chained 20
 
-  One page's cluster: its members, and word by word what differs from the one that stays:
+  One page's cluster: its members, and word by word what differs from the survivor:
   dclm-spark clusters --warehouse lake https://example.org/page --members 5
 
-  How many clusters are of which size, as bars and as a picture:
+  Number of clusters of each size, as bars and as a picture:
   dclm-spark clusters --warehouse lake --sizes --plot sizes.svg
 
-  Texts that are in so many pages that they were set apart, and clusters that a later dump has joined:
+  Buckets with too many texts, and clusters that a later dump has merged:
   dclm-spark clusters --warehouse lake --giants
   dclm-spark clusters --warehouse lake --merged
 
-Reads `duplicates`, `edges` and `merged_clusters`. A cluster goes by its survivor's doc_id; similarities are to it.
+Reads `duplicates`, `edges` and `merged_clusters`. A cluster's id is its survivor's
+doc_id; similarities are those to the survivor.
 """
 GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the options of the command, those that exclude each other as such."""
+    """Adds the options of the command; some exclude each other."""
     options.warehouse_options(parser)
     options.session_options(parser)
     parser.add_argument("--dump", help="only clusters with a document of this dump")
     group = parser.add_argument_group("what to show (figures and the largest clusters)").add_mutually_exclusive_group()
-    group.add_argument("page", nargs="?", help="this page's cluster: its URL as the crawl wrote it, or its doc_id")
-    group.add_argument("--largest", type=_count, default=10, metavar="N", help="how many clusters (%(default)s)")
+    group.add_argument("page", nargs="?", help="show this page's cluster: its URL as crawled, or its doc_id")
+    group.add_argument("--largest", type=_count, default=10, metavar="N", help="number of clusters (%(default)s)")
     group.add_argument(
         "--chained",
         type=_count,
         nargs="?",
         const=10,
         metavar="N",
-        help="the clusters with the member least alike to the survivor (10 of them)",
+        help="the clusters whose members are least similar to the survivor (10 clusters)",
     )
-    group.add_argument("--sizes", action="store_true", help="how many clusters are of which size")
+    group.add_argument("--sizes", action="store_true", help="number of clusters of each size")
     group.add_argument("--giants", action="store_true", help="giant buckets, with pages as examples")
-    group.add_argument("--merged", action="store_true", help="clusters that a later dump has joined")
-    parser.add_argument("--plot", metavar="FILE", help="the picture of --sizes: a .png or .svg (needs matplotlib)")
+    group.add_argument("--merged", action="store_true", help="clusters that a later dump has merged")
+    parser.add_argument("--plot", metavar="FILE", help="draw --sizes to this .png or .svg file (needs matplotlib)")
     parser.add_argument(
-        "--members", type=_count, metavar="N", help="of a page's cluster, to lay beside the survivor (the page, or 3)"
+        "--members",
+        type=_count,
+        metavar="N",
+        help="members of a page's cluster to compare with the survivor (the page, or 3)",
     )
 
 
@@ -67,14 +71,14 @@ _MOST = 1_000
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The report that the arguments ask for, as data and as words.
+    """Returns the requested report, as data and as text.
 
     Args:
         arguments: The parsed arguments.
 
     Raises:
-        InputError: An option has nothing to belong to, or a plot cannot be written.
-        WarehouseError: As the reports do.
+        InputError: Options do not fit together, or a plot cannot be written.
+        WarehouseError: The reports raise it.
     """
     from dclm_spark.reports import cluster_page, cluster_text, clusters, plots
 

@@ -1,4 +1,4 @@
-"""The command `dclm-spark dedup`: what to look at before a method of deduplication is chosen."""
+"""Defines the command `dclm-spark dedup`, which helps to choose a deduplication method."""
 
 import argparse
 from typing import Any
@@ -8,21 +8,21 @@ from dclm_spark.cli.resolve import recipe_of, upstream_of, warehouse_of
 from dclm_spark.errors import InputError, WarehouseError
 
 NAME = "dedup"
-HELP = "see what methods and scopes of deduplication would leave, before one is chosen"
+HELP = "compare deduplication methods and scopes by what they would keep, before choosing one"
 EXAMPLES = """\
 Examples:
   dclm-spark dedup plan --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --scope shards --shards 10
   dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --plot survey.svg
   dclm-spark dedup survey --dump CC-MAIN-2022-05 CC-MAIN-2022-21 --warehouse lake --by length --choices near-all
 
-Each choice makes its tables below --scratch, texts that stay among them, and borrows `filtered` from the warehouse; the
-same command again makes what has changed. Delete the folder once you have chosen.
+Each choice makes its tables, including the texts kept, below --scratch, and reads `filtered` from the warehouse. The
+same command again makes only what has changed. Delete the folder once you have chosen.
 """
 GOES_ON = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what to do, and the options of each."""
+    """Adds the actions and their options."""
     options.warehouse_options(parser)
     options.recipe_options(parser)
     near_options.add_options(parser)
@@ -43,13 +43,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--by", default="dump", help="shares by dump, domain, length or age (%(default)s)")
     group.add_argument(
-        "--scratch", metavar="FOLDER", help="where each choice's tables are made (the warehouse's folder `survey`)"
+        "--scratch", metavar="FOLDER", help="folder for each choice's tables (folder `survey` in the warehouse)"
     )
-    group.add_argument("--plot", metavar="FILE", help="the curves as a picture: a .png or .svg (needs matplotlib)")
+    group.add_argument("--plot", metavar="FILE", help="draw the curves to this .png or .svg file (needs matplotlib)")
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """What the action finds, as data and as words."""
+    """Runs the action; returns its result as data and as text."""
     return _ACTIONS[arguments.action](arguments)
 
 
@@ -104,7 +104,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
     if not found:
         raise InputError([f"the recipe {recipe.name} has no bloom to plan; add it with --method bloom"])
     number, bloom = found[0]
-    # Without a capacity a filter for several dumps is no recipe yet: to choose one is what the plan is for.
+    # A filter for several dumps without a capacity is not a valid recipe yet; the plan serves to choose the capacity.
     checked = replace(recipe, deduplication=(replace(bloom, capacity=bloom.capacity or 1),))
     dumps = tuple(arguments.dump)
     job = Job(
@@ -120,7 +120,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
 
 
 _HELP = {
-    "survey": "run methods and scopes beside each other, and show what each leaves",
-    "plan": "count n-grams in a sample, and say what a filter for them takes",
+    "survey": "run methods and scopes, and compare what each keeps",
+    "plan": "count n-grams in a sample, and estimate the size of the filter for them",
 }
 _ACTIONS = {"survey": _survey, "plan": _plan}

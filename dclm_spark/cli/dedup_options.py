@@ -1,4 +1,4 @@
-"""The options that speak of deduplication by keys and n-grams."""
+"""Defines the options on deduplication by keys and n-grams."""
 
 import argparse
 from dataclasses import fields, replace
@@ -8,12 +8,12 @@ from dclm_spark.errors import InputError
 from dclm_spark.recipe.deduplication import DEFAULTS, Method, Option, named
 
 _OF_ALL = ("scope", "n_shards")
-"""Fields of most methods, whose options `near_options` adds, since near-duplicates have them too."""
+"""Fields of most methods; `near_options` adds their options, since near-duplicates have them too."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what takes the place of the recipe's own methods and of their settings."""
-    group = parser.add_argument_group("deduplication (in place of the recipe's own)")
+    """Adds options that replace the recipe's methods or their settings."""
+    group = parser.add_argument_group("deduplication (overrides the recipe)")
     group.add_argument(
         "--method",
         dest="methods",
@@ -21,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         action="extend",
         choices=tuple(one.name for one in DEFAULTS),
         metavar="METHOD",
-        help="methods in their order: "
+        help="methods in the order in which they run: "
         + ", ".join(f"{one.name} ({one.help})" for one in DEFAULTS)
         + "; --scope and --shards hold for all of them",
     )
@@ -31,10 +31,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> tuple[Method, ...]:
-    """The methods that the options name, else these, with the settings that the options name.
+    """Returns the methods that the options name, or these if none is named, with the settings of the options.
 
     Raises:
-        InputError: A setting is of no method that there is.
+        InputError: An option belongs to a method that is not used.
     """
     if not hasattr(arguments, "methods"):
         return methods

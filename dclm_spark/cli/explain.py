@@ -1,4 +1,4 @@
-"""The command `dclm-spark explain`: one page's way through the chain."""
+"""Defines the command `dclm-spark explain`, which shows what happened to one page in each stage."""
 
 import argparse
 from pathlib import Path
@@ -9,7 +9,7 @@ from dclm_spark.cli.resolve import recipe_of, upstream_of, warehouse_of
 from dclm_spark.errors import InputError
 
 NAME = "explain"
-HELP = "show one page's way through the chain: each signal beside its bound"
+HELP = "show what happened to one page in each stage: its signals with their bounds"
 EXAMPLES = """\
 Examples:
   dclm-spark explain --warehouse lake https://example.org/page
@@ -19,18 +19,18 @@ GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the page, and where it lies: in a warehouse, or in an html file."""
+    """Adds the page and its source: a warehouse, or an html file."""
     options.recipe_options(parser)
     options.session_options(parser)
-    parser.add_argument("page", nargs="?", help="its URL as the crawl wrote it, or its doc_id")
-    parser.add_argument("--warehouse", help="where its tables are: a folder, or catalog.schema")
-    parser.add_argument("--upstream", help="the warehouse that lends the tables which --warehouse does not hold")
-    parser.add_argument("--html", help="an html file: a page in hand, no warehouse needed")
+    parser.add_argument("page", nargs="?", help="the page's URL as crawled, or its doc_id")
+    parser.add_argument("--warehouse", help="the warehouse of its tables: a folder, or catalog.schema")
+    parser.add_argument("--upstream", help="another warehouse, for tables that --warehouse does not hold")
+    parser.add_argument("--html", help="explain an html file instead, without a warehouse")
     parser.add_argument("--url", help="the URL of the page in --html")
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The explanations of a page, as data and as words."""
+    """Returns the explanations of a page, as data and as text."""
     from dclm_spark.reports.explain import explain_html, format_explanation
 
     if (arguments.html is None) == (arguments.warehouse is None):

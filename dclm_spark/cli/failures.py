@@ -1,4 +1,4 @@
-"""What a command says when Spark fails: of what, and whether the same command goes on or what has to be done before."""
+"""Explains failures of Spark to the user: the reason, and what to do before running the same command again."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from dclm_spark.spark import interrupts
 GOES_ON = "what is written is safe, the same command goes on from here"
 _TRACE = "DCLM_SPARK_TRACE=1 shows all that Spark said"
 
-# By kind, the first that is found in Spark's words counts: (what its words hold, what is true then). A kind that is
-# not listed promises nothing: nobody knows whether it passes.
+# (pattern in Spark's message, advice); the first pattern that matches is used. For other failures no advice is given,
+# since nobody knows whether they are temporary.
 _KINDS = (
     (
         r"No space left on device|Disk quota exceeded",
@@ -36,7 +36,7 @@ _KINDS = (
         r"is not a Parquet file|ParquetDecodingException|ChecksumException|"
         r"DELTA_\w*(NOT_FOUND|NOT_EXIST|CORRUPT|TRUNCATED)|DELTA_STATE_RECOVER_ERROR|DELTA_FAILED_TO_RECOGNIZE|JsonParseException|DeltaFileNotFound",
         "a file of a table is damaged or missing, and the same command would meet it again: bring it back, or "
-        "make that table anew (the command of its name with --force; --restart for documents)",
+        "make that table again (the command of its name with --force; --restart for documents)",
     ),
     (
         r"S3AFileSystem not found|ClassNotFoundException: [\w.]*(s3a|amazon)",
@@ -68,7 +68,7 @@ _KINDS = (
 
 
 def told(error: Exception) -> list[str]:
-    """What is said of an error of Spark's: what failed, and what is true of the same command; nothing of others."""
+    """Returns the message for an error of Spark: the reason and the advice; empty for other errors."""
     reason = spark_failure(error)
     if reason is None:
         return []
@@ -80,7 +80,7 @@ def told(error: Exception) -> list[str]:
 
 
 def told_of_java(end: JavaEnd) -> list[str]:
-    """What is said when the JVM has ended: how, and the setting that helps."""
+    """Returns the message for the end of the JVM: how it ended, and the setting that helps."""
     said = "\n".join(end.words)
     if "OutOfMemoryError" in said or end.status in _OUT_OF_MEMORY:
         return [
@@ -99,12 +99,12 @@ def told_of_java(end: JavaEnd) -> list[str]:
     return [f"Spark's Java process {how}{words}", f"{GOES_ON}" if end.status in _ASKED else "what is written is safe"]
 
 
-_OUT_OF_MEMORY = (3, 52)  # of -XX:+ExitOnOutOfMemoryError, and of Spark's own handler
-_ASKED = (-15, -2, -1, 129, 130, 143)  # by a signal that asks a process to end
+_OUT_OF_MEMORY = (3, 52)  # exit statuses of -XX:+ExitOnOutOfMemoryError, and of Spark's own handler
+_ASKED = (-15, -2, -1, 129, 130, 143)  # exit statuses after a termination signal
 
 
 def java_end(error: BaseException) -> JavaEnd | None:
-    """How the JVM has ended, if that is what an error comes from."""
+    """Returns how the JVM has ended, if its end has caused the error; else null."""
     if isinstance(error, JavaEndedError):
         return error.end
     launch = sys.modules.get("dclm_spark.spark.launch")
@@ -120,7 +120,7 @@ def java_end(error: BaseException) -> JavaEnd | None:
     if end is not None:
         interrupts.fall_silent()
         if not _telling.acquire(blocking=False):
-            time.sleep(SECONDS_TO_FAIL)  # another thread has the word, and ends the process
+            time.sleep(SECONDS_TO_FAIL)  # meanwhile another thread prints the message and ends the process
     return end
 
 
@@ -129,9 +129,9 @@ _telling = threading.Lock()
 
 
 def watch_java() -> None:
-    """Ends this process, if it is one command, once its JVM has ended and the command has not noticed.
+    """Ends this process, if it is a command, when its JVM has ended and the command does not notice.
 
-    A client of Spark Connect would go on trying to reach the server for ten minutes.
+    A client of Spark Connect would try to reach the server for ten minutes.
     """
     if interrupts.are_taken():
         from dclm_spark.spark import launch

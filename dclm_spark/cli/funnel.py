@@ -1,4 +1,4 @@
-"""The command `dclm-spark funnel`: what came in, what went where, and what other bounds would keep."""
+"""Defines the command `dclm-spark funnel`, which counts records and documents stage by stage, also for other bounds."""
 
 import argparse
 from typing import Any
@@ -7,19 +7,19 @@ from dclm_spark.cli import options
 from dclm_spark.cli.resolve import upstream_of, warehouse_of
 
 NAME = "funnel"
-HELP = "count how many records came in, what went where and why, what is left"
+HELP = "count the records read, and the documents removed (why) and kept, stage by stage"
 EXAMPLES = """\
 Example:
   dclm-spark funnel --warehouse lake --dump CC-MAIN-2022-05 --json
 
-  What would a longer least length keep, and what no rule on letters? Counted from the signals; no text is read:
+  What would another minimum length keep, without the rule on letters? Counted from the signals; no text is read:
   dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
 """
 GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the warehouse, a dump of it, and changes of bounds."""
+    """Adds the warehouse, the dump, and changes of bounds."""
     options.warehouse_options(parser)
     options.session_options(parser)
     parser.add_argument("--dump", help="only this dump")
@@ -33,7 +33,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The funnel, or what other bounds would keep, as data and as words."""
+    """Returns the funnel, or what other bounds would keep, as data and as text."""
     from dclm_spark.reports.funnel import count_funnel
     from dclm_spark.reports.funnel_words import format_funnel
 

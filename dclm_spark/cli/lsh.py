@@ -1,4 +1,4 @@
-"""The command `dclm-spark lsh`: what a choice of bands and rows finds, as an S-curve."""
+"""Defines the command `dclm-spark lsh`, which shows the S-curve of a choice of bands and rows."""
 
 import argparse
 from typing import Any
@@ -7,7 +7,7 @@ from dclm_spark.cli import near_options, options
 from dclm_spark.cli.resolve import recipe_of
 
 NAME = "lsh"
-HELP = "show what a choice of bands and rows finds: its S-curve"
+HELP = "show which pairs a choice of bands and rows finds, as an S-curve"
 EXAMPLES = """\
 Examples:
   dclm-spark lsh --recipe fineweb
@@ -18,14 +18,14 @@ GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the recipe, the settings that take its place, and the picture."""
+    """Adds the recipe, the settings that override it, and the picture."""
     options.recipe_options(parser)
     near_options.add_options(parser)
-    parser.add_argument("--plot", metavar="FILE", help="the curve as an image, PNG or SVG")
+    parser.add_argument("--plot", metavar="FILE", help="draw the curve to this PNG or SVG file")
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """What bands and rows find, as data and as words; and as a picture, where a file is named for it."""
+    """Returns the S-curve as data and as text; also draws it if a file is given."""
     from dclm_spark.kernels.near.lsh import p_candidate, standard_error, text_curve, threshold_of
     from dclm_spark.reports.s_curves import plot_curve
 

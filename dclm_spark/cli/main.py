@@ -1,4 +1,4 @@
-"""`dclm-spark COMMAND`: the commands, each a module of this folder, from one entry point."""
+"""Runs `dclm-spark COMMAND`; each command is a module of this folder."""
 
 import argparse
 import contextlib
@@ -31,36 +31,36 @@ from dclm_spark.spark import interrupts
 from dclm_spark.terminal import Coloured, shown
 
 DESCRIPTION = """\
-Common Crawl in, Delta tables partitioned by dump out, every record accounted for.
+Turns Common Crawl's archives into Delta tables, partitioned by dump, and accounts for every record.
 
   dclm-spark run --input 'warc/*.warc.gz' --dump CC-MAIN-2022-05 --warehouse lake
   dclm-spark funnel --warehouse lake
   dclm-spark explain --warehouse lake https://example.org/page
 
 Each table is made by the command of its name (documents, annotated, filtered), `run` makes all of them. A command that
-was killed goes on where it stopped when it is given again; one with nothing left to do says so.
+was killed continues where it stopped when it is run again; one with nothing left to do says so.
 """
 
 STATUSES = """\
 Exit status:
   0    done, or there was nothing to do
   1    Spark failed, or its Java process ended
-  2    an error that you can mend: an option, a recipe, an input, a warehouse
-  3    all that can be is written, but more records or files failed than allowed
-  130  interrupted, as by Ctrl-C (143: asked to end, as by kill)
+  2    an error that you can fix: an option, a recipe, an input, a warehouse
+  3    the rest is written, but more records or files failed than allowed
+  130  interrupted, for example by Ctrl-C (143: terminated, for example by kill)
 """
 
 EXIT_SPARK = 1
 EXIT_FAULTS = 3
-EXIT_INTERRUPTED = 130  # as shells have it
+EXIT_INTERRUPTED = 130  # the convention of shells
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit status, one of `STATUSES`.
 
-    Without `argv`, as a platform calls the entry point of a wheel, the process is the command's: it takes the signals
-    that would end it, and raises SystemExit for any status but 0, since a platform such as Databricks ignores what is
-    returned. With `DCLM_SPARK_TRACE` set, what Spark raises passes through.
+    Without `argv`, as a platform calls the entry point of a wheel, the process belongs to the command: termination
+    signals are handled, and SystemExit is raised for any status but 0, since a platform such as Databricks ignores the
+    returned value. If `DCLM_SPARK_TRACE` is set, Spark's errors are raised unchanged.
     """
     if argv is not None:
         return _run(argv)
@@ -72,9 +72,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Command(Protocol):
-    """What a module of a command has.
+    """Interface of a command's module.
 
-    `GOES_ON` says whether the same command, after an interruption, goes on where it was or has done a part for good.
+    `GOES_ON` says whether the same command, run again after an interruption, continues the work instead of beginning
+    again.
     """
 
     @property
@@ -91,13 +92,13 @@ class Command(Protocol):
 
 
 def commands() -> list[Command]:
-    """All commands, in the order of the help; those that make one table are the registry's."""
+    """Lists all commands in the order of the help; those that make one table come from the registry."""
     makers = [StageCommand(stage) for stage in STAGES.values()]
     return [run, *makers, dedup, lsh, funnel, explain, clusters, export, thresholds, maintain, recipe]
 
 
 def make_parser() -> Parser:
-    """The parser of all commands; what it has parsed names its command's module as `command`."""
+    """Makes the parser of all commands; parsed arguments hold the command's module as `command`."""
     parser = Parser(
         prog="dclm-spark",
         description=DESCRIPTION,
@@ -116,13 +117,13 @@ def make_parser() -> Parser:
         )
         command.add_options(own)
         own.add_argument("--json", action="store_true", help="answer in JSON, for a program to read")
-        own.add_argument("--json-file", metavar="FILE", help="write the answer as JSON, and nothing else, to this file")
+        own.add_argument("--json-file", metavar="FILE", help="write only the answer, as JSON, to this file")
         own.set_defaults(command=command, parser=own)
     return parser
 
 
 def job(command: str) -> None:
-    """What `jobs/COMMAND.py` does: the command as `main` does it, with the arguments of the process."""
+    """Runs one command with the arguments of the process, for `jobs/COMMAND.py`."""
     sys.argv.insert(1, command)
     main()
 
@@ -159,13 +160,13 @@ def _run(argv: Sequence[str]) -> int:
         if words:
             print(words if arguments.json or isinstance(words, Coloured) else shown(words), file=out, flush=True)
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` does; the interpreter's last flush must not fail either.
+        # The reader has closed the pipe, as `head` does; the interpreter's last flush must not fail either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
 def _told(error: Exception) -> tuple[int, list[str]]:
-    """The exit status of an error, and what is said of it; nothing of one that nobody foresaw."""
+    """Returns the exit status and the message of an error; no message for an unexpected one."""
     end = failures.java_end(error)
     if end is not None:
         return EXIT_SPARK, failures.told_of_java(end)
@@ -180,7 +181,8 @@ def _told(error: Exception) -> tuple[int, list[str]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Inside, nothing is told, by this process or by Java; the answer and errors come after."""
+    """Context manager in which neither this process nor Java prints anything; answer and errors are printed after
+    it."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         before, interrupts.is_silent = interrupts.is_silent, True
         try:

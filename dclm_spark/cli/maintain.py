@@ -1,4 +1,4 @@
-"""The command `dclm-spark maintain`: small files made large, old ones deleted."""
+"""Defines the command `dclm-spark maintain`, which compacts small files and deletes old ones."""
 
 import argparse
 from typing import Any
@@ -12,14 +12,14 @@ EXAMPLES = """\
 Example:
   dclm-spark maintain --warehouse lake --retain-hours 168
 
-A version that the latest run of some stage has read or written is pinned: its files stay, whatever their age. What
-another warehouse borrowed as --upstream is not known here, and stays for --retain-hours.
+A version that the latest run of some stage has read or written is pinned: its files are kept, whatever their age.
+Versions that another warehouse reads as its --upstream are not known here, and are kept for --retain-hours only.
 """
 GOES_ON = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the warehouse, and how long its versions are kept."""
+    """Adds the warehouse, and the hours for which versions are kept."""
     options.warehouse_option(parser)
     options.session_options(parser)
     parser.add_argument(
@@ -31,7 +31,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Maintains every table; what was done, as data and as words."""
+    """Maintains every table; returns what was done, as data and as text."""
     from dclm_spark.lake.maintenance import maintain
 
     done = maintain(warehouse_of(arguments, arguments.warehouse), retain_hours=arguments.retain_hours)

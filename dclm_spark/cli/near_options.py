@@ -1,4 +1,4 @@
-"""The options that speak of near-duplicates."""
+"""Defines the options on near-duplicates."""
 
 import argparse
 from typing import Any
@@ -6,39 +6,45 @@ from typing import Any
 from dclm_spark.errors import InputError
 from dclm_spark.recipe.near_duplicates import MAX_PERMUTATIONS
 
-DEFAULT_PERMUTATIONS = 256  # where only a similarity is given
+DEFAULT_PERMUTATIONS = 256  # if --similarity is given without --permutations
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what takes the place of the recipe's own settings of near-duplicates."""
-    group = parser.add_argument_group("near-duplicates (in place of the recipe's own)")
+    """Adds options that override the recipe's settings of near-duplicates."""
+    group = parser.add_argument_group("near-duplicates (overrides the recipe)")
     group.add_argument(
-        "--bands", metavar="BxR", help="bands and rows, such as 14x8, or fineweb, curator, refinedweb, dclm"
+        "--bands", metavar="BxR", help="bands and rows, such as 14x8, or those of fineweb, curator, refinedweb or dclm"
     )
     group.add_argument(
         "--similarity",
         type=float,
         metavar="S",
-        help="choose bands and rows that find pairs from this similarity on ...",
+        help="choose bands and rows that find pairs of at least this similarity ...",
     )
-    group.add_argument("--permutations", type=int, metavar="N", help="... with so many permutations at most (256)")
     group.add_argument(
-        "--scope", help="dump (each by itself), shards or all (at once), incremental (added to all before)"
+        "--permutations", type=int, metavar="N", help="... with at most this number of permutations (256)"
+    )
+    group.add_argument(
+        "--scope", help="dump (each alone), shards or all (dumps together), incremental (added to all before)"
     )
     group.add_argument("--shards", dest="n_shards", type=int, metavar="N", help="number of shards, for --scope shards")
-    group.add_argument("--threshold", type=float, metavar="S", help="two documents are alike from this similarity on")
+    group.add_argument("--threshold", type=float, metavar="S", help="smallest similarity of two near-duplicates")
     group.add_argument("--verify", help="signature, exact or none")
     group.add_argument("--clusters", help="components or anchored")
     group.add_argument(
-        "--survivor", nargs="+", action="extend", metavar="ORDER", help="which document of a cluster stays"
+        "--survivor",
+        nargs="+",
+        action="extend",
+        metavar="ORDER",
+        help="criteria for the document of a cluster that is kept",
     )
 
 
 def near_fields(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What the options say, by the names of the fields of `MinHash` and `NearDuplicates`; null where they say nothing.
+    """Returns the options by the names of the fields of `MinHash` and `NearDuplicates`; null for options not given.
 
     Raises:
-        InputError: Bands and rows are chosen twice, or in no way that is known.
+        InputError: Bands and rows are given twice, or in an unknown form.
     """
     if not hasattr(arguments, "bands"):
         return {}

@@ -1,4 +1,4 @@
-"""A parser of arguments whose every error is one line: what was found, what was meant perhaps, where help is."""
+"""Parses arguments, and reports each error in one line: what was found, what may be meant, where to find help."""
 
 import argparse
 import difflib
@@ -11,7 +11,7 @@ EXIT_USAGE = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser, which would print the usage of a command of thirty options before each of its errors."""
+    """Variant of argparse's parser without the usage of thirty options before each error."""
 
     def error(self, message: str) -> NoReturn:
         name = self.prog.split()[0]
@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(None, f"no {str(what).lower()} {value!r}{hint}")
 
     def _lacking(self, names: Sequence[str]) -> str:
-        """That arguments are missing, each with what it is for."""
+        """Returns the message for missing arguments, each with its help."""
         commands = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
         if commands:
             return f"which command? One of: {', '.join(commands[0].choices)}"
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
         return f"{self.prog.split(maxsplit=1)[-1]} needs {' and '.join(lacking)}{self._meant(self._given)}"
 
     def _meant(self, words: Iterable[str]) -> str:
-        """Which options those of the words may mean that are none."""
+        """Returns a hint on the options that unknown words may mean."""
         options = [option for action in self._actions for option in action.option_strings]
         found = [word.partition("=")[0] for word in words if word.startswith("--")]
         return "".join(
@@ -60,7 +60,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def closest(found: str, known: Iterable[str]) -> str:
-    """A question that names what was meant, if one of those known is near; else nothing.
+    """Returns a question that names the known word most similar to `found`; empty if none is similar.
 
     >>> closest("funnle", ["funnel", "run"]), closest("--warehose", ["--warehouse", "--dump"]), closest("xyz", ["run"])
     ("; did you mean 'funnel'?", "; did you mean '--warehouse'?", '')

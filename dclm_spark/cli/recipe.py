@@ -1,4 +1,4 @@
-"""The command `dclm-spark recipe`: a recipe as JSON, or where two differ."""
+"""Defines the command `dclm-spark recipe`, which prints a recipe as JSON, or the differences of two."""
 
 import argparse
 import json
@@ -10,27 +10,27 @@ from dclm_spark.errors import InputError, refuse_recipe
 from dclm_spark.recipe import as_json
 
 NAME = "recipe"
-HELP = "print a recipe as JSON, or say where two differ"
+HELP = "print a recipe as JSON, or the differences of two recipes"
 EXAMPLES = """\
 Example:
   dclm-spark recipe --hard-words banned.txt show dclm_baseline > mine.json
   dclm-spark recipe diff dclm_baseline mine.json
 
-  What DCLM's code does under one of its configurations; steps that have no counterpart are named:
+  Convert one of DCLM's configurations to a recipe; steps that no recipe can express are named:
   dclm-spark recipe show dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
 """
 GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds what to do, with which recipes."""
+    """Adds the action and the recipes."""
     options.recipe_options(parser)
     parser.add_argument("action", nargs="?", choices=("show", "diff"), default="show", help="what to do (%(default)s)")
     parser.add_argument("names", nargs="*", metavar="RECIPE", help="one to show, two to compare")
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The recipe, or the fields that differ, as data and as words."""
+    """Returns the recipe, or the fields that differ, as data and as text."""
     names = arguments.names or [arguments.recipe]
     expected = 1 if arguments.action == "show" else 2
     if len(names) != expected:

@@ -1,4 +1,4 @@
-"""What the command line means by a recipe: a name or a file, and the lists and the model that options put into it."""
+"""Loads the recipe that a command line names, with the word lists, domain list and model that its options name."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -25,21 +25,21 @@ def load_recipe(
     near: Mapping[str, Any] | None = None,
     finds_near: bool = False,
 ) -> Recipe:
-    """A recipe with what is given put in the place of its own.
+    """Loads a recipe, and replaces the fields that are given.
 
     Args:
         name: One of `builtin.RECIPES`, a JSON file, or one of DCLM's YAML configurations (`.yaml`, `.yml`).
         words: Field of `Annotation` -> path of a text file, one word a line.
         banned_domains: Path or URL of a list of domains.
         language_model: Path or URL of a fastText model.
-        extractor: `resiliparse` or `trafilatura`, with the options of the package's recipes.
-        max_fault_share: Largest share of faults.
-        all_signals: Measure every signal group; else as the recipe says.
-        near: Field of `MinHash` or `NearDuplicates` -> its value; those that are null are left out.
-        finds_near: A recipe that looks for no near-duplicates gets the defaults of both.
+        extractor: `resiliparse` or `trafilatura`, with the options that built-in recipes have for it.
+        max_fault_share: Largest share of faults, [0, 1].
+        all_signals: Whether to measure every signal group; if false, the recipe decides.
+        near: Field of `MinHash` or `NearDuplicates` -> its value; null values are ignored.
+        finds_near: Whether a recipe without settings of near-duplicates gets the default ones.
 
     Raises:
-        RecipeError: There is no such recipe, or its file describes none.
+        RecipeError: The recipe does not exist, or its file does not describe a recipe.
         InputError: A file cannot be read.
     """
     recipe = _named(name)
@@ -105,21 +105,21 @@ _MAX_BYTES = 16 << 20
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that no file can have
+    except (OSError, ValueError):  # not a valid name of a file
         return False
 
 
 def _beside(path: Path, listed: str) -> str:
-    """Where a file is that a configuration names: DCLM's names start at the top of its checkout."""
+    """Finds a file that a configuration names; DCLM's paths are relative to the top of its checkout."""
     folders = (Path(), *path.resolve().parents)
     return next((str(folder / listed) for folder in folders if (folder / listed).is_file()), listed)
 
 
 def read_words(path: str) -> tuple[str, ...]:
-    """The words of a text file, one a line; empty lines are none.
+    """Reads the words of a text file, one a line; ignores empty lines.
 
     Raises:
-        InputError: It cannot be read.
+        InputError: The file cannot be read.
     """
     if not Path(path).is_file():
         raise InputError([f"no word list {path}; expected a text file, one word a line"])

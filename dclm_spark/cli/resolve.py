@@ -1,4 +1,4 @@
-"""What a command's options ask for: a warehouse, a recipe, settings of Spark and of storage."""
+"""Makes from a command's options a warehouse, a recipe, and settings of Spark and storage."""
 
 import argparse
 from collections.abc import Sequence
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 
 def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
-    """The warehouse of a place, in the session that is asked for, which starts where there is none.
+    """Opens the warehouse at a location, in the requested Spark session, which is started if there is none.
 
     Raises:
-        WarehouseError: The place may be meant as a catalog's schema, and is none.
+        WarehouseError: The location may mean a schema of a catalog, but is not a valid one.
     """
     from dclm_spark.spark.session import get_session, is_active
 
     schema = schema_of(location)
     config = dict(_pairs(arguments.conf, "--conf"))
     arguments.owns_session = getattr(arguments, "owns_session", False) or not is_active()
-    # What starts with the first of several warehouses must serve the others.
+    # The session is started for the first warehouse, and must fit the others too.
     places = [location, *(getattr(arguments, name, None) for name in ("warehouse", "upstream", "scratch"))]
     s3_options = storage_options_of(arguments) if any(map(is_s3, filter(None, places))) else None
     spark = get_session(master=arguments.master, remote=arguments.remote, config=config, s3_options=s3_options)
@@ -42,17 +42,17 @@ def warehouse_of(arguments: argparse.Namespace, location: str) -> "Warehouse":
 
 
 def upstream_of(arguments: argparse.Namespace) -> "Warehouse | None":
-    """The warehouse of `--upstream`; null where none is named."""
+    """Opens the warehouse of `--upstream`; null if the option is not given."""
     return warehouse_of(arguments, arguments.upstream) if arguments.upstream else None
 
 
 def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_near: bool = False) -> Recipe:
-    """The recipe that `--recipe`, or a name in its place, and the options of single fields make.
+    """Loads the recipe, with the fields that options override.
 
     Args:
-        arguments: The options.
-        name: A recipe's name or file; null takes `--recipe`.
-        finds_near: A recipe that finds no near-duplicates gets the settings for it.
+        arguments: The parsed options.
+        name: A recipe's name or file; null: that of `--recipe`.
+        finds_near: Whether a recipe without settings of near-duplicates gets the default ones.
     """
     recipe = recipe_files.load_recipe(
         name or arguments.recipe,
@@ -69,7 +69,8 @@ def recipe_of(arguments: argparse.Namespace, name: str | None = None, *, finds_n
 
 
 def storage_options_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What fsspec is given: `--storage-option`, "true" and "false" as such, and `--anonymous`."""
+    """Returns the options for fsspec: those of `--storage-option`, with "true" and "false" as booleans, and
+    `--anonymous`."""
     options: dict[str, Any] = dict(_pairs(getattr(arguments, "storage_option", ()), "--storage-option"))
     options = {key: {"true": True, "false": False}.get(value.lower(), value) for key, value in options.items()}
     return options | ({"anon": True} if getattr(arguments, "anonymous", False) else {})

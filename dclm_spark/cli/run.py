@@ -1,4 +1,4 @@
-"""The command `dclm-spark run`: all tables of one dump, as far as the recipe goes."""
+"""Defines the command `dclm-spark run`, which makes all tables of one dump that the recipe needs."""
 
 import argparse
 from typing import Any
@@ -22,16 +22,16 @@ Examples:
   Another recipe's bounds over the same documents and signals; only `filtered` and `removed` are made:
   dclm-spark run --recipe mine.json --dump CC-MAIN-2022-05 --upstream lake --warehouse ablation
 
-A recipe that takes several dumps at once for it leaves `deduplicated` to the command of that name.
-The same command again goes on where a killed one stopped, and does nothing where nothing changed.
-Exit status: 0, 1 if Spark failed, 2 for what you can mend, 3 if all that can be is written but more failed than is
+If the recipe's scope needs several dumps at once, make `deduplicated` by the command of that name.
+The same command again continues where a killed one stopped, and does nothing if nothing has changed.
+Exit status: 0, 1 if Spark failed, 2 for an error that you can fix, 3 if the rest is written but more failed than
 allowed, 130 if interrupted.
 """
 GOES_ON = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the files, the warehouse, the recipe, and how the work is done."""
+    """Adds the files, the warehouse, the recipe, and options on the work."""
     options.warehouse_options(parser)
     options.recipe_options(parser)
     options.session_options(parser)
@@ -41,7 +41,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """The rows of `runs`, and the funnel in words.
+    """Makes all tables; returns the rows of `runs`, and the funnel as text.
 
     Raises:
         InputError: There are neither files to read nor an upstream that has read them.

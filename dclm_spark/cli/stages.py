@@ -1,4 +1,4 @@
-"""The commands that make one table each, `dclm-spark STAGE`: one of every stage of the registry."""
+"""Defines the commands `dclm-spark STAGE`, which make one table each: one command for every stage of the registry."""
 
 import argparse
 import sys
@@ -17,7 +17,7 @@ from dclm_spark.terminal import shown
 
 @dataclass(frozen=True)
 class StageCommand:
-    """The command that makes the table of one stage, as the registry describes it.
+    """Command that makes the table of one stage, as the registry describes it.
 
     Args:
         stage: The stage.
@@ -40,7 +40,7 @@ class StageCommand:
         return self.stage.examples
 
     def add_options(self, parser: argparse.ArgumentParser) -> None:
-        """Adds the options of every stage, and those of what this one needs."""
+        """Adds the options of every stage, and those that only some stages need."""
         options.warehouse_options(parser)
         options.recipe_options(parser)
         if self.stage.needs_near:
@@ -53,12 +53,12 @@ class StageCommand:
             options.input_options(parser)
 
     def answer(self, arguments: argparse.Namespace) -> tuple[Any, str]:
-        """The rows of `runs`, and the funnel in words where the stage removes rows."""
+        """Makes the table; returns the rows of `runs`, and the funnel as text if the stage removes rows."""
         return make_tables(arguments, recipe_of(arguments, finds_near=self.stage.needs_near), (self.stage,))
 
 
 def make_tables(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[Stage]) -> tuple[Any, str]:
-    """Makes stages one after the other: the rows of `runs`, and the funnel in words where one of them removes rows."""
+    """Makes stages in order; returns the rows of `runs`, and the funnel as text if one of them removes rows."""
     from dclm_spark.kernels.near.lsh import text_curve
     from dclm_spark.pipeline.ingest_plan import Source
     from dclm_spark.pipeline.job import Job, check_request
@@ -69,7 +69,7 @@ def make_tables(arguments: argparse.Namespace, recipe: Recipe, stages: Sequence[
     if not all(stage.reads for stage in stages):
         source = Source(arguments.input, arguments.base_url, storage_options_of(arguments))
         reading = {name: getattr(arguments, name) for name in ("batch_files", "restart", "skip_unreadable")}
-    # Nobody should wait for Java to hear of a slip of the pen.
+    # Typing errors are reported before Java is started, which takes seconds.
     places = [place for place in (arguments.warehouse, arguments.upstream) if place]
     check_request(recipe, dumps[0], source, warehouse_problems=[said for place in places for said in misread(place)])
     job = Job(
@@ -109,10 +109,10 @@ def _sentence(outcome) -> str:
     run = outcome.run
     what = f"{run['stage']} {run['dump']}"
     if outcome.is_lent:
-        return f"{what}: lent by the upstream, {run['n_rows_out']:,} rows; nothing done (--force makes one's own)"
+        return f"{what}: up to date in the upstream, {run['n_rows_out']:,} rows; nothing done (--force makes it here)"
     if not outcome.is_new:
         without = f" without {_unread(run)}" if run["n_unread_files"] else ""
-        return f"{what}: up to date, {run['n_rows_out']:,} rows{without}; nothing done (--force redoes it)"
+        return f"{what}: up to date, {run['n_rows_out']:,} rows{without}; nothing done (--force makes it again)"
     counts = [f"{run['n_rows_in']:,} in", f"{run['n_rows_out']:,} out"]
     counts += [f"{run[name]:,} {word}" for name, word in _COUNTS.items() if run[name]]
     counts += [_unread(run)] if run["n_unread_files"] else []

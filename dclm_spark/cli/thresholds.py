@@ -1,4 +1,4 @@
-"""The command `dclm-spark thresholds`: a recipe for other languages, from reference pages."""
+"""Defines the command `dclm-spark thresholds`, which derives a recipe for other languages from reference pages."""
 
 import argparse
 import json
@@ -18,48 +18,53 @@ Examples:
   dclm-spark thresholds --warehouse lake --recipe fineweb2 --languages de ja ko --out german.json
   dclm-spark run --input more/ --dump CC-MAIN-2022-05 --warehouse other --recipe german.json
 
-Reads the signals of reference pages in `annotated` and, for stop words, their texts. Limits on shares, ratios and means
-become one a language; the others stay as they are.
+Reads the signals of reference pages in `annotated` and, for stop words, their texts. Limits on shares,
+ratios and means get one value for each language; other limits do not change.
 """
 GOES_ON = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the languages, the reference pages, how limits follow from them, and the file of the recipe."""
+    """Adds the languages, the reference pages, how limits are derived from them, and the file of the recipe."""
     options.warehouse_option(parser)
     options.recipe_options(parser)
     options.session_options(parser)
     parser.add_argument(
-        "--languages", nargs="+", action="extend", required=True, metavar="CODE", help="such as de ja ko"
+        "--languages",
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="CODE",
+        help="labels of the languages, such as de ja ko",
     )
     parser.add_argument(
         "--dump", nargs="+", action="extend", default=[], help="dumps that hold the reference pages (all)"
     )
-    parser.add_argument("--out", required=True, metavar="FILE", help="where the recipe goes, as JSON")
-    parser.add_argument("--name", help="the recipe's name (the file's)")
+    parser.add_argument("--out", required=True, metavar="FILE", help="write the recipe to this file, as JSON")
+    parser.add_argument("--name", help="the recipe's name (name of the file)")
     parser.add_argument(
         "--method",
         default="auto",
-        help="tail: the limit removes a tenth; quantile, mean_std, median_ratio: as in English; auto: mean_std for "
-        "repetition, tail for the rest (%(default)s)",
+        help="tail: the limit removes a tenth; quantile, mean_std, median_ratio: derived from English; auto: mean_std "
+        "for repetition, tail for the rest (%(default)s)",
     )
     parser.add_argument(
         "--min-pages",
         type=options.whole_number(1),
         default=100,
-        help="fewer pages of a language are no reference (%(default)s)",
+        help="smallest number of reference pages of a language (%(default)s)",
     )
-    parser.add_argument("--tail", type=float, default=0.1, help="the share that tail removes (%(default)s)")
+    parser.add_argument("--tail", type=float, default=0.1, help="share of pages that tail removes (%(default)s)")
     parser.add_argument(
         "--stop-word-share",
         type=float,
         default=0.008,
-        help="of all words, from which on one is a stop word (%(default)s)",
+        help="smallest share of all words that a stop word has (%(default)s)",
     )
 
 
 def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Writes the recipe; what its limits were derived from, as data and as words."""
+    """Writes the recipe; returns what its limits were derived from, as data and as text."""
     from dclm_spark.reports.thresholds import Reference, derive_recipe, format_thresholds
 
     reference = Reference(

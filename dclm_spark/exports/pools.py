@@ -1,4 +1,4 @@
-"""A table's texts -> a folder of files that DCLM's own code reads: one JSON object a line."""
+"""Exports a table's texts to a folder of files that DCLM's code reads: one JSON object a line."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 FILE_ROWS = 50_000
-"""Documents to a file where nobody says how many files: some 200 MB of text. DCLM's code holds a file in memory."""
+"""Default number of documents in a file: about 200 MB of text. DCLM's code holds a whole file in memory."""
 
 MAX_FILES = 99_999
 
-_FACTS = ("fetched_at", "warc_record_id", "metadata")  # what `documents` alone knows of a text
+_FACTS = ("fetched_at", "warc_record_id", "metadata")  # columns of a text that only `documents` has
 
 Rows = Mapping[Key, Finished]
 """The finished rows of every stage of every dump."""
@@ -42,9 +42,9 @@ Rows = Mapping[Key, Finished]
 
 _TIES = ("url", "metadata")
 CreateFile = Callable[[str], AbstractContextManager[BinaryIO]]
-"""Opens a path for writing; runs in the worker, as `OpenFile` does."""
+"""Function that opens a path for writing; it runs in the worker, as `OpenFile` does."""
 WRITTEN = pa.schema([("name", pa.string()), ("n_rows", pa.int64()), ("n_bytes", pa.int64())])
-"""One row is a file that was written."""
+"""One row is one written file."""
 
 
 def export_table(
@@ -59,28 +59,28 @@ def export_table(
     storage_options: Mapping[str, Any] | None = None,
     is_quiet: bool = True,
 ) -> list[dict[str, Any]]:
-    """Writes the rows of a table as a pool, and says what was written: one entry a dump.
+    """Writes the rows of a table as a pool; returns what was written, one entry for each dump.
 
-    A line has `url`, `text`, and the other fields of the pool's line that its document came from, or for a document
-    from an archive `metadata` with its WARC headers, and `dclm_spark` with its doc_id and dump. A document's file
-    follows from its doc_id and the number of files, its place in the file from its doc_id: the same rows give the same
-    bytes, however Spark spreads them.
+    A line has `url` and `text`. A document from a pool keeps the other fields of its line; a document from an archive
+    gets `metadata` with its WARC headers, and `dclm_spark` with its doc_id and dump. The doc_id and the number of files
+    decide a document's file, and the doc_id its position in the file: the same rows give the same bytes, however Spark
+    distributes them.
 
     Args:
         warehouse: The warehouse.
-        table: The table of a stage, one whose rows have a text.
-        to: The folder, new or empty: a path or any URL that fsspec writes.
+        table: Name of a stage's table whose rows have a text.
+        to: A new or empty folder: a path, or any URL that fsspec can write.
         dump: Only this dump.
-        upstream: The warehouse that lends the tables this one does not hold.
+        upstream: Another warehouse, for tables that `warehouse` does not hold.
         form: One of `kernels.archive.pools.FORMATS`.
-        n_files: Files a dump; null makes one of every `FILE_ROWS` documents. One that would be empty is not written.
-        storage_options: Of the remote file system, in fsspec's words; never recorded.
-        is_quiet: No progress.
+        n_files: Number of files for each dump; null: one for every `FILE_ROWS` documents. Empty files are not written.
+        storage_options: Options of fsspec for the file system; never recorded.
+        is_quiet: Whether to show no progress.
 
-    What fails on the way leaves the folder empty.
+    If the export fails, the folder is empty again.
 
     Raises:
-        InputError: There is no such table or form, or the folder is not empty.
+        InputError: The table or format does not exist, or the folder is not empty.
         WarehouseError: A table is not finished, or is out of date.
     """
     options = dict(storage_options or {})
@@ -112,7 +112,7 @@ def export_table(
                 done.append(_export_dump(finished, name, table, folder, form=form, n_files=n_files, options=options))
         return done
     except BaseException:
-        # Nobody takes a part for the whole, and the same command finds the folder empty again.
+        # No reader can take a part for the whole, and the same command finds the folder empty again.
         remove_files(folder, f"{table}-", storage_options=options)
         raise
 
@@ -134,23 +134,23 @@ def _export_dump(
 
 
 def in_files(rows: "DataFrame", n_files: int) -> "DataFrame":
-    """The rows with `file`, the number of their file: all rows of a file in one partition, in the order of doc_id.
+    """Adds `file`, the number of each row's file; all rows of a file are in one partition, in the order of doc_id.
 
-    A file is a range of ids, which are hashes: all files get about as many rows.
+    A file holds a range of ids, which are hashes, so all files get about the same number of rows.
     """
     ids = F.conv(F.substring("doc_id", 1, 8), 16, 10).cast("bigint")  # the first 32 of 128 bits
     file = F.shiftright(ids * F.lit(n_files).cast("bigint"), 32).cast("int")
-    # Lines of a pool may share an id; the other columns then say which comes first.
+    # Lines of a pool may have the same id; then the other columns decide the order.
     return rows.withColumn("file", file).repartition(n_files, "file").sortWithinPartitions("file", "doc_id", *_TIES)
 
 
 def _texts(finished: Rows, dump: str, table: str) -> "DataFrame":
-    """Rows with doc_id, dump, url, text and `_FACTS`, which are joined where the table does not have them."""
+    """Reads doc_id, dump, url, text and `_FACTS`, which are joined from `documents` if the table lacks them."""
     rows = _rows(finished, dump, table)
     if table == "documents":
         return rows.select("doc_id", "dump", "url", "text", *_facts(rows))
     documents = _rows(finished, dump, "documents")
-    # Of lines that share an id and a text, and so are one document, one of those with its URL stands for all.
+    # Lines with the same id and text are one document: one line with the document's URL represents all of them.
     facts = F.struct(*_facts(documents)).alias("facts")
     known = documents.select(F.col("doc_id").alias("its_id"), F.col("url").alias("its_url"), facts)
     known = known.groupBy("its_id", "its_url").agg(F.min("facts").alias("facts"))
@@ -160,38 +160,38 @@ def _texts(finished: Rows, dump: str, table: str) -> "DataFrame":
 
 
 def _facts(documents: "DataFrame") -> list:
-    """`_FACTS` as columns; null where the table is older than one of them."""
+    """Returns `_FACTS` as columns; null for a column that an older table lacks."""
     types = {field.name: spark_type(field.type) for field in schemas.DOCUMENTS}
     return [F.col(name) if name in documents.columns else F.lit(None).cast(types[name]).alias(name) for name in _FACTS]
 
 
 def _rows(finished: Rows, dump: str, table: str) -> "DataFrame":
     place = finished[Key(dump, table)].warehouse
-    # One version throughout: Spark looks at the rows more than once.
+    # A fixed version, because Spark reads the rows more than once.
     return place.read(table, version=place.version(table), dump=dump)
 
 
 def _stale(finished: Rows, dump: str, table: str) -> Iterable[str]:
-    """Why a dump cannot be exported: a text must find the document that it was made from."""
+    """Lists why a dump cannot be exported: each text needs the document that it was made from."""
     if (dump, "documents") not in finished:
         yield f"no finished documents of {dump}, which know where its texts are from; name the --upstream that has them"
         return
     for (name, stage), before in outdated({key: found.run for key, found in finished.items()}, dump, table):
         of = f"{before[1]}" if before[0] == name else f"{before[1]} of {before[0]}"
         if before in finished:
-            yield f"the {stage} of {name} are out of date: {of} were made anew since; `dclm-spark run` first"
+            yield f"the {stage} of {name} are out of date: {of} were made again since; `dclm-spark run` first"
         else:
             yield (
-                f"the {stage} of {name} are out of date, or lent: no finished {of} here, which they were made from; "
-                "`dclm-spark run` first, or name the --upstream that has them"
+                f"the {stage} of {name} are out of date, or come from an upstream: no finished {of} here, which they "
+                "were made from; `dclm-spark run` first, or name the --upstream that has them"
             )
 
 
 def _check(files: Sequence, folder: str, options: Mapping[str, Any], *, n_rows: int, what: str) -> None:
-    """Refuses to call it done where rows or files are missing.
+    """Raises an error if rows or files are missing after the export.
 
     Raises:
-        WarehouseError: It says which.
+        WarehouseError: Rows or files are missing; the message says which.
     """
     written = sum(file["n_rows"] for file in files)
     if written != n_rows:
@@ -210,7 +210,7 @@ def _check(files: Sequence, folder: str, options: Mapping[str, Any], *, n_rows: 
 
 
 def format_export(entries: Sequence[Mapping[str, Any]]) -> str:
-    """What was written, in words: a line a dump."""
+    """Formats what was written, one line for each dump."""
     return "\n".join(
         f"{entry['table']} {entry['dump']}: {entry['n_rows']:,} documents in {entry['n_files']:,} files, "
         f"{entry['n_bytes']:,} bytes, in {entry['folder']}"
@@ -219,14 +219,14 @@ def format_export(entries: Sequence[Mapping[str, Any]]) -> str:
 
 
 def write_pool(rows: "DataFrame", *, form: str, prefix: str, create_file: CreateFile) -> "DataFrame":
-    """Rows of `WRITTEN`: each file is written by the task that holds its rows, when the DataFrame is evaluated.
+    """Writes each file in the task that holds its rows, when the DataFrame is evaluated; returns rows of `WRITTEN`.
 
     Args:
-        rows: Rows with `file`, doc_id, dump, url, text, fetched_at, warc_record_id and metadata: those of a file one
-            after the other, in one partition.
+        rows: Rows with `file`, doc_id, dump, url, text, fetched_at, warc_record_id and metadata. The rows of a file are
+            in one partition, one after the other.
         form: One of `kernels.archive.pools.FORMATS`.
-        prefix: What a file's address begins with; its number and the format's ending follow.
-        create_file: Opens an address in the worker.
+        prefix: Beginning of each file's address; the file's number and the format's suffix follow.
+        create_file: Function that opens an address for writing, in the worker.
     """
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

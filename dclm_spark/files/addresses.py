@@ -1,4 +1,5 @@
-"""How a file is written: its address, and the part of it that may be stored and shown, without what gives access."""
+"""Normalizes the addresses of files, and removes credentials from addresses and texts before they are stored or
+shown."""
 
 import os
 import re
@@ -9,13 +10,13 @@ from urllib.parse import unquote, unquote_plus
 SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 _CHAINED = re.compile(r"::(?=[A-Za-z][A-Za-z0-9+.-]*(?:://|::|$))")
-"""What joins the parts of fsspec's chained addresses, such as `simplecache::https://…`; not the `::` of IPv6."""
+"""Separator of the parts of fsspec's chained addresses, such as `simplecache::https://…`; not the `::` of IPv6."""
 
 _AT_IS_A_PLACE = ("abfs", "abfss", "wasb", "wasbs", "git", "github")
-"""Schemes in which what stands before an `@` is a container or a repository."""
+"""Schemes in which the text before an `@` is a container or a repository, not a user."""
 
-# A signature, a token, or what only stands beside one: the parameters of AWS (versions 4 and 2), CloudFront, Google,
-# Azure, Alibaba, Tencent, Huawei and Akamai, and what others call theirs.
+# Names of query parameters that are signatures or tokens, or occur only beside one: those of AWS (versions 4 and 2),
+# CloudFront, Google, Azure, Alibaba, Tencent, Huawei and Akamai, and common names of others.
 _SECRET = re.compile(
     r"x-(amz|goog|oss|cos|obs|bce|tos|ks)-.*|(aws|oss|obs)?accesskeyid|googleaccessid|key-pair-id|ossaccesskeyid"
     r"|q-(sign-.*|ak|key-time|header-list|url-param-list|signature)|hdn(ea|ts|tl)|x-ms-.*token.*"
@@ -28,7 +29,7 @@ _BESIDE_SECRET = re.compile(
     r"|wstime|user(name)?|login|sv|ss|srt|s[ptere]|spr|sip?|sk(oid|tid|t|e|s|v)|sdd|s[au]oid|scid|ses"
 )
 _EXPIRES = re.compile(r"expires?|exp|e|wstime|t")
-_HASH = re.compile(r"md5|hash|h|st|s|key")  # a hash, beside the time at which it expires, is a signature
+_HASH = re.compile(r"md5|hash|h|st|s|key")  # together with an expiry time, a hash is a signature
 _OPAQUE = re.compile(r"[A-Za-z0-9_\-+/=]{20,}")  # a key, not a name
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s'\"<>|^`{}]+")
@@ -37,7 +38,7 @@ _HIDDEN = "***"
 
 
 def scheme_of(address: str) -> str | None:
-    """The scheme of a URL; null for a local path.
+    """Returns the scheme of a URL; null for a local path.
 
     >>> scheme_of("s3://bucket/a.warc.gz"), scheme_of("/data/a.warc.gz")
     ('s3', None)
@@ -47,12 +48,13 @@ def scheme_of(address: str) -> str | None:
 
 
 def is_web(address: str) -> bool:
-    """True for http and https, where nothing but the address itself can be asked for."""
+    """Returns whether an address is http or https, where only the address itself can be fetched, and no folder
+    listed."""
     return scheme_of(address) in ("http", "https")
 
 
 def address_of(name: str) -> str:
-    """The one way in which a file is written: a local absolute path, or a URL.
+    """Normalizes the name of a file: returns a local absolute path or a URL.
 
     >>> address_of("s3a://bucket/a.warc.gz"), address_of("HTTP://host/a.warc"), address_of("file:///data/a%20b.warc")
     ('s3://bucket/a.warc.gz', 'http://host/a.warc', '/data/a b.warc')
@@ -67,7 +69,7 @@ def address_of(name: str) -> str:
 
 
 def identity_of(address: str) -> str:
-    """An address without user, password and signature: what a file is known by, stored and shown.
+    """Removes user, password and signature from an address; the result identifies the file and may be stored and shown.
 
     >>> identity_of("https://me:pw@host/a.warc.gz?part=2&X-Amz-Signature=ab&X-Amz-Date=20220101T000000Z")
     'https://host/a.warc.gz?part=2'
@@ -78,22 +80,22 @@ def identity_of(address: str) -> str:
 
 
 def secrets_of(address: str) -> list[str]:
-    """What `identity_of` leaves out: passwords and signatures, as written and decoded, the longest first."""
+    """Lists what `identity_of` removes: passwords and signatures, as written and decoded, the longest first."""
     found = [secret for part in _CHAINED.split(address) for secret in _parted(part)[1]]
     forms = {form for secret in found for form in (secret, unquote(secret), unquote_plus(secret)) if len(form) > 3}
     return sorted(forms, key=lambda form: (-len(form), form))
 
 
 def without_secrets(text: str, addresses: Iterable[str] = (), options: Mapping[str, Any] | None = None) -> str:
-    """A text as it may be stored and shown: each URL in it as its identity.
+    """Replaces each URL in a text by its identity, so that the text may be stored and shown.
 
     >>> without_secrets("503 of 'https://me:pw@host/a?token=t', and more")
     "503 of 'https://host/a', and more"
 
     Args:
-        text: Such as what a library says of an error.
-        addresses: Whose secrets are taken out wherever they stand.
-        options: Storage options, whose keys, tokens and passwords are taken out too.
+        text: The text, such as a library's error message.
+        addresses: Addresses whose secrets are removed wherever they occur in the text.
+        options: Storage options whose keys, tokens and passwords are removed too.
     """
     secrets = []
     for address in addresses:
@@ -105,7 +107,7 @@ def without_secrets(text: str, addresses: Iterable[str] = (), options: Mapping[s
 
 
 def _secret_options(options: Mapping[str, Any], is_secret: bool = False) -> list[str]:
-    """The values that give access, at whatever depth."""
+    """Lists the values that are credentials, at any depth."""
     found = []
     for key, value in options.items():
         is_one = is_secret or _SECRET_OPTION.fullmatch(str(key)) is not None
@@ -117,7 +119,7 @@ def _secret_options(options: Mapping[str, Any], is_secret: bool = False) -> list
 
 
 def _parted(url: str) -> tuple[str, list[str]]:
-    """The identity of one URL of a chain, and what it leaves out."""
+    """Returns the identity of one URL of a chain, and the secrets removed from it."""
     begin = SCHEME.match(url)
     if begin is None or begin[1].lower() in ("file", "local"):
         return url, []
@@ -143,7 +145,7 @@ def _parted(url: str) -> tuple[str, list[str]]:
 
 
 def _without_signature(query: str) -> tuple[str, list[str]]:
-    """A query without the parameters that give access, and their values."""
+    """Removes signatures and tokens from a query; returns the query and the values removed."""
     parameters = query.split("&")
     names = [unquote_plus(parameter.partition("=")[0]).lower() for parameter in parameters]
     values = [parameter.partition("=")[2] for parameter in parameters]

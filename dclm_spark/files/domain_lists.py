@@ -1,4 +1,5 @@
-"""A list of banned domains: a text file of one domain a line, known to a recipe by the hash of its content."""
+"""Reads lists of banned domains, text files with one domain a line, which recipes identify by the hash of the
+content."""
 
 import hashlib
 
@@ -11,20 +12,20 @@ from dclm_spark.files.inputs import open_source
 from dclm_spark.kernels.signals.domains import listed_domains
 from dclm_spark.recipe.recipe import DomainList
 
-_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # by the bytes that such a file begins with
+_CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # first bytes of a file -> its codec
 
 _N_PROBED = 1_000
-"""Lines, from the first on, by which a list shows that it is one."""
+"""Number of lines, from the first, that are tested for being domains."""
 
 
 def describe_domain_list(path: str) -> DomainList:
-    """The list at a path as a recipe records it.
+    """Describes the list at a path, as a recipe records it.
 
     Args:
-        path: A local path, or any URL that fsspec opens; plain text, gzip or zstd.
+        path: Local path, or any URL that fsspec opens; plain text, gzip or zstd.
 
     Raises:
-        InputError: It cannot be read, or is no list of domains.
+        InputError: The file cannot be read, or is not a list of domains.
     """
     content = _content(path)
     named = [line for line in _split(path, content) if line.strip() and not line.lstrip().startswith("#")]
@@ -44,7 +45,7 @@ def describe_domain_list(path: str) -> DomainList:
 
 
 def check_domain_list(listed: DomainList | None) -> list[str]:
-    """What keeps a recipe's list from being used, one sentence each; empty if nothing does, or there is no list."""
+    """Lists why a recipe's list cannot be used, one sentence each; empty if it can, or if there is no list."""
     try:
         if listed is not None:
             _checked(listed)
@@ -54,10 +55,10 @@ def check_domain_list(listed: DomainList | None) -> list[str]:
 
 
 def read_domain_list(listed: DomainList) -> list[str]:
-    """The lines of a recipe's list, as they are.
+    """Reads the lines of a recipe's list, unchanged.
 
     Raises:
-        InputError: The list cannot be read, or is no longer the one that the recipe means.
+        InputError: The list cannot be read, or its content has changed since the recipe was made.
     """
     return _split(listed.path, _checked(listed))
 
@@ -78,7 +79,7 @@ def _checked(listed: DomainList) -> bytes:
 
 
 def _content(path: str) -> bytes:
-    """The bytes of the text, so that packing the same list anew changes no recipe."""
+    """Reads the uncompressed bytes of a list, so that compressing the same list again changes no recipe."""
     try:
         with open_source(path, storage_options={}) as stream:
             content = stream.read()
@@ -86,7 +87,7 @@ def _content(path: str) -> bytes:
             if content.startswith(mark):
                 return pa.CompressedInputStream(pa.BufferReader(content), codec).read()
         return content
-    # A file system may raise anything.
+    # A file system may raise any error.
     except Exception as error:
         is_missing = isinstance(error, FileNotFoundError)
         said = "does not exist" if is_missing else f"cannot be read ({type(error).__name__}: {error})"

@@ -1,4 +1,4 @@
-"""What files an input names, and opening one: local, S3, HTTP, or any other file system that fsspec knows."""
+"""Lists the files that inputs name, and opens them: local, S3, HTTP, or any file system that fsspec knows."""
 
 import glob
 import io
@@ -18,19 +18,19 @@ from dclm_spark.files.remote import RemoteFile, is_missing, refusal, store_of
 from dclm_spark.kernels.archive.pools import POOL, STATISTICS
 
 ARCHIVE = re.compile(r"\.(warc|arc|wet|wat)(\.(gz|zst|lz4))?$", re.IGNORECASE)
-"""Names that a search of a folder takes for archives. Of what is in them only the reader can tell."""
+"""Names of files that the search of a folder takes for archives; the content is not tested."""
 
 
 @dataclass(frozen=True)
 class SourceFile:
-    """One archive or pool to read.
+    """Describes one archive or pool to read.
 
     Args:
-        path: What it is known by: a local absolute path, or a URL whose scheme fsspec knows (`s3a://` has become
-            `s3://`), without user, password and signature.
-        n_bytes: Its size; null where asking would have cost a request for each file of a list.
-        address: What it is opened by, with all that gives access; never stored, never shown.
-        asked: The hosts that the user has written, if not that of the file; see `reach`.
+        path: Identity of the file: a local absolute path, or a URL whose scheme fsspec knows (`s3://` instead of
+            `s3a://`), without user, password and signature.
+        n_bytes: Size of the file in bytes; null for a remote file of a list, where it would cost a request.
+        address: Address that opens the file, with its credentials; never stored, never shown.
+        asked: Hosts that the user has named, if not that of the file; see `reach`.
     """
 
     path: str
@@ -44,11 +44,11 @@ class SourceFile:
 
 @dataclass(frozen=True)
 class Listing:
-    """What the inputs name.
+    """Lists the files that inputs name.
 
     Args:
-        files: In the order of the inputs; within a folder or pattern by path, within a list as listed.
-        skipped: Paths of the other files in the folders that were searched.
+        files: The files in the order of the inputs; within a folder or pattern sorted by path, within a list as listed.
+        skipped: Paths of files in the searched folders that are no archives or pools.
     """
 
     files: tuple[SourceFile, ...]
@@ -63,38 +63,39 @@ class _Findings:
 
 
 def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: Mapping[str, Any]) -> Listing:
-    """The archives and pools that the inputs name, each once.
+    """Lists the archives and pools that the inputs name, each once.
 
-    An input is a file (its name is taken as it is: a pool where it ends in `.jsonl`, or so with `.gz`, `.zst` or
-    `.zstd`, else an archive), a pattern with `*`, `?` or `[`, a folder (searched to its last level, links to folders
-    left alone; it gives the archives in it, by their suffixes, or its pools if there are none), or a list of paths, one
-    a line, plain or gzip, as Common Crawl's `warc.paths.gz` (named `*.paths`, `*.txt`, or so with `.gz`). All of them
-    may be local, `file:`, `http(s)://` (no patterns and folders), `s3://`, `s3a://` or any URL that fsspec opens.
+    An input is a file (a pool if its name ends in `.jsonl`, or in that followed by `.gz`, `.zst` or `.zstd`; else an
+    archive), a pattern with `*`, `?` or `[`, a folder (searched at all levels, without following links to folders: its
+    archives by their suffixes, or its pools if it has no archives), or a list of paths, one a line, plain or gzip, as
+    Common Crawl's `warc.paths.gz` (named `*.paths`, `*.txt`, or these with `.gz`). All of them may be local, `file:`,
+    `http(s)://` (no patterns and folders), `s3://`, `s3a://` or any URL that fsspec opens.
 
-    A relative path in a list is joined to `base_url`. Without one: if the list lies below a folder `crawl-data` and the
-    path begins with it, to what lies above; else to the list's own folder. Remote files of a list are not asked for
-    their size, nor whether they exist.
+    A relative path in a list is joined to `base_url`. If that is null, and the list lies below a folder `crawl-data`
+    and the path begins with this folder, it is joined to the parent of that folder; else to the list's own folder. For
+    remote files of a list, neither size nor existence is checked.
 
-    Two files may share a base name, as Common Crawl's `warc` and `robotstxt` files do: their records have ids of their
-    own. With one name and one size as well they are taken for copies, whose documents would have one id.
+    Two files may have the same base name, as Common Crawl's `warc` and `robotstxt` files do: their records have
+    different ids. Two files with the same base name and size are taken for copies, whose documents would have the same
+    ids.
 
-    A list that is not on this machine may name files of its own kind of store, and of that which `base_url` names. It
-    may not lead to this machine or a link-local address, and neither may a web server that sends a request elsewhere,
-    unless the input or `base_url` names such a host itself.
+    A remote list may only name files of its own kind of store, or of the kind of `base_url`. Neither a remote list nor
+    the redirect of a web server may lead to this machine or a link-local address, unless the input or `base_url` itself
+    names such a host.
 
     Args:
-        inputs: At least one.
-        base_url: What relative paths of lists continue; a URL or a local folder.
-        storage_options: Of the remote file system, in fsspec's words (`anon`, `endpoint_url`); http(s) takes none.
+        inputs: The inputs, at least one.
+        base_url: URL or local folder that relative paths in lists are joined to.
+        storage_options: Options of fsspec for the remote file system (`anon`, `endpoint_url`); not used for http(s).
 
     Raises:
-        InputError: Names every problem of every input.
+        InputError: Some inputs cannot be used; the message names every problem of every input.
     """
     found = _Findings()
     for name in inputs:
         try:
             named = _tried(partial(_named_by, name, base_url, storage_options))
-        # A file system may raise anything; the user is to see all that is wrong at once.
+        # A file system may raise any error; all problems are reported at once.
         except Exception as error:
             said = words_of(refusal(error) or error)
             said = without_secrets(said, [name, base_url or ""], storage_options)
@@ -112,20 +113,20 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
 
 
 def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[str, ...] | None = None) -> BinaryIO:
-    """A file, open for reading and seeking.
+    """Opens a file for reading and seeking.
 
-    A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried four times, so that a reader
-    meets no passing fault of the network. From an HTTP server that gives no ranges the file is first brought to the
+    A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried four times, so that the reader
+    does not see temporary network faults. If an HTTP server does not support ranges, the file is first copied to the
     temporary folder.
 
     Args:
         path: A local path, or the `address` of a file of a listing.
-        storage_options: Of the remote file system, in fsspec's words.
-        asked: The same of a file of a listing; null takes the path for the user's own.
+        storage_options: Options of fsspec for the remote file system.
+        asked: The file's `SourceFile.asked`; null: the user has named the path.
 
     Raises:
-        FileNotFoundError: There is no such file.
-        OSError: It cannot be read, also later, by reads of the open file.
+        FileNotFoundError: The file does not exist.
+        OSError: The file cannot be read; reads of the open file may raise it later.
     """
     if scheme_of(path) is None:
         return open(path, "rb")
@@ -133,7 +134,7 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
 
 
 def _tried(look_up: Callable[[], _Findings]) -> _Findings:
-    """What a look into a store finds; a store that is busy is asked again."""
+    """Calls `look_up`, and again if the store says that it is busy."""
     for seconds in remote.PAUSES_SECONDS:
         try:
             return look_up()
@@ -145,7 +146,7 @@ def _tried(look_up: Callable[[], _Findings]) -> _Findings:
 
 
 def _named_by(name: str, base_url: str | None, options: Mapping[str, Any]) -> _Findings:
-    """What one input names."""
+    """Finds the files that one input names."""
     found = _Findings()
     address = address_of(name)
     name = identity_of(name)
@@ -156,7 +157,7 @@ def _named_by(name: str, base_url: str | None, options: Mapping[str, Any]) -> _F
     except FileNotFoundError as error:
         if not is_missing(error, address):
             raise (error.__cause__ or error) from None
-        # In an address of the web a question mark begins the query.
+        # In a web address a question mark begins the query.
         is_pattern = glob.has_magic(path) and not is_web(address)
         matches = store.glob(path, detail=True) if is_pattern else {}
         if not matches:
@@ -175,7 +176,7 @@ def _named_by(name: str, base_url: str | None, options: Mapping[str, Any]) -> _F
 
 
 def _search(place: str, store: Any, path: str, found: _Findings) -> None:
-    """Adds the archives below a folder, or the pools of one without archives, and the other files as skipped."""
+    """Adds the archives below a folder, or its pools if it has no archives; adds all other files as skipped."""
     entries = {
         _like(store, place, below): info.get("size")
         for below, info in store.find(path, detail=True).items()
@@ -194,7 +195,7 @@ def _search(place: str, store: Any, path: str, found: _Findings) -> None:
 
 
 def _is_pool(name: str) -> bool:
-    """Whether a search of a folder without archives takes a file.
+    """Returns whether the search of a folder without archives takes a file for a pool.
 
     >>> _is_pool("a/b.jsonl.zst"), _is_pool("stats/b_stats.jsonl"), _is_pool("a/b.warc.gz")
     (True, False, False)
@@ -205,12 +206,12 @@ def _is_pool(name: str) -> bool:
 def _read_list(
     place: str, store: Any, path: str, found: _Findings, base_url: str | None, options: Mapping[str, Any]
 ) -> None:
-    """Adds the files of a list of paths."""
-    # A server that gives no ranges is read from begin to end.
+    """Adds the files that a list of paths names."""
+    # A server without support for ranges is read from beginning to end.
     with store.open(path, "rb", **({"block_size": 0} if is_web(place) else {})) as stream:
         listed = read_list(stream, Rules(place, base_url))
     found.problems += listed.problems
-    # One file of each scheme shows whether the package that reads them is there.
+    # One file of each scheme shows whether the package that reads it is installed.
     for address in {scheme_of(address): address for address in listed.addresses}.values():
         store_of(address, options)
     missing = []
@@ -229,12 +230,12 @@ def _read_list(
 
 
 def _like(store: Any, sibling: str, path: str) -> str:
-    """A path as the file system gives it, as an address like its sibling's."""
+    """Converts a path from the file system to an address of the same form as its sibling's."""
     return path if scheme_of(sibling) is None else store.unstrip_protocol(path)
 
 
 def _repetitions(files: Iterable[SourceFile]) -> list[str]:
-    """Problems of files that are named twice, or look like copies of each other."""
+    """Lists problems of files that are named twice, or seem to be copies of each other."""
     places: dict[str, list[str]] = {}
     copies: dict[tuple[str, int], set[str]] = {}
     for file in files:
@@ -256,13 +257,13 @@ def _repetitions(files: Iterable[SourceFile]) -> list[str]:
 
 
 def _some(names: Sequence[str], limit: int = 5) -> str:
-    """The first few names, and how many more there are."""
+    """Formats the first names of a list, and the number of further ones."""
     more = f" and {len(names) - limit} more" if len(names) > limit else ""
     return ", ".join(names[:limit]) + more
 
 
 def words_of(error: Exception) -> str:
-    """An error of a file system, and what to do about the usual ones."""
+    """Describes an error of a file system, with advice for common ones."""
     said = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         hint = "for S3, pip install 'dclm-spark[s3]'; for other stores, the fsspec package of their scheme"

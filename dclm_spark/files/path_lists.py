@@ -1,4 +1,4 @@
-"""A list of paths, one a line -> the addresses of its files, with what a list from elsewhere may not name left out."""
+"""Reads a list of paths, one a line, and checks that a remote list names only files that it is allowed to name."""
 
 import codecs
 import os
@@ -13,24 +13,35 @@ from dclm_spark.files.addresses import SCHEME, address_of, identity_of, is_web, 
 from dclm_spark.files.reach import PLACES, host_of, place_of, places_asked_for, resolves_to
 
 FILE_LIST = re.compile(r"\.(paths|txt)(\.gz)?$", re.IGNORECASE)
-"""Names of lists."""
+"""Names of files that are lists of paths."""
 
 MAX_LINES = 1_000_000
-"""Ten times those of a dump of Common Crawl."""
+"""Largest number of lines in a list: ten times the files of a dump of Common Crawl."""
 MAX_BYTES = 256 << 20
-"""Of a list's text, however small it is packed."""
+"""Largest size of a list's uncompressed text."""
 
 MAX_LINE_CHARS = 1 << 16
-"""A longer line is no path."""
+"""Longest line that is taken for a path, in characters."""
 
-_READ_BYTES = 1 << 14  # few enough that a row of tiny gzip members costs little
+_READ_BYTES = 1 << 14  # small, so that a sequence of tiny gzip members costs little
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _LOCAL = re.compile(r"/|(file|local):", re.IGNORECASE)
-"""How an entry begins that names a file of this machine."""
+"""Matches the beginning of an entry that names a file of this machine."""
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(//|:)")
-"""How one begins that continues nothing; the second is a chain of fsspec's."""
+"""Matches the beginning of an entry that is not relative; `::` is a chained address of fsspec."""
 _KIND = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
-_WITH_HOSTS = ("web", "ftp", "sftp", "ssh", "hdfs", "webhdfs", "dav", "davs", "webdav", "smb")  # not buckets
+_WITH_HOSTS = (
+    "web",
+    "ftp",
+    "sftp",
+    "ssh",
+    "hdfs",
+    "webhdfs",
+    "dav",
+    "davs",
+    "webdav",
+    "smb",
+)  # schemes with host names instead of buckets
 _MARKS = (  # the longest first
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -42,11 +53,11 @@ _MARKS = (  # the longest first
 
 @dataclass(frozen=True)
 class Rules:
-    """What a list's entries continue, and what they may name.
+    """Says what relative entries of a list are joined to, and which files it may name.
 
     Args:
-        place: The list's own address.
-        base_url: What its relative entries are joined to, if not to its own folder.
+        place: Address of the list.
+        base_url: URL or folder that relative entries are joined to; null: the list's own folder.
     """
 
     place: str
@@ -58,24 +69,24 @@ class Rules:
 
     @cached_property
     def base(self) -> str | None:
-        """The address of `base_url`."""
+        """Returns the address of `base_url`."""
         return None if self.base_url is None else address_of(self.base_url)
 
     @cached_property
     def kinds(self) -> set[str | None]:
-        """The kinds of store that a remote list may name."""
+        """Returns the kinds of store whose files a remote list may name."""
         return {_kind_of(self.place)} | ({_kind_of(self.base)} if self.base is not None else set())
 
 
 @dataclass
 class Listed:
-    """What a list names.
+    """Holds the content of a list.
 
     Args:
-        addresses: In the list's order.
-        problems: What is wrong with it, one sentence each.
-        asked: The hosts that its remote files may be of wherever they are; null for a list of this machine, whose
-            entries are the user's own words.
+        addresses: Addresses of the files, in the list's order.
+        problems: What is wrong with the list, one sentence each.
+        asked: Hosts that remote files may be on, even if these are this machine or link-local; null for a local list,
+            whose entries count as named by the user.
     """
 
     addresses: list[str] = field(default_factory=list)
@@ -84,18 +95,18 @@ class Listed:
 
 
 class _NoList(Exception):
-    """Why a file is no list of paths."""
+    """Raised for a file that is not a list of paths; the message says why."""
 
 
 def read_list(stream: BinaryIO, rules: Rules) -> Listed:
-    """The files that an open list names: text in UTF-8, or in UTF-16 or UTF-32 with its mark, plain or gzip."""
+    """Reads an open list of paths: UTF-8, or UTF-16 or UTF-32 with a byte order mark, plain or gzip."""
     listed = Listed()
     shown = repr(identity_of(rules.place))
     refused: dict[str, list[str]] = {}
     n_entries = 0
     asked = listed.asked = _asked_for(rules) if rules.is_remote else None
     try:
-        for entry in list(_entries(stream)):  # how many there are is known before any is looked at
+        for entry in list(_entries(stream)):  # read all entries first, so that limits are checked before any entry
             n_entries += 1
             address = address_of(joined(entry, rules.place, rules.base_url))
             why = None if asked is None else _why_not(entry, address, rules, asked)
@@ -115,7 +126,7 @@ def read_list(stream: BinaryIO, rules: Rules) -> Listed:
 
 
 def joined(entry: str, list_place: str, base_url: str | None) -> str:
-    """A list's entry as an address of its own.
+    """Joins an entry of a list to its base: returns the address of the file.
 
     >>> crawl = "https://data.commoncrawl.org/crawl-data/CC-MAIN-2022-05/warc.paths.gz"
     >>> joined("crawl-data/CC-MAIN-2022-05/a.warc.gz", crawl, None)
@@ -129,7 +140,7 @@ def joined(entry: str, list_place: str, base_url: str | None) -> str:
     """
     if _URL.match(entry) or _LOCAL.match(entry):
         return entry
-    # What a query signs is the list; that of a base is for all that lies below it.
+    # The signature in a list's query is for the list only; that of a base URL is for all files below it.
     place = list_place.partition("?")[0] if is_web(list_place) else list_place
     above, crawl_data, _ = place.partition("/crawl-data/")
     if base_url is None:
@@ -139,7 +150,7 @@ def joined(entry: str, list_place: str, base_url: str | None) -> str:
 
 
 def _why_not(entry: str, address: str, rules: Rules, asked: tuple[str, ...]) -> str | None:
-    """What a remote list must not name; null for an entry that it may. All is judged after it is parsed."""
+    """Says why a remote list must not name an entry; null if it may. Addresses are parsed before they are judged."""
     base, kind = rules.base, _kind_of(address)
     if "::" in entry:
         return "files by chained addresses"
@@ -160,7 +171,7 @@ def _why_not(entry: str, address: str, rules: Rules, asked: tuple[str, ...]) -> 
 
 
 def _kind_of(address: str) -> str | None:
-    """Which kind of store an address names: http and https are one; null for this machine's files."""
+    """Returns the kind of store of an address: http and https are the same kind; null for local files."""
     scheme = scheme_of(address)
     if scheme is None or scheme.lower() in ("file", "local"):
         return None
@@ -168,9 +179,9 @@ def _kind_of(address: str) -> str | None:
 
 
 def _asked_for(rules: Rules) -> tuple[str, ...]:
-    """The hosts that the user has written and that are this machine or a link-local address: its list may name such.
+    """Returns hosts named by the user that are this machine or link-local; the list may name the same kind of hosts.
 
-    A name counts for what it is looked up as now, so that it cannot become another place later.
+    A host name is resolved now, so that it cannot mean another machine later.
     """
     hosts = {host_of(rules.place), host_of(rules.base_url or "")} - {""}
     asked = set()
@@ -182,7 +193,8 @@ def _asked_for(rules: Rules) -> tuple[str, ...]:
 
 
 def _entries(stream: BinaryIO) -> Iterator[str]:
-    """The lines that are not empty, without the white space around them; what is held is a few of them."""
+    """Yields the lines that are not empty, without surrounding white space; only a few lines are in memory at a
+    time."""
     rest, n_bytes, n_lines = "", 0, 0
     decoder = None
     for piece in _begun(_unpacked(stream)):
@@ -190,7 +202,8 @@ def _entries(stream: BinaryIO) -> Iterator[str]:
         if n_bytes > MAX_BYTES:
             raise _NoList(f"holds more than {MAX_BYTES >> 20} MiB of text; name a list of paths, in parts if need be")
         decoder = decoder or codecs.getincrementaldecoder(_encoding(piece))()
-        # A carriage return at the end may be half of a line end: the other half then makes an empty line.
+        # A carriage return at the end may be half of a line end; the other half then makes an empty line, which is
+        # dropped.
         lines = _LINE_END.split(rest + _decoded(decoder, piece))
         rest = lines.pop()
         n_lines += len(lines)
@@ -206,11 +219,11 @@ def _entries(stream: BinaryIO) -> Iterator[str]:
 
 
 def _stripped(line: str) -> str:
-    return line.strip(" \t\v\f\ufeff\x85\xa0")  # lists that were put together have marks in their midst
+    return line.strip(" \t\v\f\ufeff\x85\xa0")  # concatenated lists have byte order marks inside
 
 
 def _begun(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The pieces, the first of them long enough to know a mark by."""
+    """Yields the same pieces, the first of them long enough to hold a byte order mark."""
     first: bytes | None = b""
     for piece in pieces:
         if first is not None:
@@ -238,7 +251,7 @@ def _decoded(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool 
 
 
 def _unpacked(stream: BinaryIO) -> Iterator[bytes]:
-    """The text in bounded pieces."""
+    """Yields the uncompressed bytes in pieces of limited size."""
     pieces = _begun(iter(lambda: stream.read(_READ_BYTES), b""))
     begin = next(pieces, b"")
     if not begin.startswith(b"\x1f\x8b"):

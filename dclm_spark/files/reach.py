@@ -1,4 +1,4 @@
-"""Which machines a list, or a server that redirects, may lead to: this machine and its metadata only if asked for."""
+"""Guards connections: a list or a redirect may not lead to this machine or its metadata, unless the user names it."""
 
 import ipaddress
 import re
@@ -13,9 +13,10 @@ from dclm_spark.files.addresses import SCHEME
 LOOPBACK = "this machine"
 LINK_LOCAL = "a link-local or metadata address"
 PLACES = {LOOPBACK: "localhost", LINK_LOCAL: "169.254.169.254"}
-"""The places that nobody is led to unasked, and a host of each."""
+"""Guarded kind of address -> a host of this kind."""
 
-# Where clouds tell an instance its credentials, beside 169.254/16: AWS over IPv6, Alibaba, Azure, Oracle.
+# Addresses where clouds give an instance its credentials, in addition to 169.254/16: AWS over IPv6, Alibaba, Azure,
+# Oracle.
 _METADATA = [
     ipaddress.ip_network(network)
     for network in ("fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32", "168.63.129.16/32", "192.0.0.192/32")
@@ -25,11 +26,11 @@ _METADATA_NAMES = ("metadata", "metadata.google.internal", "instance-data", "ins
 
 
 class RefusedError(Exception):
-    """A connection leads to a place that nobody has asked for."""
+    """Raised for a connection to a guarded address that the user has not named."""
 
 
 def host_of(address: str) -> str:
-    """The host of a URL, in lower case; empty where there is none.
+    """Returns the host of a URL in lower case; empty if there is none.
 
     >>> host_of("http://me:pw@Example.ORG:80/a"), host_of("http://[::1]/"), host_of("/data")
     ('example.org', '::1', '')
@@ -44,7 +45,7 @@ def host_of(address: str) -> str:
 
 
 def place_of(host: str) -> str | None:
-    """`LOOPBACK` or `LINK_LOCAL` where a host is one of those by its own words; null of any other name or address.
+    """Returns `LOOPBACK` or `LINK_LOCAL` if a host, as written, is such an address; null for any other name or address.
 
     >>> place_of("127.1"), place_of("0x7f000001"), place_of("::ffff:169.254.169.254"), place_of("example.org")
     ('this machine', 'this machine', 'a link-local or metadata address', None)
@@ -62,7 +63,7 @@ def place_of(host: str) -> str | None:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         try:
-            # Decimal, hexadecimal, octal and short forms, as the system's own resolver reads them.
+            # Decimal, hexadecimal, octal and short forms, as the system's resolver accepts them.
             address = ipaddress.ip_address(socket.inet_aton(host)) if re.fullmatch(r"[0-9a-fx.]+", host) else None
         except OSError:
             address = None
@@ -83,12 +84,12 @@ def _place(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None
 
 
 def places_asked_for(hosts: Iterable[str]) -> set[str]:
-    """The places that hosts which a user has written name by their own words."""
+    """Returns the guarded kinds of address among the hosts that a user has named."""
     return {place for host in hosts if (place := place_of(host)) is not None}
 
 
 def resolves_to(host: str) -> set[str]:
-    """The places among the addresses of a host's name, as this machine looks it up; empty where it has none."""
+    """Resolves a host name; returns the guarded kinds among its addresses, empty if it has none."""
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -97,19 +98,19 @@ def resolves_to(host: str) -> set[str]:
 
 
 def check_reach(host: str, peer: str, asked: Iterable[str]) -> None:
-    """Refuses a connection to a place that nobody has asked for.
+    """Raises an error for a connection to a guarded address that the user has not named.
 
     Args:
-        host: Of the URL that is fetched, be it of a redirect.
-        peer: The address that the connection leads to; empty where a proxy makes it.
-        asked: The hosts that the user has written.
+        host: Host of the URL that is fetched, also of a redirect.
+        peer: IP address of the connection's other end; empty if a proxy makes the connection.
+        asked: Hosts that the user has named.
 
     Raises:
-        RefusedError: It leads to this machine or a link-local address, and no host asked for does.
+        RefusedError: The connection leads to this machine or a link-local address, and no host in `asked` does.
     """
     place = place_of(peer) or place_of(host)
     if place is not None and host not in asked and place not in places_asked_for(asked):
-        raise RefusedError(f"{host} is {place}, and nobody has asked for that; name such a file itself as an input")
+        raise RefusedError(f"{host} is {place}, which no input names; to read such a file, name it itself as an input")
 
 
 async def guarded_client(*, asked: tuple[str, ...], **options: Any) -> Any:
@@ -124,7 +125,7 @@ async def guarded_client(*, asked: tuple[str, ...], **options: Any) -> Any:
                 return await super().connect(req, traces, timeout)
             if place_of(host) is not None:
                 check_reach(host, host, asked)
-            # What a name resolves to shows when the connection stands; nothing has been asked over it yet.
+            # The resolved address is known once the connection is open; no request has been sent yet.
             connection = await super().connect(req, traces, timeout)
             try:
                 assert connection.transport is not None  # the connection stands

@@ -1,4 +1,4 @@
-"""A file that lies elsewhere, as one that can be read and sought in: by blocks, one ahead, each tried four times."""
+"""Reads remote files as seekable streams: in blocks, one ahead, each tried four times."""
 
 import io
 import os
@@ -21,25 +21,25 @@ T = TypeVar("T")
 _SENDABLE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2})+")  # RFC 3986
 
 BLOCK_BYTES = 8 << 20
-"""Of one request. An open file holds two blocks."""
+"""Bytes of one request. An open file holds two blocks in memory."""
 
 PAUSES_SECONDS = (1.0, 5.0, 15.0)
-"""Before the second try and those after it. Each is longer by up to a half, as the address decides: many tasks that
-fail at once do not come back at once."""
+"""Pauses before the second try and later ones. Each is longer by up to a half, depending on the address, so that many
+tasks that fail together do not retry together."""
 
 LONGEST_PAUSE_SECONDS = 60.0
-"""Of a server that says itself when to come back (Retry-After)."""
+"""Longest pause that a server can request (Retry-After)."""
 
 
 def store_of(
     address: str, storage_options: Mapping[str, Any], *, asked: tuple[str, ...] | None = None
 ) -> tuple[Any, str]:
-    """The fsspec file system of an address, and the file's path there.
+    """Returns the fsspec file system of an address, and the file's path in it.
 
     Args:
-        address: The file, or a folder.
-        storage_options: In fsspec's words.
-        asked: The hosts that the user has written, see `reach`; null takes the address for the user's own.
+        address: Address of a file or folder.
+        storage_options: Options of fsspec for the file system.
+        asked: Hosts that the user has named, see `reach`; null: the user has named the address.
 
     Raises:
         ImportError: The package for the scheme is not installed.
@@ -53,8 +53,9 @@ def store_of(
         return url_to_fs(address, **storage_options)
     from aiohttp import ClientTimeout
 
-    # Archives are wanted as they are stored: a server must not compress them on the way, and where one calls .gz an
-    # encoding it must not be undone. A file may take its time, silence may not. Proxies are those of the environment.
+    # Archives must arrive as they are stored: the server must not compress them, and if it declares .gz as an encoding,
+    # it must not be decoded. There is no limit on the total time, but on time without data. Proxies are those of the
+    # environment.
     client = {
         "headers": {"Accept-Encoding": "identity"},
         "auto_decompress": False,
@@ -62,31 +63,32 @@ def store_of(
         "trust_env": True,
     }
     asked = (host_of(address),) if asked is None else asked
-    # What is signed is sent as it is written, where it is written as it may be sent.
+    # A signed address is sent unchanged, if all its characters are allowed in a URL.
     is_sent_as_it_is = identity_of(address) != address and _SENDABLE.fullmatch(address) is not None
     get_client = partial(guarded_client, asked=asked)
     return url_to_fs(address, client_kwargs=client, get_client=get_client, encoded=is_sent_as_it_is)
 
 
 def is_missing(error: FileNotFoundError, address: str) -> bool:
-    """True if there is no such file; of a web server that fails to answer fsspec raises the same, with a cause."""
+    """Returns whether a file does not exist; for a web server that does not answer, fsspec raises the same with a
+    cause."""
     return not is_web(address) or error.__cause__ is None or getattr(error.__cause__, "status", None) in (404, 410)
 
 
 class RemoteFile(io.RawIOBase):
-    """A remote file, open for reading.
+    """Opens a remote file for reading.
 
-    While one block is being consumed the next one is fetched by a thread, which alone touches the connection.
-    What is raised says nothing of passwords and signatures.
+    While one block is read, a thread fetches the next one; only this thread uses the connection. Error messages hold no
+    passwords and signatures.
 
     Args:
-        address: The file, with all that gives access.
-        storage_options: In fsspec's words.
+        address: Address of the file, with its credentials.
+        storage_options: Options of fsspec for the file system.
         asked: See `store_of`.
 
     Raises:
-        FileNotFoundError, PermissionError: At once.
-        OSError: After all tries; also by later reads.
+        FileNotFoundError, PermissionError: The file does not exist or may not be read; raised without retries.
+        OSError: All tries have failed; later reads may raise it too.
     """
 
     def __init__(
@@ -137,18 +139,18 @@ class RemoteFile(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            with suppress(RuntimeError):  # the interpreter is ending, and connections with it
+            with suppress(RuntimeError):  # the interpreter is shutting down and closes connections itself
                 self._thread.submit(self._disconnect)
             self._thread.shutdown(wait=False)
             self._ahead, self._block = None, b""
         super().close()
 
     def _next_block(self) -> bytes:
-        """The block at the position; the one after it is asked for."""
+        """Returns the block at the position, and starts to fetch the next one."""
         if self._ahead is None or self._ahead[0] != self._position:
             self._ahead = self._position, self._fetched(self._position)
         (_, coming), self._ahead = self._ahead, None
-        self._block = b""  # two blocks are held, never three
+        self._block = b""  # frees the block, so that never three are in memory
         block = coming.result()
         end = self._position + len(block)
         if end < self._n_bytes:
@@ -168,13 +170,13 @@ class RemoteFile(io.RawIOBase):
         return self._thread.submit(self._tried, read)
 
     def _tried(self, work: Callable[[Any], T]) -> T:
-        """What a piece of work makes of the open file; a passing fault opens it anew."""
+        """Calls `work` on the open file; after a temporary fault, reopens the file and tries again."""
         pauses = list(PAUSES_SECONDS)
         while True:
             try:
                 self._source = self._source or self._connect()
                 return work(self._source)
-            # The libraries below have errors of their own, few of which are OSErrors.
+            # The libraries raise errors of their own, few of which are OSErrors.
             except Exception as raised:
                 error: BaseException = raised
                 self._disconnect()
@@ -189,12 +191,14 @@ class RemoteFile(io.RawIOBase):
                     raise PermissionError(self._shown(error)) from None
                 if isinstance(error, ImportError):
                     raise
-                if isinstance(error, ValueError) and is_web(self._address):  # what fsspec says of such a server
+                if isinstance(error, ValueError) and is_web(
+                    self._address
+                ):  # fsspec's error for a server without ranges
                     self._has_ranges = False
                 if not pauses:
                     tries = len(PAUSES_SECONDS) + 1
                     what = self._shown(f"{type(error).__name__}: {error}")
-                    # Its cause would be told as well, with the whole address in it.
+                    # Without `from None` the cause would be shown, with the whole address.
                     raise OSError(f"{self._shown(self._address)} could not be read in {tries} tries ({what})") from None
                 sleep(_pause(pauses.pop(0), error, self._address))
 
@@ -202,7 +206,7 @@ class RemoteFile(io.RawIOBase):
         return without_secrets(str(said), [self._address], self._storage_options)
 
     def _connect(self) -> Any:
-        """The remote file, or a copy of it where the server gives no ranges, as a file that can be sought in."""
+        """Opens the remote file, or copies it to a temporary file if the server does not support ranges."""
         store, path = store_of(self._address, self._storage_options, asked=self._asked)
         if self._has_ranges:
             source = store.open(path, "rb", block_size=BLOCK_BYTES, cache_type="none")
@@ -210,7 +214,7 @@ class RemoteFile(io.RawIOBase):
                 return source
             source.close()
             self._has_ranges = False
-        copy = tempfile.TemporaryFile()  # noqa: SIM115 - nameless, it goes with its last user
+        copy = tempfile.TemporaryFile()  # noqa: SIM115 - without a name, so it is deleted when closed
         try:
             store.get_file(path, copy)
         except BaseException:
@@ -221,12 +225,12 @@ class RemoteFile(io.RawIOBase):
     def _disconnect(self) -> None:
         source, self._source = self._source, None
         if source is not None:
-            with suppress(Exception):  # it is of no use any more, whatever it says
+            with suppress(Exception):  # the connection is not used again, so errors do not matter
                 source.close()
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """An error and those that it was raised from or beside, each once: they may form a ring."""
+    """Yields an error and all its causes and contexts, each once, since they may form a cycle."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -235,24 +239,24 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def refusal(error: BaseException) -> RefusedError | None:
-    """The refusal that lies behind what a library has made of it; null where there is none."""
+    """Finds the `RefusedError` among the causes of a library's error; null if there is none."""
     return next((one for one in _chain(error) if isinstance(one, RefusedError)), None)
 
 
 def is_busy(error: BaseException) -> bool:
-    """True where a server has answered that it cannot answer now."""
+    """Returns whether a server has answered that it is busy."""
     statuses = [getattr(one, "status", None) for one in _chain(error)]
     return any(isinstance(one, int) and (one in (408, 425, 429) or one >= 500) for one in statuses)
 
 
 def _pause(seconds: float, error: BaseException, address: str) -> float:
-    """How long to leave a file alone: as planned and a bit more, or what its server has said, within reason."""
+    """Returns the pause before the next try in seconds: the planned one and a bit more, or what the server requests."""
     spread = seconds * (1 + zlib.crc32(address.encode()) % 256 / 512)
     return min(max(spread, retry_after(error)), max(spread, LONGEST_PAUSE_SECONDS))
 
 
 def retry_after(error: BaseException) -> float:
-    """The seconds of the header Retry-After in the answer that an error speaks of; 0 where it has none."""
+    """Returns the seconds in the header Retry-After of the response behind an error; 0 if there is none."""
     for one in _chain(error):
         answer = getattr(one, "response", None)  # botocore's
         headers = getattr(one, "headers", None)  # aiohttp's

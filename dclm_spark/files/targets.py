@@ -1,4 +1,4 @@
-"""Where files are written to: a new or empty folder, local or on any file system that fsspec knows."""
+"""Writes files into a new or empty folder, local or on any file system that fsspec knows."""
 
 import os
 import uuid
@@ -13,14 +13,14 @@ from dclm_spark.files.remote import store_of
 
 
 def make_target(name: str, *, storage_options: Mapping[str, Any]) -> str:
-    """The address of a folder to write in: a local absolute path, or a URL. It is made where it does not exist.
+    """Creates a folder to write to, if it does not exist; returns its address, a local absolute path or a URL.
 
     Args:
-        name: The folder.
-        storage_options: Of the remote file system, in fsspec's words.
+        name: Name of the folder: a path or a URL.
+        storage_options: Options of fsspec for the file system.
 
     Raises:
-        InputError: It holds something, it is a file, or it cannot be reached.
+        InputError: The folder is not empty, is a file, or cannot be reached.
     """
     address = address_of(name).rstrip("/") or "/"
     if is_web(address):
@@ -35,7 +35,7 @@ def make_target(name: str, *, storage_options: Mapping[str, Any]) -> str:
         else:
             store.makedirs(path, exist_ok=True)
             return address
-    # A file system may raise anything.
+    # A file system may raise any error.
     except Exception as error:
         problem = f"cannot be written: {words_of(error)}"
     raise InputError([f"the folder {name!r} {problem}"])
@@ -43,13 +43,13 @@ def make_target(name: str, *, storage_options: Mapping[str, Any]) -> str:
 
 @contextmanager
 def create_file(address: str, *, storage_options: Mapping[str, Any]) -> Iterator[BinaryIO]:
-    """A file open for writing, that bears its name when it is whole; what fails on the way leaves none.
+    """Opens a file for writing, which appears under its name only when it is complete; after an error there is no file.
 
-    Another try of the same task may write the same file at the same time: the last one stays.
+    Another try of the same task may write the same file at the same time: the last one is kept.
     """
     store, path = store_of(address, storage_options)
     is_local = scheme_of(address) is None
-    # Elsewhere a file that is closed is whole, and moving it would be a copy.
+    # On other stores a file appears when it is closed, and moving it would copy it.
     written = f"{os.path.dirname(path)}/.{uuid.uuid4().hex}" if is_local else path
     try:
         with store.open(written, "wb") as stream:
@@ -57,14 +57,14 @@ def create_file(address: str, *, storage_options: Mapping[str, Any]) -> Iterator
         if is_local:
             os.replace(written, path)
     except BaseException:
-        with suppress(Exception):  # the first error says why
+        with suppress(Exception):  # the first error is the one to report
             store.rm_file(written)
         raise
 
 
 def remove_files(address: str, begin: str, *, storage_options: Mapping[str, Any]) -> None:
-    """Removes the files of a folder whose names begin so, as far as that can be done: of work that has failed."""
-    with suppress(Exception):  # the failure is what is to be told
+    """Removes the files of a folder whose names begin with `begin`, after work that has failed; ignores errors."""
+    with suppress(Exception):  # the original failure is the error to report
         store, path = store_of(address, storage_options)
         for name in file_sizes(address, storage_options=storage_options):
             if name.startswith(begin):
@@ -72,7 +72,7 @@ def remove_files(address: str, begin: str, *, storage_options: Mapping[str, Any]
 
 
 def file_sizes(address: str, *, storage_options: Mapping[str, Any]) -> dict[str, int]:
-    """The files of a folder as it is seen from here, by name: their bytes."""
+    """Lists the files of a folder, as this machine sees it: name -> size in bytes."""
     store, path = store_of(address, storage_options)
     store.invalidate_cache()
     entries = store.ls(path, detail=True)

@@ -1,10 +1,10 @@
-"""The claim of a process to a stage of a dump: of two that make the same rows, one alone can write them.
+"""Lets a process claim a stage of a dump, so that of two processes that make the same rows only one can write them.
 
-On a disk of this machine a claim is a lock, which a killed process lets go of; who comes second is refused. A store
-without locks cannot tell who still lives: there the latest claim holds, and who has lost it is kept out by Delta. Each
-claim has a number above those before it, which is the high half of the `txnVersion` of all that it commits, under one
-`txnAppId` for the stage and dump: Delta passes over a number at or below the last, and lets one of two that are
-committed at once fail.
+On a local disk a claim is a lock, which is released when its process is killed; a second process is refused. A store
+without locks cannot tell which processes are alive: there the latest claim wins, and Delta refuses commits of earlier
+ones. Each claim has a number above all earlier ones. It is the high half of the `txnVersion` of all its commits, under
+one `txnAppId` for the stage and dump: Delta ignores a number at or below the last, and lets one of two simultaneous
+commits fail.
 """
 
 import datetime as dt
@@ -23,12 +23,12 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.lake.warehouse import Batch, Warehouse, frame_of, is_clash
 
 ALL_DUMPS = "*"
-"""The name under which a stage is claimed that looks at several dumps."""
+"""Used instead of a dump's name to claim a stage that compares several dumps."""
 
 MAX_TRIES = 20
-"""Claims that may be lost one after another to others who claim in the same moment."""
+"""Number of tries to claim, each lost to another process that claims at the same moment."""
 
-_NUMBERS = 1 << 32  # commits of a claim
+_NUMBERS = 1 << 32  # largest number of commits of a claim
 
 _Seen = TypeVar("_Seen")
 
@@ -37,18 +37,18 @@ _Seen = TypeVar("_Seen")
 def claimed(
     warehouse: Warehouse, stage: str, dumps: Sequence[str], *, is_wide: bool = False, tables: Sequence[str] = ("runs",)
 ) -> Iterator[None]:
-    """Held while a stage of dumps is made; what was read before it may be old.
+    """Claims a stage of dumps while it is made; what was read before the claim may be out of date.
 
     Args:
-        warehouse: Where the rows are written; its table `runs` is there.
-        stage: The stage.
-        dumps: The dumps that it makes.
-        is_wide: True if it looks at other dumps too, whose rows nobody may make meanwhile.
-        tables: The tables into which no process with an earlier claim may write from now on. Those that are replaced
-            as a whole need not be named.
+        warehouse: The warehouse that rows are written to; its table `runs` exists.
+        stage: Name of the stage.
+        dumps: The dumps whose rows are made.
+        is_wide: Whether the stage reads other dumps too, whose rows no other process may make at the same time.
+        tables: The tables that no process with an earlier claim may write to from now on. Tables whose rows are
+            replaced as a whole need not be named.
 
     Raises:
-        WarehouseError: Another process makes them, or comes to make them meanwhile.
+        WarehouseError: Another process makes the same rows already, or begins to during the claim.
     """
     what = f"{stage} of {', '.join(dumps)} in {warehouse}"
     with warehouse.locked(stage, None if is_wide else dumps[0], what=what) as is_locked:
@@ -63,16 +63,16 @@ def claimed(
 
 
 class Claim:
-    """A claim on a store without locks.
+    """Claims a stage on a store without locks.
 
     Args:
-        warehouse: Where the rows are written.
-        stage: The stage.
-        key: Its dump, or `ALL_DUMPS`.
-        what: What is claimed, in words.
+        warehouse: The warehouse that rows are written to.
+        stage: Name of the stage.
+        key: Name of the dump, or `ALL_DUMPS`.
+        what: Description of what is claimed, for messages.
 
     Raises:
-        WarehouseError: Others claim it, again and again.
+        WarehouseError: Other processes have claimed it `MAX_TRIES` times.
     """
 
     def __init__(self, warehouse: Warehouse, stage: str, key: str, what: str):
@@ -108,31 +108,31 @@ class Claim:
         return f"dclm_spark {self._stage} of {self._key}"
 
     def is_latest(self) -> bool:
-        """True as long as no other process has claimed the same."""
+        """Returns whether no other process has claimed the same since."""
         last = self._latest()
         return last is not None and last[1] == self._id
 
     def fence(self, tables: Sequence[str]) -> None:
-        """Commits nothing but the claim's number to these tables: no earlier claim's commit can follow."""
+        """Commits only the claim's number to these tables, so that commits of earlier claims are refused."""
         for table in tables:
             self._warehouse.close_batches(table, (self._app, self._number * _NUMBERS))
 
     def batch(self) -> Batch:
-        """What the next commit is to carry."""
+        """Returns the `txnAppId` and `txnVersion` for the next commit."""
         return self._app, self._number * _NUMBERS + next(self._numbers)
 
     def check(self) -> None:
-        """Refuses to go on where another process has claimed the same.
+        """Raises an error if another process has claimed the same.
 
         Raises:
-            WarehouseError: It says who.
+            WarehouseError: Another process has; the message names it.
         """
         last = self._latest()
         if last is None or last[1] != self._id:
             raise WarehouseError([self._taken(last[2] if last is not None else "another process")])
 
     def lost(self) -> WarehouseError:
-        """What is said where Delta has refused a commit."""
+        """Returns the error for a commit that Delta has refused."""
         last = self._latest()
         return WarehouseError([self._taken("another process" if last is None or last[1] == self._id else last[2])])
 
@@ -141,7 +141,8 @@ class Claim:
 
 
 def look(warehouse: Warehouse, tables: Sequence[str], find: Callable[[], _Seen]) -> tuple[_Seen, Callable[[], _Seen]]:
-    """What is found in these tables, and what gives it again later, having looked anew if they have changed since."""
+    """Calls `find`, and returns its result with a function that calls it again only if the tables have changed
+    since."""
     before = warehouse.mark(*tables)
     found = find()
     return found, lambda: found if warehouse.mark(*tables) == before else find()

@@ -1,4 +1,4 @@
-"""Which warehouse's rows are meant, the one asked or its upstream: each dump's from the first that has finished it."""
+"""Finds the warehouse that holds the finished rows of a stage: the named one, else its upstream."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property, reduce
@@ -20,7 +20,7 @@ DocumentKey = tuple[str, str]
 
 
 class Finished(NamedTuple):
-    """The finished rows of a stage of a dump: the warehouse that holds them, and the run that made them."""
+    """Finished rows of a stage of a dump: the warehouse that holds them, and the run that made them."""
 
     warehouse: Warehouse
     run: Mapping[str, Any]
@@ -31,15 +31,15 @@ class Finished(NamedTuple):
 
     @property
     def n_rows(self) -> int:
-        """Rows of the stage's table, without those it removed."""
+        """Number of rows in the stage's table; removed rows are not counted."""
         return self.run["n_rows_out"]
 
 
 class Places:
-    """A warehouse and the one that lends it what it does not hold, as they are while one question is answered.
+    """A warehouse and its upstream, as they are at the first look; later changes are not seen.
 
     Args:
-        places: The warehouses in the order in which they are looked into; nulls are left out.
+        places: The warehouses in the order in which they are searched; nulls are ignored.
     """
 
     def __init__(self, *places: Warehouse | None):
@@ -50,12 +50,12 @@ class Places:
 
     @cached_property
     def runs(self) -> list[dict[ledger.Key, dict[str, Any]]]:
-        """The latest finished runs of each of the warehouses."""
+        """The latest finished runs of each warehouse."""
         return [ledger.last_runs(place) for place in self.places]
 
     @cached_property
     def finished(self) -> dict[ledger.Key, Finished]:
-        """The finished rows of every stage of every dump, each in the first of the warehouses that has finished it."""
+        """The finished rows of every stage of every dump, each in the first warehouse that has finished it."""
         found: dict[ledger.Key, Finished] = {}
         for place, runs in zip(self.places, self.runs, strict=True):
             for key, run in runs.items():
@@ -64,9 +64,9 @@ class Places:
 
     @cached_property
     def having_clusters(self) -> Warehouse | None:
-        """The warehouse whose clusters are meant, null without a table `duplicates`: the first that has made any.
+        """The first warehouse that has made clusters; null if none has a table `duplicates`.
 
-        Those of two are never mixed: a cluster may reach over dumps.
+        Clusters of two warehouses are never mixed, because a cluster may span dumps.
         """
         having = [number for number, place in enumerate(self.places) if place.exists("duplicates")]
         finished = [number for number in having if any(stage == "duplicates" for _, stage in self.runs[number])]
@@ -74,27 +74,27 @@ class Places:
 
     @property
     def clusters(self) -> Warehouse:
-        """The same, where nothing can be said without it.
+        """Returns the first warehouse that has made clusters.
 
         Raises:
-            WarehouseError: There is no table `duplicates`.
+            WarehouseError: No warehouse has a table `duplicates`.
         """
         if self.having_clusters is None:
             raise WarehouseError([f"no table duplicates in {self}; `dclm-spark duplicates` makes it, dump by dump"])
         return self.having_clusters
 
     def run_of_duplicates(self, dump: str) -> dict[str, Any] | None:
-        """The run that compared the documents of a dump; null where none has."""
+        """Returns the run that compared the documents of a dump; null if there is none."""
         return self.runs[self.places.index(self.clusters)].get(ledger.Key(dump, "duplicates"))
 
     def settings_of_duplicates(self, dump: str) -> NearDuplicates:
-        """How the documents of a dump were compared; the defaults where no run says."""
+        """Returns the settings by which a dump's documents were compared; the defaults if no run has recorded them."""
         run = self.run_of_duplicates(dump)
         near = as_json.from_json(run["recipe_json"]).duplicates if run is not None else None
         return near if near is not None else NearDuplicates()
 
     def rows(self, table: str) -> "DataFrame | None":
-        """The rows of all finished dumps of a table; null where there are none."""
+        """Reads a table's rows of all finished dumps; null if there are none."""
         of_table = {key.dump: found.warehouse for key, found in self.finished.items() if key.stage == table}
         parts = []
         for place in dict.fromkeys(self.places):
@@ -104,12 +104,13 @@ class Places:
         return reduce(lambda one, other: one.unionByName(other), parts) if parts else None
 
     def pages(self, keys: Iterable[DocumentKey], *columns: "Column") -> dict[DocumentKey, dict[str, Any]]:
-        """These columns of `filtered`, of the few pages named that are there."""
+        """Reads these columns of `filtered` for a small number of pages; pages that are not there are missing."""
         wanted = set(keys)
         filtered = self.rows("filtered") if wanted else None
         if filtered is None:
             return {}
-        # Dump and id apart, which Delta can prune by; a page of another dump with the same id is dropped below.
+        # Separate conditions on dump and id, by which Delta can skip files; pages of another dump with the same id are
+        # dropped below.
         near = filtered.where(F.col("dump").isin(sorted({dump for dump, _ in wanted})))
         near = near.where(F.col("doc_id").isin(sorted({doc_id for _, doc_id in wanted})))
         rows = near.select("dump", "doc_id", *columns).collect()

@@ -1,4 +1,4 @@
-"""What the logs of tables on this machine's disk say, at a look, where Spark would run a job."""
+"""Reads the Delta logs of tables on a local disk directly, which is faster than a Spark job, and locks such tables."""
 
 import contextlib
 import fcntl
@@ -20,15 +20,15 @@ from dclm_spark.errors import WarehouseError
 from dclm_spark.terminal import shown
 
 Partition = str | int | range | Sequence[str]
-"""What a partition column is to be: a value, one of several, or a number of a range."""
+"""Condition on a partition column: a value, one of several values, or a number in a range."""
 
-_CHECKSUM = re.compile(r"\.?(\d{20})\.(?:.+\.)?crc")  # Delta's of a version, and Hadoop's of any file
+_CHECKSUM = re.compile(r"\.?(\d{20})\.(?:.+\.)?crc")  # Delta's checksum of a version, and Hadoop's of any file
 _VERSION = re.compile(r"(\d{20})\.(?:json|checkpoint)")
 
 UNKNOWN_LOG = (OSError, KeyError, TypeError, ValueError, pa.ArrowException)
-"""What is raised by a log of which only Delta itself makes sense."""
+"""Errors raised for a log that this module cannot read but Delta can."""
 
-WAIT_SECONDS = 10.0  # of waiting for another process before it is told
+WAIT_SECONDS = 10.0  # wait for another process, before a message is printed
 
 
 class Commit(NamedTuple):
@@ -39,26 +39,26 @@ class Commit(NamedTuple):
 
 
 class LocalLog:
-    """The Delta logs of a folder of tables.
+    """Reads and locks the Delta logs of a folder of tables.
 
     Args:
-        location: The folder, there or not.
+        location: Path of the folder, which may not exist.
     """
 
     def __init__(self, location: str):
         self._folder = Path(location)
 
     def versions(self, table: str) -> list[int]:
-        """The versions that a table's log still holds, some of them twice; none where there is no table."""
+        """Lists the versions in a table's log, some of them twice; empty if there is no table."""
         log = self._log(table)
         entries = os.listdir(log) if log.is_dir() else []
         return [int(match[1]) for entry in entries if (match := _VERSION.match(entry))]
 
     def commit(self, table: str, metadata: str) -> Commit | None:
-        """The latest commit with this user metadata, its rows as Delta counts them; null where the log does not say."""
+        """Finds the latest commit with this user metadata, and Delta's count of its rows; null if not in the log."""
         for version in sorted(set(self.versions(table)), reverse=True):
             entry = self._entry(table, version)
-            if not entry.is_file():  # a checkpoint has taken its place
+            if not entry.is_file():  # deleted after a checkpoint
                 return None
             for line in entry.read_text(encoding="utf-8").splitlines():
                 info = json.loads(line).get("commitInfo") if '"commitInfo"' in line else None
@@ -67,7 +67,7 @@ class LocalLog:
         return None
 
     def info(self, table: str, version: int) -> dict[str, Any]:
-        """What the log says of a commit: its `userMetadata`, `timestamp` and so on; nothing where it has forgotten."""
+        """Reads the log's entry on a commit: `userMetadata`, `timestamp` and so on; empty if the entry was deleted."""
         with contextlib.suppress(FileNotFoundError), open(self._entry(table, version), encoding="utf-8") as entry:
             for line in entry:
                 if '"commitInfo"' in line:
@@ -75,7 +75,7 @@ class LocalLog:
         return {}
 
     def latest_of(self, table: str, stage: str, dump: str) -> int | None:
-        """The latest version that a stage of a dump has committed; null where the log does not say."""
+        """Returns the latest version that a stage of a dump has committed; null if the log does not tell."""
         for version in sorted(set(self.versions(table)), reverse=True):
             if not self._entry(table, version).is_file():
                 return None
@@ -84,7 +84,7 @@ class LocalLog:
         return None
 
     def partitions(self, table: str) -> list[dict[str, str | None]]:
-        """The values of the partition columns of the table's files, each once; none where there is no table.
+        """Lists the distinct values of the partition columns of the table's files; empty if there is no table.
 
         Raises:
             One of `UNKNOWN_LOG`.
@@ -93,10 +93,7 @@ class LocalLog:
         return [dict(values) for values in found]
 
     def may_hold(self, table: str, where: Mapping[str, Partition]) -> bool:
-        """Whether a file of the table lies in these partitions.
-
-        True as well where the log says so in a way that is not known here.
-        """
+        """Returns whether a file of the table lies in these partitions; true as well if the log cannot be read here."""
         try:
             return any(_lies_in(values, where) for values in self.partitions(table))
         except UNKNOWN_LOG:
@@ -104,10 +101,10 @@ class LocalLog:
 
     @contextlib.contextmanager
     def sole_maker(self, table: str) -> Iterator[None]:
-        """Held by one process of this machine at a time, while it makes a table.
+        """Locks a table while it is created, against other processes on this machine.
 
-        On a local disk nothing else keeps two first versions of a table apart: Delta looks whether there is one, then
-        renames its own into place. The lock of a killed process is free.
+        On a local disk nothing else prevents two first versions of a table: Delta checks whether one exists, then
+        renames its own into place. The lock of a killed process is released.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
         folder = os.open(self._folder, os.O_RDONLY)
@@ -115,20 +112,20 @@ class LocalLog:
             with contextlib.suppress(OSError):  # a network disk without locks
                 fcntl.flock(folder, fcntl.LOCK_EX)
             # Spark takes a log without versions for a table: it neither creates it nor writes to it. Under the lock,
-            # such a log is what a killed maker has left.
+            # such a log can only come from a process that was killed.
             if not self.versions(table):
                 shutil.rmtree(self._log(table), ignore_errors=True)
             yield
         finally:
-            os.close(folder)  # lets go of the lock
+            os.close(folder)  # releases the lock
 
     @contextlib.contextmanager
     def sole_writer(self, table: str) -> Iterator[bool]:
-        """Held by one process of this machine at a time, while it writes to a table that is there.
+        """Locks an existing table while it is written, against other processes on this machine.
 
-        For the same reason: of two commits of one version, the later would take the place of the earlier, rows and all.
-        Elsewhere a store refuses the later one, and Delta commits it anew. Who has to wait says so. False on a network
-        disk without locks, which keeps nobody apart.
+        On a local disk, of two commits of the same version the later would replace the earlier one and its rows. Other
+        stores refuse the later one, and Delta commits it again. A process that waits long prints a message. Yields
+        false on a network disk without locks, where nothing is locked.
         """
         lock = os.open(self._folder / table, os.O_RDONLY)
         try:
@@ -137,10 +134,10 @@ class LocalLog:
                 self._drop_checksums(table)
             yield is_locked
         finally:
-            os.close(lock)  # lets go of the lock
+            os.close(lock)  # releases the lock
 
     def _drop_checksums(self, table: str) -> None:
-        """Deletes the checksums of versions that are lost: they would be taken for those of the next of that number."""
+        """Deletes the checksums of lost versions, which would be applied to the next version with the same number."""
         last = max(self.versions(table), default=-1)
         for entry in os.listdir(self._log(table)):
             if (match := _CHECKSUM.match(entry)) and int(match[1]) > last:
@@ -148,21 +145,22 @@ class LocalLog:
 
     @contextlib.contextmanager
     def sole_maker_of(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:
-        """Held by one process of this machine at a time, while it makes a stage of a dump, or, null, of several dumps.
+        """Locks a stage of a dump, or of several dumps if `dump` is null, against other processes on this machine.
 
-        The lock of a killed process is free. False on a network disk without locks. The table `runs` is there.
+        The lock of a killed process is released. Yields false on a network disk without locks. The table `runs` must
+        exist.
 
         Raises:
-            WarehouseError: Another process holds it.
+            WarehouseError: Another process holds the lock.
         """
-        folder = self._folder / "runs" / "_claims"  # a name that readers of Delta pass over
+        folder = self._folder / "runs" / "_claims"  # readers of Delta ignore names with an underscore
         folder.mkdir(exist_ok=True)
         names = [stage] if dump is None else [stage, f"{stage}.{dump}"]
         with contextlib.ExitStack() as held:
             for name in names:
                 lock = os.open(folder / name, os.O_RDONLY | os.O_CREAT, 0o666)
-                held.callback(os.close, lock)  # lets go of the lock
-                # Dumps may be made beside each other, but not beside one who looks at several.
+                held.callback(os.close, lock)  # releases the lock
+                # Two dumps may be made at the same time, but not while a stage of several dumps is made.
                 kind = fcntl.LOCK_SH if dump is not None and name == stage else fcntl.LOCK_EX
                 try:
                     fcntl.flock(lock, kind | fcntl.LOCK_NB)
@@ -194,7 +192,7 @@ class LocalLog:
         return True
 
     def _waiting(self, table: str) -> str:
-        return f"another process writes {self._folder / table}; on a local disk they take turns, and this one waits"
+        return f"another process writes {self._folder / table}; on a local disk only one can at a time: waiting for it"
 
     def _entry(self, table: str, version: int) -> Path:
         return self._log(table) / f"{version:020d}.json"
@@ -204,7 +202,7 @@ class LocalLog:
 
 
 def _lies_in(partition: Mapping[str, str | None], where: Mapping[str, Partition]) -> bool:
-    """Whether a file with these values of its partition columns, as Delta writes them, may hold rows of `where`.
+    """Returns whether a file with these partition values, as Delta writes them, may hold rows of `where`.
 
     >>> _lies_in({"dump": "A", "step": "1"}, {"dump": ("A", "B"), "step": range(1, 9)})
     True
@@ -221,10 +219,10 @@ def _lies_in(partition: Mapping[str, str | None], where: Mapping[str, Partition]
 
 
 def _partitions(log: Path, versions: Sequence[int]) -> dict[str, dict[str, str | None]]:
-    """The values of the partition columns of each file of a table, by path.
+    """Reads the partition values of each file of a table: path -> column -> value.
 
     Raises:
-        ValueError: The last checkpoint names further files that list files.
+        ValueError: The last checkpoint consists of several files.
     """
     found: dict[str, dict[str, str | None]] = {}
     checkpoint = max((n for n in versions if _checkpoint(log, n).is_file()), default=-1)
@@ -246,7 +244,7 @@ def _partitions(log: Path, versions: Sequence[int]) -> dict[str, dict[str, str |
 
 
 def is_of(metadata: str | None, **expected: object) -> bool:
-    """True if the user metadata of a commit says all this.
+    """Returns whether the user metadata of a commit has all these values.
 
     >>> is_of('{"run_id": "a", "dump": "A"}', dump="A"), is_of('{"dump": "A"}', run_id="a"), is_of(None, dump="A")
     (True, False, False)

@@ -1,4 +1,4 @@
-"""What the location of a warehouse means, a folder or a schema of a catalog: what may be taken for both is refused."""
+"""Decides whether a warehouse's location is a folder or a schema of a catalog; refuses a location that may be both."""
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,7 +18,7 @@ SESSION_CATALOG = "spark_catalog"
 
 
 class Schema(NamedTuple):
-    """A catalog's schema."""
+    """A schema of a catalog."""
 
     catalog: str
     name: str
@@ -27,12 +27,12 @@ class Schema(NamedTuple):
         return ".".join(part if re.fullmatch(r"\w+", part) else quoted(part) for part in self)
 
     def sql(self, *table: str) -> str:
-        """Its name in SQL, or that of a table in it."""
+        """Returns the name in SQL of the schema, or of a table in it."""
         return ".".join(map(quoted, (*self, *table)))
 
 
 def quoted(part: str) -> str:
-    """One part of a name in SQL.
+    """Quotes one part of a name for SQL.
 
     >>> quoted("my-catalog")
     '`my-catalog`'
@@ -41,7 +41,7 @@ def quoted(part: str) -> str:
 
 
 def schema_of(location: str) -> Schema | None:
-    """The schema that a location names; null where it is a folder.
+    """Returns the schema that a location names; null if it is a folder.
 
     A folder has a slash in its name, or no dot between other characters.
 
@@ -49,7 +49,7 @@ def schema_of(location: str) -> Schema | None:
     (Schema(catalog='my-catalog', name='a b'), None, None, None)
 
     Raises:
-        WarehouseError: It may be meant as either, and is neither as it is written.
+        WarehouseError: The location may mean either, and as written is neither.
     """
     if not _PARTS.fullmatch(location):
         if "`" in location and "/" not in location:
@@ -70,7 +70,7 @@ def schema_of(location: str) -> Schema | None:
 
 
 def misread(location: str) -> tuple[str, ...]:
-    """Why a location is neither, one sentence each."""
+    """Lists why a location is neither a folder nor a schema, one sentence each."""
     try:
         schema_of(location)
     except WarehouseError as error:
@@ -86,16 +86,16 @@ def _folder(location: str) -> str:
 
 
 def check_catalog(spark: "SparkSession", schema: Schema, location: str, *, ends_with_command: bool) -> None:
-    """Refuses a catalog that is not there, or that would forget its tables.
+    """Raises an error for a catalog that does not exist, or that loses its tables when the session ends.
 
     Args:
         spark: The session.
-        schema: What the location was read as.
-        location: As it was given.
-        ends_with_command: Whether the session, and what only it knows, ends with this command.
+        schema: The schema that the location was read as.
+        location: The location as the user gave it.
+        ends_with_command: Whether the session ends with this command.
 
     Raises:
-        WarehouseError: It says how the location was read, and how else it may be meant.
+        WarehouseError: The message says how the location was read, and what else it may mean.
     """
     read = f"the warehouse {location!r} is read as schema {quoted(schema.name)} of catalog {quoted(schema.catalog)}"
     if schema.catalog == SESSION_CATALOG:
@@ -110,7 +110,7 @@ def check_catalog(spark: "SparkSession", schema: Schema, location: str, *, ends_
         return
     try:
         spark.sql(f"SHOW SCHEMAS IN {quoted(schema.catalog)}").head()
-    except Exception as error:  # whatever else is wrong shows when the catalog is used
+    except Exception as error:  # any other fault shows when the catalog is used
         if _UNKNOWN.search(str(error)):
             raise WarehouseError(
                 [

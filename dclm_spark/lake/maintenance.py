@@ -1,4 +1,4 @@
-"""OPTIMIZE and VACUUM for every table of a warehouse, without losing a version that is pinned."""
+"""Runs OPTIMIZE and VACUUM on every table of a warehouse, without losing a version that is pinned."""
 
 import math
 import time
@@ -13,20 +13,21 @@ from dclm_spark.spark.rows import only_row
 
 DEFAULT_HOURS = 7 * 24
 
-_LEDGERS = ("files", "plans")  # their versions tell whether an entry of the log is lost; nobody reads them again
+_LEDGERS = ("files", "plans")  # runs record their versions to notice a lost log entry; no stage reads them again
 
 _RETENTION_CHECK = "spark.databricks.delta.retentionDurationCheck.enabled"
 
 
 def pinned_versions(warehouse: Warehouse) -> dict[str, int]:
-    """The oldest version of each table that the latest run of some stage and dump has read or written here."""
+    """Returns, for each table, the oldest version that the latest run of some stage and dump has read or written
+    here."""
     runs = last_runs(warehouse)
     pinned: dict[str, int] = {}
     for (dump, _), run in runs.items():
         read = []
         for key, version in run["input_versions"].items():
             table, _, other = key.partition(" ")
-            if (other or dump, table) in runs:  # what a stage borrowed is a version of another warehouse's table
+            if (other or dump, table) in runs:  # versions of tables read from upstream belong to another warehouse
                 read.append((table, version))
         written = [(table, version) for table, version in run["output_versions"].items() if table not in _LEDGERS]
         for table, version in [*read, *written]:
@@ -35,18 +36,18 @@ def pinned_versions(warehouse: Warehouse) -> dict[str, int]:
 
 
 def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list[dict[str, Any]]:
-    """Compacts each table's small files, then deletes the files that no version worth keeping needs.
+    """Compacts each table's small files, then deletes the files that no version to be kept needs.
 
-    VACUUM keeps what the latest version uses and what was replaced within the hours given. A pinned version needs
-    the files that were replaced after it, so the hours are raised to its age: it can still be read.
+    VACUUM keeps the files of the latest version and those replaced within the hours given. A pinned version needs the
+    files that were replaced after it, so the hours are raised to its age.
 
     Args:
         warehouse: The warehouse.
-        retain_hours: Versions younger than this stay readable, pinned or not. Below the length of the longest job that
-            writes, the files that it has not committed yet are lost to it.
+        retain_hours: Versions younger than this number of hours stay readable, pinned or not. It must not be less than
+            the duration of the longest job that writes, or uncommitted files of that job are deleted.
 
     Returns:
-        One entry a table: its name, files compacted, the hours retained, the pinned version if any.
+        One entry for each table: its name, numbers of files compacted, hours retained, and the pinned version if any.
     """
     pinned = pinned_versions(warehouse)
     done = []
@@ -70,7 +71,8 @@ def maintain(warehouse: Warehouse, *, retain_hours: int = DEFAULT_HOURS) -> list
 
 
 def _vacuum(warehouse: Warehouse, table: str, hours: int) -> None:
-    """VACUUM with the hours given, which Delta otherwise refuses or replaces by the table's own retention of a year."""
+    """Runs VACUUM with these hours, which Delta otherwise refuses or replaces by the table's own retention of a
+    year."""
     conf = warehouse.spark.conf
     before = conf.get(_RETENTION_CHECK, "true") or "true"
     conf.set(_RETENTION_CHECK, "false")
@@ -81,10 +83,11 @@ def _vacuum(warehouse: Warehouse, table: str, hours: int) -> None:
 
 
 def _age_hours(warehouse: Warehouse, table: str, version: int) -> int:
-    """How long ago a version was made, rounded up; 0 where the table's log has forgotten it."""
+    """Returns the age of a version in hours, rounded up; 0 if the table's log no longer holds it."""
     history = warehouse.spark.sql(f"DESCRIBE HISTORY {warehouse.name(table)}").where(f"version = {version}")
     row = history.select(F.unix_timestamp("timestamp").alias("seconds")).head()
     if row is None:
         return 0
-    # The hour on top: a commit replaces files a moment before its own time, while another commit gets in between.
+    # One hour is added, because a commit replaces files a moment before its own time, and another commit may come
+    # between.
     return math.ceil((time.time() - row["seconds"]) / 3600) + 1

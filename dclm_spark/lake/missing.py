@@ -1,4 +1,4 @@
-"""What a warehouse should hold of its dumps, by its ledger and by its tables, and does not."""
+"""Finds rows that a warehouse should hold by its ledger but has lost, and rows of stages without a finished run."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from dclm_spark.lake.warehouse import Warehouse
 
 
 def find_lost(runs: Mapping[Key, Finished], dumps: list[str]) -> dict[str, dict[str, int]]:
-    """Dump -> table -> the version that a run has recorded, of tables whose logs have lost it."""
+    """Finds versions that a run has recorded but the table's log has lost: dump -> table -> version."""
     latest: dict[str, dict[str, int]] = {}
     found: dict[str, dict[str, int]] = {}
     for (dump, _), (place, run) in runs.items():
@@ -30,14 +30,15 @@ def find_unfinished(
     stages: Mapping[str, bool],
     begun: Collection[str],
 ) -> dict[str, list[str]]:
-    """Dump -> the stages of which a warehouse holds rows, and nobody a finished run, in the order of the flow.
+    """Finds stages that have rows in a warehouse but no finished run: dump -> stages, in the order of the chain.
 
     Args:
         warehouse: The warehouse.
         runs: The finished runs.
         dump: Only this dump.
-        stages: The stages in the order of the flow, and whether each removes rows: it may leave none but in `removed`.
-        begun: Dumps whose documents are not finished, which is known without this.
+        stages: The stages in the order of the chain, and whether each removes rows: such a stage may have rows in
+            `removed` only.
+        begun: Dumps whose documents are known to be unfinished.
     """
     found: dict[str, list[str]] = {}
     for stage, removes in stages.items():
@@ -49,7 +50,7 @@ def find_unfinished(
 
 
 def dumps_of(warehouse: Warehouse, table: str, *, dump: str | None = None, stage: str | None = None) -> set[str]:
-    """The dumps of which a table holds rows, of this dump or this stage alone where one is given."""
+    """Returns the dumps that have rows in a table; only of this dump or this stage if given."""
     where = {name: value for name, value in (("dump", dump), ("stage", stage)) if value is not None}
     known = warehouse.partitions(table)
     if known is not None:
@@ -60,15 +61,15 @@ def dumps_of(warehouse: Warehouse, table: str, *, dump: str | None = None, stage
 
 
 def in_words(entry: Mapping[str, Any]) -> list[str]:
-    """What an entry of the funnel says of it, a line each."""
+    """Formats what is missing or not finished in an entry of the funnel, one line each."""
     lines = [
         f"MISSING: {table} has lost version {version} of its log, which its run has recorded; "
-        "`dclm-spark run` makes it anew"
+        "`dclm-spark run` makes it again"
         for table, version in entry.get("lost", {}).items()
     ]
     if "unfinished" in entry:
         lines.append(
-            f"NOT FINISHED: rows of {', '.join(entry['unfinished'])} without a finished run, which was interrupted or "
+            f"NOT FINISHED: rows of {', '.join(entry['unfinished'])} without a finished run: it was interrupted, or "
             "is lost from `runs`; `dclm-spark run` makes them"
         )
     return lines

@@ -1,4 +1,4 @@
-"""The rows that a stage reads: each dump's where they are, at a version that is recorded with the stage's run."""
+"""Reads the input rows of a stage, at table versions that are recorded with the stage's run."""
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import reduce
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Find = Callable[[str], Finished]
-"""A table -> the finished rows of a dump."""
+"""Function from a table to the finished rows of a dump."""
 
 
 class Inputs:
-    """What a stage reads. A table's version is looked up once, before any of its rows are read.
+    """Reads the input tables of a stage. A table's version is looked up once, before any of its rows are read.
 
     Args:
-        find: Of each dump, what finds its finished rows.
+        find: Dump -> function that finds its finished rows.
     """
 
     def __init__(self, find: Mapping[str, Find]):
@@ -28,11 +28,11 @@ class Inputs:
         self._read: dict[tuple[str, str], int] = {}  # dump and table
 
     def finished(self, dump: str, table: str) -> Finished:
-        """The finished rows of a dump."""
+        """Finds the finished rows of a table for a dump."""
         return self._find[dump](table)
 
     def read(self, table: str, dumps: Iterable[str] | None = None) -> "DataFrame":
-        """The rows of a table of some of the dumps; null means all of them."""
+        """Reads a table's rows of these dumps; null: of all dumps."""
         places: dict[tuple[str, int], tuple[Warehouse, list[str]]] = {}
         for dump in self._find if dumps is None else dumps:
             warehouse, _ = self.finished(dump, table)
@@ -46,12 +46,13 @@ class Inputs:
         return reduce(lambda one, other: one.unionByName(other), parts)
 
     def version(self, warehouse: Warehouse, table: str) -> int:
-        """The version at which a table of a warehouse is read."""
+        """Returns the version at which a table of a warehouse is read."""
         key = (str(warehouse), table)
         if key not in self._versions:
             self._versions[key] = warehouse.version(table)
         return self._versions[key]
 
     def versions(self, dump: str) -> dict[str, int]:
-        """What was read, as the run of one of the dumps records it: its own by table, another's by table and dump."""
+        """Returns the versions read, as the run of a dump records them: by table; for other dumps, by table and
+        dump."""
         return {Key(name, table).name(dump): version for (name, table), version in sorted(self._read.items())}

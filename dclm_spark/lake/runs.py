@@ -1,4 +1,4 @@
-"""The ledger of runs: which stage made which dump's rows, from what, by which recipe, with which libraries."""
+"""Keeps the ledger of runs: which stage made which dump's rows, from what, by which recipe, with which libraries."""
 
 import datetime as dt
 import time
@@ -15,7 +15,7 @@ from dclm_spark.lake.warehouse import Warehouse, frame_of
 from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
 from dclm_spark.recipe.recipe import Recipe
 
-# What decides a row's bytes; their versions are recorded with each run.
+# Packages that can change a row; their versions are recorded with each run.
 _PACKAGES = (
     "dclm-spark",
     "delta-spark",
@@ -32,13 +32,13 @@ _PACKAGES = (
 
 
 class Key(NamedTuple):
-    """Whose rows a run has made: those of a stage of a dump."""
+    """Names the rows that a run has made: those of a stage of a dump."""
 
     dump: str
     stage: str
 
     def name(self, of: str) -> str:
-        """How a run of the dump `of` names these rows in the table `runs`: those of another dump with its name.
+        """Returns the name of these rows in a run of the dump `of`: the stage, and the dump if it is another one.
 
         >>> Key("A", "signatures").name("A"), Key("B", "signatures").name("A")
         ('signatures', 'signatures B')
@@ -47,7 +47,7 @@ class Key(NamedTuple):
 
     @classmethod
     def named(cls, name: str, of: str) -> "Key":
-        """The rows that a run of the dump `of` names so.
+        """Parses a name that `name` has made for a run of the dump `of`.
 
         >>> Key.named("signatures B", "A")
         Key(dump='B', stage='signatures')
@@ -57,14 +57,14 @@ class Key(NamedTuple):
 
 
 def made_from(run: Mapping[str, Any]) -> dict[Key, str]:
-    """What a run was made from: the rows of a stage of a dump -> the id of the run that made them."""
+    """Returns what a run was made from: stage and dump of the rows -> id of the run that made them."""
     return {Key.named(name, run["dump"]): run_id for name, run_id in run["upstream_runs"].items()}
 
 
 def part_hash(recipe: Recipe, stage: str) -> str:
-    """The hash of what a stage takes from the recipe: language model and domain list count by their content.
+    """Hashes the part of the recipe that a stage uses; for language model and domain list their content counts.
 
-    Which signal groups are measured is left out, see `is_made_by`.
+    It does not depend on which signal groups are measured, see `is_made_by`.
     """
     part = recipe.part(stage)
     if stage == "annotated":
@@ -74,20 +74,20 @@ def part_hash(recipe: Recipe, stage: str) -> str:
 
 
 def is_made_by(run: Mapping[str, Any], recipe: Recipe) -> bool:
-    """True if the run's rows are those that the recipe asks for: its stage's part is the same, and what it measured
-    holds all that the recipe measures."""
+    """Returns whether a run's rows are those of the recipe: the stage's part is equal, and all its signals were
+    measured."""
     if run["part_hash"] != part_hash(recipe, run["stage"]):
         return False
     return run["stage"] != "annotated" or set(recipe.groups) <= set(measured_groups(run))
 
 
 def measured_groups(run: Mapping[str, Any]) -> tuple[str, ...]:
-    """The signal groups that a run of `annotated` has measured."""
+    """Returns the signal groups that a run of `annotated` has measured."""
     return from_json(run["recipe_json"]).groups
 
 
 def versions(spark_version: str) -> dict[str, str]:
-    """The versions of Spark and of the packages that decide a row, those that are installed."""
+    """Returns the versions of Spark and of the installed packages that can change a row."""
     found = {"spark": spark_version}
     for package in _PACKAGES:
         try:
@@ -99,7 +99,7 @@ def versions(spark_version: str) -> dict[str, str]:
 
 @dataclass
 class Run:
-    """One run of one stage over one dump, while it lasts; `record` writes its row, last of all."""
+    """Represents a run of a stage over a dump while it works; at the end, `record` writes its row."""
 
     warehouse: Warehouse
     stage: str
@@ -111,7 +111,7 @@ class Run:
 
     @property
     def lineage(self) -> dict[str, object]:
-        """What the commits of this run carry as their user metadata."""
+        """Returns the user metadata for the commits of this run."""
         return {
             "run_id": self.run_id,
             "stage": self.stage,
@@ -134,7 +134,7 @@ class Run:
         output_versions: Mapping[str, int] | None = None,
         attempt_id: str | None = None,
     ) -> dict[str, Any]:
-        """Writes the row that makes the stage count as done, and returns it."""
+        """Writes the row of `runs` that makes the stage count as done, and returns it."""
         row = {
             "dump": self.dump,
             "stage": self.stage,
@@ -142,7 +142,9 @@ class Run:
             "attempt_id": attempt_id,
             "recipe": self.recipe.name,
             "recipe_hash": recipe_hash(self.recipe),
-            "recipe_json": without_secrets(canonical_json(self.recipe)),  # a list of domains may lie at a signed URL
+            "recipe_json": without_secrets(
+                canonical_json(self.recipe)
+            ),  # the path of a domain list may be a signed URL
             "part_hash": part_hash(self.recipe, self.stage),
             "versions": versions(self.warehouse.spark.version),
             "upstream_runs": {key.name(self.dump): run_id for key, run_id in (upstream_runs or {}).items()},
@@ -163,7 +165,7 @@ class Run:
 
 
 def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dict[str, Any]]:
-    """The latest finished run of every (dump, stage) of a warehouse, or of one dump."""
+    """Reads the latest finished run of every (dump, stage) of a warehouse, or of one dump."""
     if not warehouse.exists("runs"):
         return {}
     where = {} if dump is None else {"dump": dump}
@@ -172,10 +174,10 @@ def last_runs(warehouse: Warehouse, *, dump: str | None = None) -> dict[Key, dic
 
 
 def outdated(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> list[tuple[Key, Key]]:
-    """What the rows of a stage were made from that is not so any more: pairs of a stage and one before it, in order.
+    """Finds inputs that changed since a stage's rows were made from them: pairs of a stage and one that it reads.
 
-    The stage before has been made anew since, or no run of it is among these. Stages are a graph: each run names all
-    that it was made from, and of which dumps.
+    The stage that is read has been made again since, or has no run in `runs`. Stages form a graph: each run names all
+    runs that it was made from, and their dumps.
 
     >>> made = {"documents": ("d2", {}), "filtered": ("f1", {"documents": "d1"}), "cut": ("c1", {"filtered": "f1"})}
     >>> runs = {("A", stage): {"run_id": run_id, "upstream_runs": of} for stage, (run_id, of) in made.items()}

@@ -1,4 +1,4 @@
-"""Which files of a dump were planned and not read, and why: what `plans` names and `files` does not."""
+"""Finds the files of a dump that were planned but not read: those that `plans` names and `files` does not."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,23 +9,24 @@ from pyspark.sql import functions as F
 from dclm_spark.lake.warehouse import Warehouse
 
 NOT_TRIED = "not_tried"
-"""In the place of a reason: nobody has tried to read the file yet."""
+"""Used instead of a reason if no run has tried to read the file yet."""
 
 N_NAMED = 20
-"""Files of a dump that are named."""
+"""Largest number of files of a dump that are named."""
 
 
 def planned_dumps(warehouse: Warehouse) -> set[str]:
-    """The dumps of which a plan is stored, finished or not."""
+    """Returns the dumps that have a stored plan, finished or not."""
     if not warehouse.exists("plans"):
         return set()
     return {row["dump"] for row in warehouse.read("plans").select("dump").distinct().collect()}
 
 
 def unread_files(warehouse: Warehouse, dumps: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Dump -> `n`, how many files, `reasons`, how many for which kind of reason, and `named`: why, of the first ones.
+    """Counts the files of dumps that were not read: dump -> `n`, `reasons` and `named`.
 
-    Dumps whose files were all read are left out.
+    `n` is the number of files, `reasons` the numbers by kind of reason, `named` the reasons of the first files. Dumps
+    whose files were all read are not in the result.
     """
     left = warehouse.read("plans", dump=dumps)
     if warehouse.exists("files"):

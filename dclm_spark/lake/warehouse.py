@@ -1,4 +1,4 @@
-"""The only module that reads and writes tables: a warehouse is a folder of Delta tables, or `catalog.schema`."""
+"""Reads and writes all tables; a warehouse is a folder of Delta tables, or `catalog.schema`."""
 
 import contextlib
 import hashlib
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import Column, DataFrame, SparkSession
 
-# Versions that a run has read stay readable for a year unless `maintain` is told otherwise. The least and the greatest
-# value of each column of a file would skip nothing but partitions, since rows come as they lie in the crawl, and took
-# two fifths of what writing `signatures` costs the JVM; Delta still counts the rows of each file.
+# Versions that a run has read stay readable for a year, unless `maintain` is told otherwise. Minimum and maximum of
+# each column of a file are not stored: they would not skip more than partitions do, since rows are in the order of the
+# crawl, and they took two fifths of the JVM's work for `signatures`. Delta still counts the rows of each file.
 PROPERTIES = {
     "delta.dataSkippingNumIndexedCols": "0",
     "delta.logRetentionDuration": "interval 365 days",
@@ -37,20 +37,20 @@ PROPERTIES = {
 }
 
 _CLASH = re.compile(r"ProtocolChanged|Concurrent|AlreadyExists|ALREADY_EXISTS|NON_EMPTY_LOCATION")
-"""In the words of Spark and Delta: someone else has just made the table or the schema, or is about to."""
+"""Errors of Spark and Delta that mean: another process is creating the table or the schema, or has just done so."""
 
-CLOCK_SECONDS = 5.0  # by which the clocks of two machines may differ
+CLOCK_SECONDS = 5.0  # largest difference of two machines' clocks
 
 MOST_LATER = 100
-"""Versions after one that is looked for in the history of a table; each is a file that the store is asked for."""
+"""Largest number of versions after the searched one that are read from a table's history; each is one file."""
 
-LISTING_SECONDS = 10.0  # that a catalog may take to list a table which another process has just created
+LISTING_SECONDS = 10.0  # until a catalog lists a table that another process has just created
 
 _DUMP = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 
 
 def check_dump(dump: str) -> list[str]:
-    """What is wrong with a dump's name, one sentence each: it becomes a partition, so it must be a plain name.
+    """Lists what is wrong with a dump's name, one sentence each: it names a partition, so it must be a plain name.
 
     >>> check_dump("CC-MAIN-2022-05")
     []
@@ -66,10 +66,9 @@ def check_dump(dump: str) -> list[str]:
 
 
 def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") -> "DataFrame":
-    """A few rows of the driver's as a DataFrame of one partition.
+    """Makes a DataFrame of one partition from a small number of rows on the driver.
 
-    By way of pandas they go to the JVM as Arrow; a plain list goes through a Python task of its own, and serves where a
-    platform has no pandas.
+    With pandas, rows are sent to the JVM as Arrow. Without it, a plain list is used, which needs a Python task.
     """
     rows = list(rows)
     with contextlib.suppress(ImportError):
@@ -80,40 +79,40 @@ def frame_of(spark: "SparkSession", rows: Sequence[tuple], schema: "pa.Schema") 
 
 
 Batch = tuple[str, int]
-"""A number that is committed once, and none below it later: Delta's `txnAppId` and `txnVersion`."""
+"""Delta's `txnAppId` and `txnVersion`: a number is committed at most once, and no lower number after it."""
 
 _CAME_BETWEEN = re.compile(r"Concurrent\w+Exception|DELTA_CONCURRENT_|DELTA_PROTOCOL_CHANGED")
-"""In the words of Delta: another has committed what this transaction has read, or was about to write."""
+"""Errors of Delta that mean: another process has committed to what this transaction has read or writes."""
 
 
 def is_clash(error: Exception) -> bool:
-    """True if Delta has refused a commit since another came between."""
+    """Returns whether Delta has refused a commit because another process has committed in between."""
     return bool(_CAME_BETWEEN.search(f"{type(error).__name__}: {error}"))
 
 
 class Guard(Protocol):
-    """What keeps the commits of a thread apart from those of another process that makes the same rows."""
+    """Protects the commits of a thread from another process that makes the same rows."""
 
     def batch(self) -> Batch:
-        """What the next commit is to carry."""
+        """Returns the `txnAppId` and `txnVersion` for the next commit."""
 
     def check(self) -> None:
-        """Raises an error once another process has taken over; a commit may then have been passed over."""
+        """Raises an error if another process has taken over; Delta may then have ignored a commit."""
 
     def lost(self) -> WarehouseError:
-        """What is said where Delta has refused a commit."""
+        """Returns the error for a commit that Delta has refused."""
 
 
 class Warehouse:
-    """The tables of one recipe's chain.
+    """Reads and writes the tables of one recipe's chain.
 
     Args:
         spark: The session to work in.
-        location: A folder (a path or any URL that Spark can write), or `catalog.schema`, with back-ticks where a part
-            has a dot. A folder whose name looks like the latter is written `./name.name`.
+        location: A folder (a path or any URL that Spark can write), or `catalog.schema`, with back-ticks around a part
+            that has a dot. A folder whose name looks like a schema is written `./name.name`.
 
     Raises:
-        WarehouseError: The location may be meant as either, and is neither.
+        WarehouseError: The location may mean a folder or a schema, and as written is neither.
     """
 
     def __init__(self, spark: "SparkSession", location: str):
@@ -131,13 +130,13 @@ class Warehouse:
         return self.location
 
     def name(self, table: str) -> str:
-        """The table's name in SQL."""
+        """Returns the table's name in SQL."""
         if self._schema is not None:
             return self._schema.sql(table)
         return f"delta.`{self.location}/{table}`"
 
     def problems(self) -> list[str]:
-        """Why nothing could be written here, one sentence each, as far as that shows without writing."""
+        """Lists why the warehouse cannot be written, one sentence each, as far as it shows without writing."""
         if self._schema is None and "`" in self.location:
             return [f"the warehouse {self.location!r} contains a backtick, which no table path may"]
         if self._log is None:
@@ -150,7 +149,7 @@ class Warehouse:
         return []
 
     def exists(self, table: str) -> bool:
-        """True if the table has been created, empty or not."""
+        """Returns whether the table has been created, empty or not."""
         if self._log is not None:
             return bool(self._log.versions(table))
         try:
@@ -160,9 +159,9 @@ class Warehouse:
         return True
 
     def prepare(self, *tables: str) -> set[str]:
-        """Creates the tables that are missing, and checks the others against their schemas; returns those created.
+        """Creates missing tables, and checks existing ones against their schemas; returns the names of those created.
 
-        Two first writers of one table clash, so each table is created empty before anything is written to it.
+        Two processes that write a table's first rows clash, so each table is created empty.
 
         Raises:
             WarehouseError: A table cannot be created, or has a column of another type.
@@ -186,8 +185,9 @@ class Warehouse:
                     f"USING DELTA PARTITIONED BY ({', '.join(schemas.PARTITIONS[table])}) "
                     f"COMMENT {quoted(schemas.DESCRIPTIONS[table])} TBLPROPERTIES ({properties})"
                 )
-        except Exception as error:  # the JVM's file system errors arrive as several classes
-            # Another process may have created it in this moment, which is just as well; a catalog lists it a bit later.
+        except Exception as error:  # file system errors of the JVM have several classes
+            # Another process may have created the table at this moment, which is fine; a catalog lists it a moment
+            # later.
             deadline = time.monotonic() + (LISTING_SECONDS if _CLASH.search(str(error)) else 0)
             while not self.exists(table):
                 if time.monotonic() >= deadline:
@@ -205,14 +205,14 @@ class Warehouse:
             raise WarehouseError(problems)
 
     def read(self, table: str, *, version: int | None = None, **where: Partition) -> "DataFrame":
-        """The rows of a table in the partitions named, such as `dump="CC-MAIN-2022-05"`, or several of them.
+        """Reads a table's rows in the given partitions, such as `dump="CC-MAIN-2022-05"`.
 
-        A column or a signal that an older version did not write is null.
+        A column or signal that an older version of the package did not write is null.
 
         Args:
-            table: A name of `schemas.TABLES`.
-            version: The Delta version; null reads the latest.
-            where: Partition column and value.
+            table: A name in `schemas.TABLES`.
+            version: The Delta version; null: the latest.
+            where: Partition column -> value, or several values.
         """
         if version is None:
             rows = self.spark.table(self.name(table))
@@ -224,15 +224,15 @@ class Warehouse:
     def append(
         self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], batch: Batch | None = None
     ) -> None:
-        """Appends rows; with `batch` (an attempt's id, a rising number) the same batch is never appended twice.
+        """Appends rows; with `batch` (an attempt's id, an increasing number) the same batch is never appended twice.
 
-        Delta passes over a batch number at or below the last one of that attempt without a word.
+        Delta ignores, without any message, a batch whose number is at or below the attempt's last one.
         """
         with self._guarding(), self.writing(table):
             self._writer(rows, table, lineage, batch).append()
 
     def close_batches(self, table: str, batch: Batch) -> None:
-        """Commits no rows but this number, so that none at or below it can follow."""
+        """Commits this batch number without rows, so that no batch at or below it can be committed later."""
         while True:
             try:
                 return self.append(self._no_rows(table), table, lineage={"closed": list(batch)}, batch=batch)
@@ -241,7 +241,7 @@ class Warehouse:
                     raise
 
     def replace(self, rows: "DataFrame", table: str, *, lineage: Mapping[str, object], **where: Partition) -> Commit:
-        """Overwrites, and says what was committed."""
+        """Replaces the rows of partitions, and returns the commit."""
         self.overwrite(rows, table, lineage=lineage, batch=None, **where)
         return self.commit(table, lineage)
 
@@ -254,11 +254,12 @@ class Warehouse:
         batch: Batch | None = None,
         **where: Partition,
     ) -> None:
-        """Replaces the partitions named by the rows, in one commit; rows that lie elsewhere are refused."""
+        """Replaces the rows of the given partitions in one commit; fails on rows of other partitions."""
         here = _matches(where)
         with self._guarding(), self.writing(table) as is_alone:
             if is_alone and self._log is not None and not self._log.may_hold(table, where):
-                # Most dumps are new to a table. Delta would look for rows to delete, in three jobs for each write.
+                # Most dumps are new to a table, so an append does. With replaceWhere, Delta would search for rows to
+                # delete, in three jobs for each write.
                 words = F.lit(f"a row of {table} lies outside of {where}")
                 checked = rows.withColumn("dump", F.when(here, F.col("dump")).otherwise(F.raise_error(words)))
                 self._writer(checked, table, lineage, batch).append()
@@ -266,13 +267,13 @@ class Warehouse:
                 self._writer(rows, table, lineage, batch).overwrite(here)
 
     def delete(self, table: str, *, files: Sequence[str] | None = None, **where: str | int) -> None:
-        """Deletes the rows of the partitions named; with `files`, those that were read from these."""
+        """Deletes the rows of the given partitions; with `files`, only rows read from these files."""
         if self._guard is not None:  # a DELETE cannot carry the guard's number
             parts: dict[str, Partition] = {**where} if files is None else {**where, "warc_path": list(files)}
             return self.overwrite(self._no_rows(table), table, lineage={"deleted": where}, batch=None, **parts)
         conditions = " AND ".join(f"{column} = '{value}'" for column, value in where.items())
         if files is not None:
-            # By hash, since how a path is quoted in SQL depends on the session's settings.
+            # By hash, because quoting a path in SQL depends on the session's settings.
             hashes = ", ".join(f"'{hashlib.md5(path.encode()).hexdigest()}'" for path in files)
             conditions += f" AND md5(warc_path) IN ({hashes})"
         with self.writing(table):
@@ -280,19 +281,19 @@ class Warehouse:
 
     @contextlib.contextmanager
     def writing(self, table: str) -> Iterator[bool]:
-        """Around whatever commits to a table; true if it keeps other processes out, where the store could not."""
+        """Wraps every commit to a table; yields true if it locks the table, as the store itself could not."""
         alone = self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
         with written_for_all(self.spark), alone as is_alone:
             yield is_alone
 
     @contextlib.contextmanager
     def locked(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:
-        """Held by one process of this machine at a time, while it makes a stage of a dump, or, null, of several.
+        """Locks a stage of a dump, or of several if `dump` is null, against other processes on this machine.
 
-        False on a store without locks, which keeps nobody apart.
+        Yields false on a store without locks, where nothing is locked.
 
         Raises:
-            WarehouseError: Another process holds it.
+            WarehouseError: Another process holds the lock.
         """
         with (
             contextlib.nullcontext(False)
@@ -303,7 +304,7 @@ class Warehouse:
 
     @contextlib.contextmanager
     def guarded(self, guard: Guard) -> Iterator[None]:
-        """Around what this thread commits under a guard."""
+        """Puts the commits of this thread under a guard."""
         self._local.guard = guard
         try:
             yield
@@ -330,7 +331,7 @@ class Warehouse:
         ordered = rows.select(*schemas.TABLES[table].names)
         writer = (
             ordered.writeTo(self.name(table))
-            .option("mergeSchema", "true")  # a column that this version knows and the table does not joins it
+            .option("mergeSchema", "true")  # adds columns that the table does not have yet
             .option("userMetadata", json.dumps(lineage, sort_keys=True))
         )
         if batch is None and self._guard is not None:
@@ -344,38 +345,40 @@ class Warehouse:
         return self.spark.range(0).select(*columns)
 
     def commit(self, table: str, lineage: Mapping[str, object]) -> Commit:
-        """The commit that carries this lineage: its row count is Delta's own, so that no second pass counts."""
+        """Finds the commit with this lineage; its row count is Delta's own, so that no second pass counts rows."""
         metadata = json.dumps(lineage, sort_keys=True)
         if self._log is not None and (found := self._log.commit(table, metadata)) is not None:
             return found
         row = self._history(table, 1000).where(F.col("userMetadata") == metadata).orderBy(F.desc("version")).head()
-        if row is None:  # no rows in the place of no rows: Delta has nothing to commit
+        if row is None:  # no rows replaced no rows, so Delta has committed nothing
             return Commit(self.version(table), 0)
         return Commit(row["version"], int(row["operationMetrics"].get("numOutputRows", 0)))
 
     def mark(self, *tables: str) -> object:
-        """Something that stays equal as long as nothing is committed to these tables, where that shows at a look."""
+        """Returns a value that is equal until the next commit to these tables; on other stores than a local disk,
+        never."""
         if self._log is None:
             return object()
-        return [max(self._log.versions(table), default=0) for table in tables]  # a table made empty is version 0
+        return [max(self._log.versions(table), default=0) for table in tables]  # an empty new table has version 0
 
     def own_version(self, table: str, *, stage: str, dump: str) -> int | None:
-        """The latest version of a table that a stage of a dump has committed; null where none is known."""
+        """Returns the latest version of a table that a stage of a dump has committed; null if none is known."""
         if self._log is not None:
             return self._log.latest_of(table, stage, dump)
         row = self._history(table, MOST_LATER).where(_is_of(stage=stage, dump=dump)).orderBy(F.desc("version")).head()
         return None if row is None else row["version"]
 
     def lost(self, run: Mapping[str, Any], *tables: str, latest: Mapping[str, int] | None = None) -> dict[str, int]:
-        """Table -> the version that a run has recorded of it, where that is lost.
+        """Finds table versions that a run has recorded and that are lost: table -> version.
 
-        The table's log has lost its last entries. Or others are in their place: those of another stage or dump, which
-        came when the run had ended. A version that the log has forgotten, as it may in a year, is not lost.
+        Either the table's log has lost its last entries, or these have been replaced by later commits of another stage
+        or dump. A version that is too old to be in the log, after a year, does not count as lost.
 
         Args:
             run: A row of `runs`.
-            tables: Only these; all that it has written, if none is named.
-            latest: The latest versions, where they are known; a store that is not asked says nothing else.
+            tables: Only these tables; all tables that the run has written if none is given.
+            latest: The latest versions, if they are known; a store other than a local disk is then not queried, and
+                only the version numbers are compared.
         """
         found = {}
         ended = run["started_at"].timestamp() + run["seconds"] + CLOCK_SECONDS
@@ -395,7 +398,7 @@ class Warehouse:
         return found
 
     def _committed(self, table: str, version: int, last: int) -> tuple[str | None, float]:
-        """The user metadata of a commit, and when it was made, in seconds; null and 0 where the log does not say."""
+        """Returns the user metadata of a commit, and its time in seconds; null and 0 if the log does not tell."""
         if self._log is not None:
             info = self._log.info(table, version)
             return info.get("userMetadata"), info.get("timestamp", 0) / 1000
@@ -408,27 +411,27 @@ class Warehouse:
         return self.spark.sql(f"DESCRIBE HISTORY {self.name(table)} LIMIT {n_versions}")
 
     def holds(self, table: str, **where: Partition) -> bool:
-        """True if there are rows in these partitions of a table."""
+        """Returns whether a table has rows in these partitions."""
         if self._log is not None and not self._log.may_hold(table, where):
             return False
         return self.exists(table) and self.read(table, version=None, **where).head() is not None
 
     def partitions(self, table: str) -> list[dict[str, str | None]] | None:
-        """The values of the partition columns of a table's rows, each once; null where the log does not tell."""
+        """Lists the distinct partition values of a table's rows; null if the log does not tell."""
         if self._log is not None:
             with contextlib.suppress(*UNKNOWN_LOG):
                 return self._log.partitions(table)
         return None
 
     def version(self, table: str) -> int:
-        """The latest version of a table."""
+        """Returns the latest version of a table."""
         if self._log is not None:
             return max(self._log.versions(table))
         return only_row(self._history(table, 1))["version"]
 
 
 def _shares_this_disk(spark: "SparkSession") -> bool:
-    """True if a plain path means the same file here and in Spark: on a cluster it may lie in HDFS or DBFS."""
+    """Returns whether a plain path means the same file here and in Spark; on a cluster it may mean HDFS or DBFS."""
     is_remote = ".connect." in type(spark).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
     is_local = (spark.conf.get("spark.master", "") or "").startswith("local") and not is_remote
     return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
@@ -445,7 +448,7 @@ def _matches_one(column: "Column", value: Partition) -> "Column":
 
 
 def _is_of(**expected: str) -> "Column":
-    """Whether the user metadata of a version in a table's history says all this."""
+    """Tests whether the user metadata of a version in a table's history has all these values."""
     said = (F.get_json_object("userMetadata", f"$.{name}") == value for name, value in expected.items())
     return reduce(lambda one, other: one & other, said)
 

@@ -1,4 +1,4 @@
-"""`annotated` of a dump from its `documents`: every signal measured, the text corrected."""
+"""Makes the table `annotated` of a dump from its `documents`: signals are measured, the text is corrected."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def make_annotated(job: Job) -> Outcome:
-    """`annotated` of one dump from its `documents`."""
+    """Makes `annotated` of one dump from its `documents`."""
 
     def write(run: Run, rows: "DataFrame") -> dict[str, Any]:
         annotated = annotate(rows, recipe=job.recipe, banned_domains=_banned_domains(job))

@@ -1,9 +1,9 @@
-"""A dump's files, batch by batch, into `documents`, `quarantine` and `files`: those that are left, each once.
+"""Reads a dump's files in batches and writes `documents`, `quarantine` and `files`; files already read are skipped.
 
-A file that cannot be read leaves no row. Before its batch is written it moves, in the stored plan, to a batch of its
-own behind all others, so that what a batch number stands for never changes once something is written under it. Those
-batches are read again when all else is done, and by later runs, each time under a new number and after what an
-interrupted run may have written of their files is deleted: Delta would pass over a number that it has seen.
+A file that cannot be read writes no row. Before its batch is written, the stored plan moves the file to a new batch
+after all others, so that the files of a batch number never change after rows have been written under it. These new
+batches are read again after all others, and by later runs. Each try gets a new number, since Delta ignores a number
+that it has seen, and first deletes the rows that an interrupted run may have written for these files.
 """
 
 import time
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 AGAIN_SECONDS = 15.0
-"""How long files that the store failed on are left alone before they are read once more."""
+"""Seconds to wait before files that the store failed to deliver are read again."""
 
 
 class Read(NamedTuple):
-    """What has been read of a dump, by this run and those before it.
+    """Says what has been read of a dump, by this run and earlier ones.
 
     Args:
-        counts: n_records, n_documents, n_quarantined, n_skipped.
-        unread: The files that were not, and why.
+        counts: The numbers n_records, n_documents, n_quarantined and n_skipped.
+        unread: Path of each file that was not read -> the reason.
     """
 
     counts: dict[str, int]
@@ -54,16 +54,16 @@ def read_batches(
     is_new: bool,
     is_finished: bool = False,
 ) -> Read:
-    """Reads and writes the files that are not closed yet; those that cannot be read, once more when all else is done.
+    """Reads all files of a plan that are not closed yet and writes their rows; retries unreadable files at the end.
 
     Args:
         warehouse: The warehouse.
-        plan: The attempt.
-        run: The run that makes it or goes on with it.
-        source: How its files are opened.
-        progress: Told of each batch.
-        is_new: True if no batch of the attempt can be closed.
-        is_finished: True if the dump counts as done, with files that it was allowed to leave out.
+        plan: The plan of the attempt.
+        run: The run that begins or continues the attempt.
+        source: Says how the files are opened.
+        progress: Is told of each finished batch.
+        is_new: Whether the attempt is new, so that no batch can be closed yet.
+        is_finished: Whether the dump is already finished, without some files that could not be read.
     """
     reading = _Reading(warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished)
     reading.read_all()
@@ -77,7 +77,7 @@ _TALLY = schemas.FILES.names[schemas.FILES.get_field_index("path") + 1 :]
 
 
 class _Reading:
-    """A run's way through the files of an attempt."""
+    """Reads the files of an attempt for one run."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _Reading:
         self.closed: set[str] = set()
 
     def left(self) -> list[str]:
-        """The files that are not closed, in the plan's order."""
+        """Lists the files that are not closed, in the plan's order."""
         return [path for *_, path, _ in self.plan.files if path not in self.closed]
 
     def read_all(self) -> None:
@@ -126,31 +126,31 @@ class _Reading:
         rewrite_plan(self.warehouse, plan, self.run)
 
     def _prepare_again(self, paths: Sequence[str], unread: Mapping[str, str], *, is_any_read: bool) -> None:
-        """Makes way for the rows of files that were not read before, and now are or are not."""
-        # The ones that are read stay in this batch, the others leave it.
+        """Prepares the plan and the tables for another try to read these files."""
+        # Files that were read stay in this batch; the others are moved to another one.
         plan = self.plan.put_off({path: self.plan.unread[path] for path in paths}).put_off(unread)
         if self.is_finished and not is_any_read:
-            self.plan = plan  # for what is said: a dump that is finished without them stays as it is
+            self.plan = plan  # only for the message: a dump that is finished without these files does not change
             return
         if self.is_finished:
-            # No reader may take a dump that grows for a finished one.
+            # While the dump grows, no reader may think that it is finished.
             self.warehouse.delete("runs", dump=self.run.dump, stage=STAGE)
             self.is_finished = False
         self._store(plan)
         if not self.is_new:
-            # An interrupted run may have read and written these files, and not closed them.
+            # An interrupted run may have written rows of these files without closing them.
             self.warehouse.delete("documents", files=paths, dump=self.run.dump)
             self.warehouse.delete("quarantine", files=paths, dump=self.run.dump, stage=STAGE)
 
     def _read_batch(self, paths: Sequence[str], batch: int | None) -> None:
-        """Writes the rows of some files, as far as they can be read, and closes those.
+        """Writes the rows of all files among these that can be read, and closes those files.
 
         Args:
-            paths: The files.
-            batch: Theirs; null of files that could not be read before, which get a new one.
+            paths: Paths of the files.
+            batch: Number of their batch; null for files that could not be read before, which get a new batch.
         """
         warehouse, lineage = self.warehouse, self.run.lineage
-        # What gives access travels with the code, and is in no plan of Spark's, which are shown.
+        # Credentials are sent with the code, never in a Spark plan, since plans are displayed.
         listed = {path: self.listed[path] for path in paths if path in self.listed}
         pages = extract_documents(
             one_a_task(warehouse.spark, paths),
@@ -191,7 +191,7 @@ class _Reading:
 def _open_listed(
     path: str, *, open_file: Callable[..., BinaryIO], listed: Mapping[str, tuple[str, tuple[str, ...] | None]]
 ) -> BinaryIO:
-    """A file of the plan, opened by its address; a path that is not listed is its own address."""
+    """Opens a file of the plan by its address; a path that is not listed is its own address."""
     if path not in listed:
         return open_file(path)
     address, asked = listed[path]
@@ -199,15 +199,15 @@ def _open_listed(
 
 
 def _whole_files(pages: "DataFrame", unread: Collection[str]) -> "DataFrame":
-    """The rows of the files that were read to their ends.
+    """Keeps the rows of files that were read to their ends.
 
-    Rows that are lost with an executor are read anew. Where the store fails then, the write must fail as well: the
-    tallies are those of the first reading.
+    Rows that are lost with an executor are read again. If the store fails then, the write must fail too, because the
+    counts come from the first reading.
     """
     whole = pages.where(~F.col("warc_path").isin(list(unread))) if unread else pages
     words = F.concat(F.lit("a file was read, and could not be read again: "), F.col("warc_path"))
     checked = F.when(F.col("unread").isNull(), F.col("dump")).otherwise(F.raise_error(words))
     for column in ("kind", "text"):
-        # Kept by the filters of both writes, so that it is met.
+        # Rows with `unread` pass the filters of both writes, so that the error is raised.
         whole = whole.withColumn(column, F.when(F.col("unread").isNull(), F.col(column)).otherwise(F.lit("")))
     return whole.withColumn("dump", checked)

@@ -1,4 +1,4 @@
-"""`documents` of a dump from its archive files, with `quarantine` and `files`: planned, read, checked and recorded."""
+"""Makes the tables `documents`, `quarantine` and `files` of a dump from its archive files."""
 
 import os
 from typing import Any, TypeGuard
@@ -25,20 +25,21 @@ def make_documents(
     restart: bool = False,
     skip_unreadable: bool = False,
 ) -> Outcome:
-    """`documents` (with `quarantine` and `files`) of one dump from its archive files.
+    """Makes `documents`, `quarantine` and `files` of one dump from its archive files.
 
     Args:
-        job: What is asked for.
-        source: The files.
-        batch_files: Files to a commit; null chooses by the session's size.
-        restart: Begin anew, whatever the dump holds.
-        skip_unreadable: Finish the dump without the files that cannot be read; a later call without it reads them.
+        job: The dump, recipe and warehouses.
+        source: The files to read.
+        batch_files: Number of files in each commit; null: chosen by the session's size.
+        restart: Whether to replace everything that the dump holds.
+        skip_unreadable: Whether to finish the dump without the files that cannot be read; a later call without this
+            option reads them.
 
     Raises:
-        InputError: The input names no files, or others than the dump was begun with.
-        WarehouseError: Another recipe's rows are in the way.
-        FaultLimitError: The work is done and safe, but the share of faults passes the recipe's limit.
-        UnreadFilesError: Files could not be read. The dump is not finished; the same call reads just these.
+        InputError: The input names no files, or not the files that the dump was begun with.
+        WarehouseError: The warehouse holds rows of the dump made by another recipe.
+        FaultLimitError: All rows are written, but the share of faults is above the recipe's limit.
+        UnreadFilesError: Some files could not be read. The dump is not finished; the same call reads only these files.
     """
     if batch_files is not None and batch_files < 1:
         raise InputError([f"{batch_files} files to a commit; expected 1 or more"])
@@ -55,7 +56,8 @@ def _make_documents(
     warehouse, recipe = job.warehouse, job.recipe
 
     def find() -> tuple[ingest_plan.Plan | None, bool, Outcome | None]:
-        """The plan of the dump's attempt; whether a new attempt is to be made; what stands of the dump."""
+        """Returns the plan of the current attempt, whether to begin a new one, and the outcome if the dump is
+        finished."""
         stored = ingest_plan.stored_plan(warehouse, job.dump)
         if restart or job.is_forced or stored is None or stored.attempt_id == ingest_plan.CLEARING:
             return stored, True, None
@@ -105,13 +107,13 @@ def _read(
     is_finished: bool,
     skip_unreadable: bool,
 ) -> Outcome:
-    """Reads what is not read yet, under a claim; all of it in a new attempt."""
+    """Reads all files in a new attempt, or the remaining files of the current one; the caller holds the claim."""
     warehouse, recipe = job.warehouse, job.recipe
     run = job.run("documents")
     if is_new:
         size = batch_files or default_batch_files(warehouse)
         plan = ingest_plan.make_plan(listing, batch_files=size, part=part_hash(recipe, "documents"))
-        # Rows without any plan are older than the table of plans, or its log has lost the entry that held it.
+        # Rows without a plan were written before the table `plans` existed, or its log has lost the plan's entry.
         written = ("documents", "quarantine", "files")
         is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
         ingest_plan.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
@@ -137,10 +139,10 @@ def _read(
 
 
 def default_batch_files(warehouse: Warehouse) -> int:
-    """Files to a commit: 16 for each core of a local session, else 1,000.
+    """Returns the number of files in each commit: 16 for each core of a local session, else 1,000.
 
-    Every batch ends with cores waiting for its last file, and starts with a commit; a batch that is not closed is read
-    again after a kill.
+    Small batches waste time: at the end of each, cores wait for its last file. Large ones lose work: after a kill, a
+    batch that is not closed is read again.
     """
     master = warehouse.spark.conf.get("spark.master", "") or ""
     if not master.startswith("local"):
@@ -151,7 +153,7 @@ def default_batch_files(warehouse: Warehouse) -> int:
 
 def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
     n_faults, n_records = run["n_faults"], run["n_rows_in"]
-    if n_faults > recipe.max_fault_share * n_records:  # of files that could not be read see `UnreadFilesError`
+    if n_faults > recipe.max_fault_share * n_records:  # files that could not be read raise `UnreadFilesError` instead
         raise FaultLimitError(
             f"{n_faults:,} of {n_records:,} records of {run['dump']} ({n_faults / n_records:.1%}) are in quarantine, "
             f"more than the recipe's limit of {recipe.max_fault_share:.1%}; all is written: `dclm-spark funnel` "

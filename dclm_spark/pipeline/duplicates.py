@@ -1,4 +1,4 @@
-"""`duplicates` of dumps from their `signatures`: the clusters of near-duplicates of a scope of dumps."""
+"""Makes the tables `duplicates`, `edges` and `merged_clusters` of dumps from their `signatures`."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 
 def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
-    """`duplicates`, `edges` and `merged_clusters` of dumps from their `signatures`: an outcome a dump.
+    """Makes `duplicates`, `edges` and `merged_clusters` of dumps; returns one outcome for each dump.
 
-    The scope is the recipe's: each dump by itself, all at once, in shards or whole, or one after the other, each with
-    all that came before.
+    The recipe's scope says which dumps are compared: each dump alone; all together, in shards or not; or each with all
+    dumps before it.
 
     Args:
-        job: What is asked for; its dump is one of these.
-        dumps: The dumps. Where the scope is `incremental`, their order counts.
+        job: The recipe and warehouses; its dump is one of `dumps`.
+        dumps: Names of the dumps. If the scope is `incremental`, their order matters.
 
     Raises:
         InputError: A dump is named twice.
-        WarehouseError: There are no signatures of a dump, or another recipe made them or the duplicates.
+        WarehouseError: A dump has no signatures, or its signatures or duplicates were made by another recipe.
     """
     check_dumps(job, dumps)
     stage = STAGES["duplicates"]
@@ -49,10 +49,10 @@ def _near(job: Job) -> NearDuplicates:
 
 
 def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
-    # Of other scopes a run names the signatures of dumps that were made together with it.
+    # For other scopes, a run names the signatures of all dumps that were made together.
     later = group.later if _near(job).scope == "incremental" else []
     for dump in group.finished.keys() & {*group.new, *later}:
-        # Interrupted, the work must not count as done; and what was added to these dumps is to be added again.
+        # If the work is interrupted, it must not count as done, and dumps added after these must be added again.
         job.warehouse.delete("runs", dump=dump, stage=group.stage)
     for table in ("edges", "duplicates", "merged_clusters"):
         for dump in later:
@@ -62,7 +62,7 @@ def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str
 
 
 def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, int]]:
-    """Makes all rows: how many each dump has, and the versions of the tables."""
+    """Makes and writes all rows; returns the number of rows of each dump and the versions of the tables."""
     warehouse, recipe = job.warehouse, job.recipe
     minhash, near = recipe.signatures, _near(job)
     assert minhash is not None  # no recipe has the one without the other
@@ -119,7 +119,7 @@ def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, 
 
 
 def _merged(before: "DataFrame", after: "DataFrame", *, dump: str) -> "DataFrame":
-    """Clusters of before whose survivor now belongs to another cluster."""
+    """Finds clusters from before this run whose survivor now belongs to another cluster."""
     survivors = before.where("doc_id = cluster_id").select("doc_id", "dump")
     moved = survivors.join(after.select("doc_id", "dump", "scope", "cluster_id"), ["doc_id", "dump"])
     return moved.where("doc_id <> cluster_id").select(

@@ -1,4 +1,4 @@
-"""`filtered` of a dump from its `annotated`: the documents that broke no bound; the others are in `removed`."""
+"""Makes the table `filtered` of a dump from `annotated`: documents that broke no bound; others go to `removed`."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make_filtered(job: Job) -> Outcome:
-    """`filtered` and `removed` of one dump from its `annotated`."""
+    """Makes `filtered` and `removed` of one dump from its `annotated`."""
 
     def write(run: Run, rows: "DataFrame") -> dict[str, Any]:
         flagged = filter_documents(rows, recipe=job.recipe)

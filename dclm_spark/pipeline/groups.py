@@ -1,4 +1,4 @@
-"""Stages of several dumps: which dumps are made together, which they are added to, and how their runs are recorded."""
+"""Runs stages that compare several dumps: groups the dumps, finds the earlier dumps they are added to, records runs."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,20 +20,20 @@ from dclm_spark.spark.planning import planned_for_python
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-MOST_NAMED = 4  # differences of two recipes, in a message
+MOST_NAMED = 4  # differences of two recipes that a message names
 
 
 @dataclass(frozen=True)
 class Group:
-    """Dumps whose rows of a stage are made together.
+    """A group of dumps whose rows of a stage are made together.
 
     Args:
         stage: The stage, `duplicates` or `deduplicated`.
-        new: The dumps whose rows are made, in their order after the earlier ones.
-        earlier: The dumps that they are added to, in their order; none unless a scope is `incremental`.
-        finished: The finished run of the stage of every dump of the warehouse.
-        ledgers: The ledger of each new and each earlier dump.
-        inputs: What is read of all of them.
+        new: The dumps whose rows are made, in their order; they come after the earlier ones.
+        earlier: The dumps that the new ones are added to, in their order; empty unless a scope is `incremental`.
+        finished: Dump -> finished run of the stage, for every dump of the warehouse.
+        ledgers: Dump -> ledger, for each new and each earlier dump.
+        inputs: Reads the rows of these dumps.
     """
 
     stage: str
@@ -45,11 +45,12 @@ class Group:
 
     @property
     def dumps(self) -> tuple[str, ...]:
-        """All dumps in their order: the earlier ones come first."""
+        """All dumps in their order, the earlier ones first."""
         return (*self.earlier, *self.new)
 
     def upstream_runs(self, tables: Sequence[str]) -> dict[Key, str]:
-        """What the rows of each new dump are made from: the runs of all new dumps' tables, and of what came before."""
+        """Returns the runs that the new rows are made from: those of all new dumps' tables, and those of earlier
+        dumps."""
         found = {Key(name, table): self.ledgers[name].finished(table).run_id for name in self.new for table in tables}
         added_by = _ADDED_BY[self.stage]
         for name in self.earlier:
@@ -60,23 +61,23 @@ class Group:
 
     @property
     def later(self) -> list[str]:
-        """The finished dumps that were added to these, and are to be added again."""
+        """Lists the finished dumps that were added after these, and must be added again."""
         first = Key(self.new[0], _ADDED_BY[self.stage])
         return [dump for dump, run in self.finished.items() if dump != self.new[0] and first in made_from(run)]
 
 
 @dataclass(frozen=True)
 class GroupStage:
-    """How a stage of several dumps is made, group by group.
+    """Describes how a stage of several dumps is made, group by group.
 
     Args:
-        name: The stage.
-        reads: The tables that a run is made from; rows that come in are those of the first.
-        writes: The tables that are prepared.
-        scopes: How far the stage looks.
-        write: Makes the rows of a group, given a job of its last dump, the group and the run of each new dump; returns,
-            by dump, what `Run.record` is told.
-        check: Refuses a group before anything is written.
+        name: Name of the stage.
+        reads: The tables that a run is made from; the rows of the first count as rows in.
+        writes: The tables to create or check before writing.
+        scopes: The scopes of the stage's comparisons.
+        write: Function that makes the rows of a group, given a job for its last dump, the group, and the run of each
+            new dump. It returns, by dump, the arguments for `Run.record`.
+        check: Function that raises an error for a group that must not be made, before anything is written.
     """
 
     name: str
@@ -88,12 +89,12 @@ class GroupStage:
 
     @property
     def is_added(self) -> bool:
-        """True if dumps are added to those before them."""
+        """Whether each dump is added to the dumps before it."""
         return "incremental" in self.scopes
 
 
 def named_twice(dumps: Sequence[str]) -> list[str]:
-    """Which dumps are named twice, one sentence each.
+    """Lists the dumps that are named twice, one sentence each.
 
     >>> named_twice(["B", "A", "B"])
     ['the dump B is named twice']
@@ -102,10 +103,10 @@ def named_twice(dumps: Sequence[str]) -> list[str]:
 
 
 def check_dumps(job: Job, dumps: Sequence[str]) -> None:
-    """Refuses dumps that cannot be made, before any work.
+    """Raises an error, before any work, for dumps that cannot be made.
 
     Raises:
-        InputError: A dump is named twice, or has a name that none can have.
+        InputError: A dump is named twice, or its name is invalid.
         RecipeError: The recipe is wrong.
         WarehouseError: The warehouse cannot be written.
     """
@@ -116,7 +117,7 @@ def check_dumps(job: Job, dumps: Sequence[str]) -> None:
 
 
 def make_groups(job: Job, dumps: Sequence[str], stage: GroupStage) -> list[Outcome]:
-    """Makes a stage of dumps, group after group: an outcome a dump."""
+    """Makes a stage of dumps, group by group; returns one outcome for each dump."""
     with planned_for_python(job.warehouse.spark):
         return [outcome for group in groups_of(dumps, stage.scopes) for outcome in _make_group(job, group, stage)]
 
@@ -154,7 +155,7 @@ def _group_of(job: Job, new: tuple[str, ...], stage: GroupStage) -> Group:
 
 
 def _make(job: Job, group: Group, stage: GroupStage) -> list[Outcome]:
-    """Makes the rows of all new dumps of a group, under a claim, and records their runs."""
+    """Makes the rows of all new dumps of a group and records their runs; the caller holds the claim."""
     stage.check(job, group)
     runs = {dump: replace(job, dump=dump).run(stage.name) for dump in group.new}
     found = {dump: group.ledgers[dump].finished(stage.reads[0]) for dump in group.new}
@@ -175,12 +176,12 @@ def _make(job: Job, group: Group, stage: GroupStage) -> list[Outcome]:
 
 
 def rows_by_dump(read: "Callable[[], DataFrame]", n_rows: int, dumps: Sequence[str]) -> dict[str, int]:
-    """How many rows there are of each dump.
+    """Counts the rows of each dump.
 
     Args:
-        read: Reads the rows; not called where there is one dump.
-        n_rows: The rows of all dumps together.
-        dumps: The dumps.
+        read: Function that reads the rows; not called if there is only one dump.
+        n_rows: Number of rows of all dumps together.
+        dumps: Names of the dumps.
     """
     if len(dumps) == 1:
         return {dumps[0]: n_rows}
@@ -189,16 +190,17 @@ def rows_by_dump(read: "Callable[[], DataFrame]", n_rows: int, dumps: Sequence[s
 
 
 def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job, *, stage: str) -> tuple[str, ...]:
-    """The dumps that a dump is added to: those it was added to before, or all that are finished, in their order.
+    """Returns the dumps that a dump is added to: the same as last time, or all finished ones, in their order.
 
     Args:
-        finished: The finished runs of the stage, by dump.
-        dump: The dump.
-        job: What is asked for.
+        finished: Dump -> finished run of the stage.
+        dump: Name of the dump to add.
+        job: The recipe and warehouses.
         stage: The stage, `duplicates` or `deduplicated`.
 
     Raises:
-        WarehouseError: Some were made by another recipe, and nothing was forced; or what they have left is lost.
+        WarehouseError: Some were made by another recipe and the job is not forced, or rows that they have written are
+            lost.
     """
     others = [
         f"{run['recipe']} made {name}: {_differing(run, job.recipe, stage)}"
@@ -222,7 +224,7 @@ def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job, *
         raise WarehouseError(
             [
                 f"{dump} cannot be added to {name}: {table} in {job.warehouse} has lost version {version} of its log; "
-                f"`dclm-spark {stage} --dump {name}` makes it anew"
+                f"`dclm-spark {stage} --dump {name}` makes it again"
                 for name, tables in lost.items()
                 for table, version in tables.items()
             ]
@@ -241,6 +243,6 @@ _FIELDS = {"duplicates": "duplicates", "deduplicated": "deduplication"}
 
 
 def _differing(run: Mapping[str, Any], recipe: Recipe, stage: str) -> str:
-    """Where what the stage takes from the recipe of a run is other than a recipe's, in words; a few of many."""
+    """Describes how the recipe of a run differs from `recipe` in the part of the stage; names at most `MOST_NAMED`."""
     found = [one for one in differences(from_json(run["recipe_json"]), recipe) if one[0].startswith(_FIELDS[stage])]
     return ", ".join(f"{name} is {made!r}; asked for {asked!r}" for name, made, asked in found[:MOST_NAMED])

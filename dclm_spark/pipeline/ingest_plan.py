@@ -1,9 +1,8 @@
-"""Archive files -> `documents`, batch by batch, so that a run that was killed goes on where it stopped.
+"""Plans how a dump's archive files are read in batches, so that a run that was killed can continue where it stopped.
 
-The plan of files and batches is stored before the first record is read, under an attempt id. A batch is read once,
-kept, and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes the files it
-names. A rerun takes the batches that are not closed; a restart is a new attempt.
-`batches` reads them.
+The plan of files and batches is stored under an attempt id before the first record is read. A batch is read once, kept,
+and written in three idempotent appends: `quarantine`, `documents`, and last `files`, which closes the files that it
+names. A rerun reads the batches that are not closed; a restart is a new attempt. The module `batches` reads them.
 """
 
 import uuid
@@ -22,42 +21,42 @@ from dclm_spark.recipe.recipe import Recipe
 
 STAGE = "documents"
 CLEARING = "clearing"
-"""The attempt id of a plan whose dump still holds rows of an earlier attempt: to be cleared, and planned anew."""
+"""Attempt id of a plan whose dump still holds rows of an earlier attempt; they must be deleted, then planned again."""
 LAST_BATCH = 1 << 62
-"""A number above those of all batches: committed for an attempt, it is that attempt's last."""
+"""A number above all batch numbers. Once it is committed for an attempt, the attempt can commit nothing more."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Which files a dump is read from.
+    """Says which files a dump is read from.
 
     Args:
-        inputs: Paths, globs, folders, URLs or lists of them, as `inputs.list_files` takes them.
-        base_url: What a list's relative entries are joined to.
+        inputs: Paths, globs, folders, URLs or lists of them, as `inputs.list_files` accepts them.
+        base_url: URL or folder that relative entries of a list are joined to.
         storage_options: Passed to fsspec, in the driver and in the workers; never recorded.
     """
 
-    # Not shown: all three may hold what gives access.
+    # Not shown: all three may hold credentials.
     inputs: Sequence[str] = field(repr=False)
     base_url: str | None = field(default=None, repr=False)
     storage_options: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
     def listing(self) -> Listing:
-        """What the inputs name, looked up once."""
+        """The files that the inputs name; looked up once."""
         return list_files(self.inputs, base_url=self.base_url, storage_options=self.storage_options)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The files of a dump's current attempt, as they were stored.
+    """The stored plan of a dump's current attempt.
 
     Args:
-        attempt_id: Of the attempt.
-        part_hash: Of the recipe's extraction.
-        files: (batch, position, path, bytes) each.
+        attempt_id: Id of the attempt.
+        part_hash: Hash of the recipe's extraction.
+        files: The files, each as (batch, position, path, bytes).
         n_skipped_files: See `schemas.PLANS`.
-        unread: The files that could not be read when they were last tried, and why; some may have been read since.
+        unread: Path of each file that could not be read at its last try -> the reason; some may have been read since.
     """
 
     attempt_id: str
@@ -74,7 +73,7 @@ class Plan:
         return {path: n_bytes for *_, path, n_bytes in self.files}
 
     def batches(self, left: Collection[str]) -> dict[int, list[str]]:
-        """Batch -> its files that are left, in order; rising batches."""
+        """Returns batch -> its files that are in `left`, in order; batches ascend."""
         found: dict[int, list[str]] = {}
         for batch, _, path, _ in sorted(self.files, key=lambda file: file[:2]):
             if path in left:
@@ -82,16 +81,16 @@ class Plan:
         return found
 
     def put_off(self, unread: Mapping[str, str]) -> "Plan":
-        """The plan with these files in a batch behind all others."""
+        """Returns the plan with these files moved to a new batch after all others."""
         last = self.n_batches
         files = tuple((last if path in unread else batch, place, path, n) for batch, place, path, n in self.files)
         return replace(self, files=files, unread={**self.unread, **unread})
 
 
 def make_plan(listing: Listing, *, batch_files: int, part: str) -> Plan:
-    """A new attempt: files in the listing's order, `batch_files` to a batch, the largest of a batch first.
+    """Plans a new attempt: files in the listing's order, `batch_files` in each batch, the largest of a batch first.
 
-    A long task that starts last keeps all other cores waiting.
+    If a long task started last, all other cores would wait for it.
     """
     files = []
     for start in range(0, len(listing.files), batch_files):
@@ -101,20 +100,20 @@ def make_plan(listing: Listing, *, batch_files: int, part: str) -> Plan:
 
 
 def stored_plan(warehouse: Warehouse, dump: str) -> Plan | None:
-    """The plan of the dump's current attempt; null if the dump was never begun."""
+    """Reads the plan of the dump's current attempt; null if the dump was never begun."""
     if not warehouse.exists("plans"):
         return None
     rows = warehouse.read("plans", dump=dump).orderBy("batch", "position").collect()
     if not rows:
         return None
-    # Version 0.1 stored addresses with all that gives access.
+    # Version 0.1 stored addresses with their credentials.
     files = tuple((row["batch"], row["position"], identity_of(row["path"]), row["file_bytes"]) for row in rows)
     unread = {row["path"]: row["unread"] for row in rows if row["unread"] is not None}
     return Plan(rows[0]["attempt_id"], rows[0]["part_hash"], files, rows[0]["n_skipped_files"], unread)
 
 
 def list_changes(plan: Plan, listing: Listing) -> str | None:
-    """How the files named now differ from the plan's, in words; null if they are the same."""
+    """Describes how the files of the listing differ from those of the plan; null if they are the same."""
     planned, found = plan.sizes(), {file.path: file.n_bytes for file in listing.files}
     changes = {
         "new": sorted(found.keys() - planned.keys()),
@@ -134,10 +133,10 @@ def list_changes(plan: Plan, listing: Listing) -> str | None:
 
 
 def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
-    """Refuses to go on with an attempt that was planned for other files or another recipe.
+    """Raises an error if an attempt was planned for other files or another recipe.
 
     Raises:
-        InputError: It names the files, and what to do.
+        InputError: The files or the recipe differ; the message names the files and says what to do.
     """
     changes = list_changes(plan, listing)
     if changes:
@@ -147,28 +146,29 @@ def check_plan(plan: Plan, listing: Listing, recipe: Recipe, dump: str) -> None:
     if plan.part_hash != part_hash(recipe, STAGE):
         raise InputError(
             [
-                f"{dump} was begun with another recipe's extraction: finish it with that one, "
+                f"{dump} was begun with another recipe's extraction: finish it with that recipe, "
                 "or --restart replaces the dump"
             ]
         )
 
 
 def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, before: Plan | None, is_first: bool) -> None:
-    """Stores the plan of a new attempt, once nothing of an earlier one is left: every row of the dump is then its own.
+    """Deletes all rows of earlier attempts, then stores the plan of a new one, so that all rows of the dump belong to
+    it.
 
     Args:
         warehouse: The warehouse.
         plan: The new attempt.
-        run: The run that begins it.
-        before: The attempt that it follows, if any.
-        is_first: True if the dump has never had a plan, so that there is nothing to clear.
+        run: The run that begins the attempt.
+        before: The plan of the previous attempt, if any.
+        is_first: Whether the dump has never had a plan, so that there is nothing to delete.
     """
     if not is_first:
-        # The run's row goes first, so that no reader takes a half-cleared dump for a finished one; then the plan that
-        # the other tables' rows belong to, so that no rerun goes on with it.
+        # The run's row is deleted first, so that no reader takes a half-deleted dump for a finished one; then the old
+        # plan, so that no rerun continues it.
         warehouse.delete("runs", dump=run.dump, stage=STAGE)
         if before is not None and before.attempt_id != CLEARING:
-            # Whoever is still at work on the attempt before can append nothing more.
+            # A process that still works on the previous attempt can append nothing more.
             for table in ("quarantine", "documents", "files"):
                 warehouse.close_batches(table, (before.attempt_id, LAST_BATCH))
         rewrite_plan(warehouse, replace(plan, attempt_id=CLEARING), run)
@@ -179,7 +179,7 @@ def store_plan(warehouse: Warehouse, plan: Plan, run: Run, *, before: Plan | Non
 
 
 def rewrite_plan(warehouse: Warehouse, plan: Plan, run: Run) -> None:
-    """Stores a plan in the place of the dump's, in one commit."""
+    """Replaces the dump's stored plan, in one commit."""
     rows = [
         (run.dump, plan.attempt_id, plan.part_hash, *file, plan.n_skipped_files, plan.unread.get(file[2]))
         for file in plan.files

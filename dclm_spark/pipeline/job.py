@@ -1,4 +1,4 @@
-"""What one call asks for, and what the ledger of runs says of it."""
+"""Defines `Job`, the request of one call, and `Ledger`, which says what of it is already done."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -20,15 +20,15 @@ from dclm_spark.spark.progress import Progress
 
 @dataclass(frozen=True)
 class Job:
-    """What one call asks for: a dump, a recipe, and where its tables are.
+    """The request of one call: a dump, a recipe, and the warehouses of its tables.
 
     Args:
-        warehouse: Where rows are written.
-        dump: The dump.
+        warehouse: The warehouse that rows are written to.
+        dump: Name of the dump.
         recipe: The recipe.
-        upstream: Another warehouse that lends the tables this one does not hold; read only.
-        is_forced: Redo what is up to date, replace what another recipe made.
-        is_quiet: No progress.
+        upstream: Another warehouse, from which tables are read that the first does not hold; it is not written.
+        is_forced: Whether to make stages again that are up to date, and to replace rows made by another recipe.
+        is_quiet: Whether to show no progress.
     """
 
     warehouse: Warehouse
@@ -42,14 +42,14 @@ class Job:
         """Reports every problem of recipe, dump, input and warehouse at once, before any work.
 
         Args:
-            source: The files to read; null where a stage reads a table.
+            source: The files to read; null if the stage reads a table.
 
         Returns:
-            What the source names; nothing where there is none.
+            The files of the source; an empty listing if there is no source.
 
         Raises:
             RecipeError: The recipe is wrong.
-            InputError: The dump's name is, or the input.
+            InputError: The dump's name or the input is wrong.
             WarehouseError: The warehouse cannot be written.
         """
         return check_request(self.recipe, self.dump, source, warehouse_problems=self.warehouse.problems())
@@ -61,7 +61,7 @@ class Job:
         return Run(self.warehouse, stage, self.dump, self.recipe)
 
     def ledger(self) -> "Ledger":
-        """The finished runs of the dump, as they stand now."""
+        """Reads the finished runs of the dump."""
         upstream = last_runs(self.upstream, dump=self.dump) if self.upstream is not None else {}
         return Ledger(self, last_runs(self.warehouse, dump=self.dump), upstream)
 
@@ -69,20 +69,20 @@ class Job:
 def check_request(
     recipe: Recipe, dump: str, source: Source | None, *, warehouse_problems: Sequence[str] = ()
 ) -> Listing:
-    """Reports every problem of recipe, dump and input at once; it needs no Spark.
+    """Reports every problem of recipe, dump and input at once, without Spark.
 
     Args:
         recipe: The recipe.
         dump: The dump's name.
-        source: The files to read; null where a stage reads a table.
-        warehouse_problems: What else is wrong, with the warehouse, where that is known already.
+        source: The files to read; null if the stage reads a table.
+        warehouse_problems: Problems of the warehouse that are already known, one sentence each.
 
     Returns:
-        What the source names; nothing where there is none.
+        The files of the source; an empty listing if there is no source.
 
     Raises:
         RecipeError: The recipe is wrong.
-        InputError: The dump's name is, or the input.
+        InputError: The dump's name or the input is wrong.
         WarehouseError: The warehouse cannot be written.
     """
     listing = Listing((), ())
@@ -109,24 +109,24 @@ def check_request(
 
 @dataclass(frozen=True)
 class Ledger:
-    """The latest finished runs of a job's dump when one of its stages begins, each by (dump, stage).
+    """Holds the latest finished runs of a job's dump at the time when one of its stages begins, by (dump, stage).
 
     Args:
         job: The job.
-        own: Those of its warehouse.
-        upstream: Those of its upstream; empty without one.
+        own: The runs of the job's warehouse.
+        upstream: The runs of the job's upstream; empty if it has none.
     """
 
     job: Job
     own: Mapping[Key, dict[str, Any]]
     upstream: Mapping[Key, dict[str, Any]]
-    _sound: set[str] = field(default_factory=set)  # run and table of rows that are known to be there
+    _sound: set[str] = field(default_factory=set)  # run and table of rows that are known to exist
 
     def finished(self, table: str) -> Finished:
-        """The dump's finished rows of a table, in the job's warehouse or its upstream.
+        """Finds the dump's finished rows of a table, in the job's warehouse or its upstream.
 
         Raises:
-            WarehouseError: None holds them, or another recipe made them.
+            WarehouseError: Neither has finished rows, or another recipe made them.
         """
         job = self.job
         places = [(job.warehouse, self.own)]
@@ -139,17 +139,17 @@ class Ledger:
                     raise WarehouseError([self._another_recipe(warehouse, run)])
                 if f"{run['run_id']} {table}" not in self._sound:
                     if lost := warehouse.lost(run, table):
-                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them anew"])
+                        raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them again"])
                     self._sound.add(f"{run['run_id']} {table}")
                 return Finished(warehouse, run)
         names = " or ".join(str(warehouse) for warehouse, _ in places)
         raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
 
     def standing(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
-        """The stage's finished run if nothing it depends on has changed; null if it has to be made.
+        """Returns the stage's finished run if it is up to date; null if the stage has to be made.
 
         Raises:
-            WarehouseError: Another recipe's rows are in the way, and nothing was forced.
+            WarehouseError: The rows were made by another recipe, and the job is not forced.
         """
         run = None if self.job.is_forced else self.own.get(Key(self.job.dump, stage))
         if run is not None and not self._is_same(run):
@@ -159,14 +159,15 @@ class Ledger:
         return run
 
     def is_lost(self, run: dict[str, Any]) -> bool:
-        """True, and said, if a table has lost the rows that a run of the job's warehouse has written."""
+        """Returns whether a table has lost rows that a run of the job's warehouse has written, and prints it if so."""
         lost = self.job.warehouse.lost(run)
         if lost and not self.job.is_quiet:
-            print(f"{self._in_words(run, lost)}; made anew", file=sys.stderr)
+            print(f"{self._in_words(run, lost)}; they are made again", file=sys.stderr)
         return bool(lost)
 
     def lent(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
-        """The upstream's finished run, where it stands in for a stage that the warehouse does not hold; else null."""
+        """Returns the upstream's finished run if it can be used for a stage that the warehouse does not hold; else
+        null."""
         run, lender = self.upstream.get(Key(self.job.dump, stage)), self.job.upstream
         if run is None or lender is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None

@@ -1,7 +1,7 @@
-"""The stages of the chain, one record each: what a stage reads, writes and removes, who makes it, and its help.
+"""Registers the stages of the chain, one record each: what a stage reads and writes, who makes it, and its help.
 
-Every list of stages in the package is read from `STAGES`: those that `run` makes, the commands and their help, what the
-funnel counts and what `export` takes. A test, or a package of its own, may put a stage into it.
+Every list of stages in the package is read from `STAGES`: the stages that `run` makes, the commands and their help,
+what the funnel counts and what `export` accepts. Tests and other packages may add stages to it.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,23 +22,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage of the chain; the table that it makes for the next one has its name.
+    """Describes one stage of the chain; its main table has the stage's name.
 
     Args:
-        name: The stage, its table and its command.
-        help: What its command does, in one line without a full stop.
-        examples: What its command's help ends with.
-        reads: The tables it is made from; none where it reads archive files. Where a stage is of one dump, each row of
-            the first of them becomes one of its own, or one of `removed`.
-        writes: All tables that it writes, its own among them.
-        removes: The name under which the funnel's answer has what the stage removes, by reason; null where it removes
-            nothing.
-        needs_near: It needs the recipe's settings of near-duplicates, and its command has the options for them.
-        needs_methods: It carries out the recipe's methods of deduplication, and its command has the options for them.
-        is_of_several_dumps: One call makes several dumps, which may be compared with each other.
-        is_wanted: Whether `run` makes it for a recipe.
-        make: Takes a job and returns its outcome; of several dumps, takes a job and the dumps and returns a list.
-            Null is the function `make_NAME` of the module `dclm_spark.pipeline.NAME`, imported when it is called.
+        name: Name of the stage, of its table and of its command.
+        help: Help text of its command, one line without a full stop.
+        examples: Text at the end of its command's help.
+        reads: The tables that it is made from; empty if it reads archive files. In a stage of one dump, each row of the
+            first of these tables becomes a row of the stage's table or of `removed`.
+        writes: All tables that it writes, including its own.
+        removes: Key in the funnel's answer of the numbers of documents that the stage removes, by reason; null if it
+            removes none.
+        needs_near: Whether it needs the recipe's settings of near-duplicates; its command then has the options for
+            them.
+        needs_methods: Whether it runs the recipe's deduplication methods; its command then has the options for them.
+        is_of_several_dumps: Whether one call makes several dumps, which may be compared with each other.
+        is_wanted: Function from a recipe to whether `run` makes the stage.
+        make: Function that makes the stage, from a job to an outcome; for a stage of several dumps, from a job and the
+            dumps to a list of outcomes. Null: the function `make_NAME` of the module `dclm_spark.pipeline.NAME`, which
+            is imported at the first call.
     """
 
     name: str
@@ -55,16 +57,16 @@ class Stage:
 
     @property
     def has_text(self) -> bool:
-        """True if the rows of its table have a text, which can be exported."""
+        """Whether the rows of its table have a text, which can be exported."""
         return "text" in schemas.TABLES[self.name].names
 
     def outcomes(self, job: "Job", dumps: Sequence[str], **reading: Any) -> "list[Outcome]":
-        """Makes the stage for dumps, and returns an outcome a dump.
+        """Makes the stage for dumps; returns one outcome for each dump.
 
         Args:
-            job: What is asked for; its dump is one of these.
-            dumps: The dumps.
-            **reading: What is read and how, of a stage that reads archive files.
+            job: The recipe and warehouses; its dump is one of `dumps`.
+            dumps: Names of the dumps.
+            **reading: Arguments for a stage that reads archive files.
         """
         make = self.make or getattr(import_module(f"dclm_spark.pipeline.{self.name}"), f"make_{self.name}")
         if self.is_of_several_dumps:
@@ -77,7 +79,7 @@ def _finds_near(recipe: Recipe) -> bool:
 
 
 def _finds_near_by_dump(recipe: Recipe) -> bool:
-    # A scope of several dumps takes those that are not there yet, when `run` makes one of them.
+    # When `run` makes one dump, the other dumps of a scope of several may not exist yet.
     return recipe.duplicates is not None and not takes_at_once((recipe.duplicates.scope,))
 
 
@@ -132,7 +134,7 @@ STAGES: dict[str, Stage] = {
         ),
         Stage(
             "deduplicated",
-            help="make one table: documents that no other one stands for, their repeated paragraphs cut",
+            help="make one table: documents that survive deduplication, with repeated paragraphs removed",
             examples=texts.DEDUPLICATED,
             reads=("filtered", "duplicates"),
             writes=("decisions", "removed", "cuts", "deduplicated"),
@@ -148,7 +150,7 @@ STAGES: dict[str, Stage] = {
 
 
 def source_of(stage: Stage) -> Stage | None:
-    """The last stage before that removed rows, or read files: what this one keeps and removes are its rows.
+    """Returns the last stage before this one that removes rows or reads files: its rows are this stage's input.
 
     >>> source_of(STAGES["filtered"]).name, source_of(STAGES["deduplicated"]).name, source_of(STAGES["documents"])
     ('documents', 'filtered', None)
@@ -161,7 +163,7 @@ def source_of(stage: Stage) -> Stage | None:
 
 
 def since(stage: Stage, source: str) -> tuple[str, ...]:
-    """The stage and all that it is made from, back to a table whose own stage is left out.
+    """Lists the stage and all stages that it is made from, back to the stage `source`, which is not in the list.
 
     >>> since(STAGES["deduplicated"], "filtered")
     ('signatures', 'duplicates', 'deduplicated')

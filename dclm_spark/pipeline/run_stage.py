@@ -1,4 +1,4 @@
-"""One stage of one dump: up to date, refused, lent, or made from the tables before it and recorded in `runs`."""
+"""Runs one stage of one dump, unless it is up to date here or upstream, and records it in `runs`."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +21,18 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 Write = Callable[..., dict[str, Any]]
-"""Takes a run and the rows of each table before; writes, and returns the counts for `Run.record`."""
+"""Function that takes a run and the rows of each table that the stage reads, writes rows, and returns the counts for
+`Run.record`."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a stage did.
+    """Reports the result of a stage.
 
     Args:
-        run: Its row of `runs`, new or old.
+        run: The stage's row of `runs`, new or old.
         is_new: False if the stage was up to date.
-        is_lent: True if the run is the upstream's, which lends its table.
+        is_lent: True if the run and its table are those of the upstream.
     """
 
     run: dict[str, Any]
@@ -40,9 +41,9 @@ class Outcome:
 
 
 def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
-    """Which stages of a chain a forced job redoes: those that another recipe made, or all where none is such.
+    """Returns the stages that a forced job makes again: those made by another recipe, or all if there are none.
 
-    What follows a stage that is redone is out of date, and is redone without force.
+    Stages after these are then out of date, and are made again without force.
     """
     runs = {stage: run for (_, stage), run in job.ledger().own.items() if stage in stages}
     others = {stage for stage, run in runs.items() if not is_made_by(run, job.recipe)}
@@ -50,13 +51,13 @@ def forced_stages(job: Job, stages: Sequence[str]) -> set[str]:
 
 
 def make_stage(job: Job, stage: str, write: Write, *, tables: Sequence[str] | None = None) -> Outcome:
-    """One whole-dump stage: the tables that the registry says it reads -> its rows, in one commit a table.
+    """Makes a stage of one whole dump from the tables that the registry names, in one commit for each table.
 
     Args:
-        job: What is asked for.
-        stage: The stage.
-        write: Writes the rows.
-        tables: The tables that it writes; null means all that the registry names.
+        job: The dump, recipe and warehouses.
+        stage: Name of the stage.
+        write: Function that writes the rows.
+        tables: The tables that it writes; null: all that the registry names.
     """
     job.check()
     with planned_for_python(job.warehouse.spark):
@@ -81,7 +82,7 @@ def _make_stage(job: Job, stage: Stage, write: Write, tables: Sequence[str]) -> 
 def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: dict[Key, str]) -> Outcome:
     run = job.run(stage.name)
     if (job.dump, stage.name) in ledger.own:
-        # A stage that is interrupted between its tables must not count as done by the row of the run before.
+        # If the stage is interrupted between its tables, the row of the previous run must not make it count as done.
         job.warehouse.delete("runs", dump=job.dump, stage=stage.name)
     inputs = Inputs({job.dump: ledger.finished})
     with job.progress(stage.name):
@@ -102,16 +103,16 @@ def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: d
 
 
 def up_to_date(ledger: Ledger, stage: str, upstream_runs: Mapping[Key, str]) -> Outcome | None:
-    """The outcome of a stage that need not be made: it stands, or the upstream lends it; else null."""
+    """Returns the outcome of a stage that is up to date in the warehouse or its upstream; null if it must be made."""
     own = ledger.standing(stage, upstream_runs)
     found = own or ledger.lent(stage, upstream_runs)
     return None if found is None else Outcome(found, is_new=False, is_lent=own is None)
 
 
 def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:
-    """The same rows, each document once, and the rows of `stages.repeats.find_repeats`; null where none is repeated.
+    """Drops repeated rows of documents; also returns the rows of `stages.repeats.find_repeats`, null if there are none.
 
-    Ids alone are counted. Only where one is there more than once, texts are looked at.
+    Only ids are counted. Texts are read only if an id is repeated.
     """
     repeats = find_repeats(rows)
     n_repeated = repeats.count()
@@ -124,14 +125,14 @@ def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:
 def write_split(
     job: Job, run: Run, flagged: "DataFrame", stage: str, *, repeats: "DataFrame | None" = None
 ) -> dict[str, Any]:
-    """Writes flagged rows: those without `removed_by` to the stage's table, the others to `removed`.
+    """Writes flagged rows: those whose `removed_by` is null to the stage's table, the others to `removed`.
 
     Args:
-        job: What is asked for.
+        job: The dump, recipe and warehouses.
         run: The stage's run.
-        flagged: Rows with the columns of both tables, each document that stays once.
-        stage: The stage.
-        repeats: As `each_once` gives them: they go to `removed`, too.
+        flagged: Rows with the columns of both tables; each document that is kept has one row.
+        stage: Name of the stage.
+        repeats: The repeats that `each_once` returns; they are written to `removed`, too.
     """
     gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
     if repeats is not None:

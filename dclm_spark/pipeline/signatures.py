@@ -1,4 +1,4 @@
-"""`signatures` of a dump from its `filtered`: each document's MinHash signature and band keys."""
+"""Makes the table `signatures` of a dump from `filtered`: each document's MinHash signature and band keys."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def make_signatures(job: Job) -> Outcome:
-    """`signatures` of one dump from its `filtered`."""
+    """Makes `signatures` of one dump from its `filtered`."""
 
     def write(run: Run, filtered: "DataFrame") -> dict[str, Any]:
         minhash = job.recipe.signatures

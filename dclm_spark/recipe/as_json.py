@@ -1,4 +1,4 @@
-"""Recipes as JSON: the form in which they are recorded, compared and written by users."""
+"""Converts recipes to JSON and back: the form in which they are recorded, compared, and written by users."""
 
 import dataclasses
 import hashlib
@@ -15,14 +15,14 @@ from dclm_spark.recipe.recipe import Recipe
 
 
 def canonical_json(value: Any, *, is_whole: bool = False) -> str:
-    """A recipe or one of its parts as JSON with sorted keys: equal text means equal choices.
+    """Returns a recipe, or one of its parts, as JSON with sorted keys: equal texts mean equal choices.
 
-    A field whose metadata says in which version it was `added` is left out while it has its default, so that a recipe
-    from before has the hash that it had.
+    A field whose metadata says in which version it was `added` is omitted while it has its default value. So a recipe
+    written before that version keeps its hash.
 
     Args:
-        value: The recipe, or any value of one.
-        is_whole: Leave nothing out, for a reader.
+        value: A recipe, or any value of one.
+        is_whole: Whether to include every field, for people who read the JSON.
     """
 
     def is_shown(item: Any, f: dataclasses.Field) -> bool:
@@ -35,16 +35,17 @@ def canonical_json(value: Any, *, is_whole: bool = False) -> str:
             return {str(key): plain(entry) for key, entry in item.items()}
         if isinstance(item, list | tuple):
             return [plain(entry) for entry in item]
-        # 50 and 50.0 are one bound.
+        # 50 and 50.0 are the same bound.
         return int(item) if isinstance(item, float) and item.is_integer() else item
 
     return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
 
 
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
-    """Where two recipes differ: the field, its value in the one and in the other, null where it has none.
+    """Lists the differences of two recipes: the field, its value in the first and in the second, null where missing.
 
-    A bound is found by its signal and language, so that one more is one difference; their order is one of its own.
+    Bounds are matched by their signal and language, so that an added bound is one difference. Another order of the
+    bounds is a separate difference.
 
     >>> from dclm_spark.recipe.bounds import Bound
     >>> from dclm_spark.recipe.builtin import DCLM_BASELINE
@@ -62,7 +63,7 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """The plain values of a recipe's JSON, each with its path."""
+    """Yields the path and the value of each plain value in a recipe's JSON."""
     if isinstance(value, list) and value and isinstance(value[0], dict) and "signal" in value[0]:
         keys = [entry["signal"] + (f"[{entry['language']}]" if entry.get("language") else "") for entry in value]
         yield f"{name} (order)", keys
@@ -78,16 +79,16 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def recipe_hash(value: Any) -> str:
-    """The first 32 hex letters of the SHA-256 of a recipe's (or a part's) canonical JSON."""
+    """Returns the first 32 hex digits of the SHA-256 of the canonical JSON of a recipe or a part of one."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()[:32]
 
 
 def from_json(text: str) -> Recipe:
-    """The recipe that a JSON text describes; fields left out have their defaults.
+    """Builds a recipe from JSON text; fields that are missing have their default values.
 
     Raises:
-        RecipeError: The text is no JSON object, names a field twice or one that no recipe has, or gives a field what
-            it cannot hold.
+        RecipeError: The text is not a JSON object, names a field twice, names an unknown field, or gives a field a
+            value of the wrong type.
     """
     try:
         loaded = json.loads(text, object_pairs_hook=_each_once)
@@ -112,15 +113,15 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Twice(ValueError):
-    """An object has a field twice: which of them counts, no reader can tell."""
+    """An object has a field twice, and nothing says which of the two values is meant."""
 
 
 def value_problems(value: Any, where: str = "recipe") -> list[str]:
-    """What no field of a recipe can hold, one sentence each: numbers beyond 64 bits or not finite, and half characters.
+    """Lists values that no recipe may hold, one sentence each: numbers beyond 64 bits or not finite, lone surrogates.
 
     Args:
         value: A recipe, or any value of one.
-        where: What it is called.
+        where: Path of the value, for the sentences.
     """
     if dataclasses.is_dataclass(value):
         value = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
@@ -143,7 +144,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
-    """A value of the type that a field declares, from what JSON gave; what does not fit is added to the problems."""
+    """Converts a JSON value to the type that a field declares; adds a sentence to `problems` for what does not fit."""
     origin, inner = get_origin(kind), get_args(kind)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         if not isinstance(given, dict):
@@ -180,16 +181,16 @@ def _build(kind: Any, given: Any, where: str, problems: list[str]) -> Any:
 
 
 def _in_json(value: Any) -> str:
-    """A value in an error, short, as JSON spells it where it is short."""
+    """Formats a value for an error message: as JSON if that is short, else abbreviated."""
     return abbreviated(value) if isinstance(value, dict | list | str) else json.dumps(value)[:80]
 
 
 def _best_fit(options: list[Any], given: Any) -> Any:
-    """Of several types the one with the most of the given fields; an object need not name its type."""
+    """Returns the type that has most of the given fields; so an object need not name its type."""
     if len(options) == 1 or not isinstance(given, dict):
         return options[0]
     for option in options:
-        # A method of deduplication does name itself.
+        # A deduplication method names its type.
         if given.get("method") == getattr(option, "method", ()):
             return option
     return max(options, key=lambda option: len(given.keys() & {f.name for f in dataclasses.fields(option)}))

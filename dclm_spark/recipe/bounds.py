@@ -1,4 +1,4 @@
-"""Rules: a bound on a signal of a page, and the corrections of lines, as frozen data that recipes are made of."""
+"""Defines the rules that recipes consist of: bounds on the signals of a page, and corrections of lines."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,15 +10,16 @@ from dclm_spark import schemas
 _SAME_SIDE = {"at_least": "above", "above": "at_least", "at_most": "below", "below": "at_most"}
 
 NO_TEXT = "no_text"
-"""The reason of a document that has no text: nothing was extracted from the page, so that it breaks rules on texts."""
+"""The `removed_by` of a document whose text is empty: nothing was extracted from the page, so it breaks rules on
+text."""
 NO_TEXT_WORDS = "nothing was extracted"
 
 
 def is_empty(value_of: Callable[[str], Any]) -> bool:
-    """Whether a document has no text, as far as its signals tell; as `columns.removed_by` asks it of rows.
+    """Returns whether a document's text is empty, judged by its signals, as `columns.removed_by` does for rows.
 
     Args:
-        value_of: Gives the value of a signal, null where it was not measured.
+        value_of: Function from the name of a signal to its value, null if it was not measured.
 
     >>> is_empty({"quality.n_words_split": 0}.get), is_empty({"language.p_target": 0.2, "language.code": "en"}.get)
     (True, False)
@@ -31,15 +32,16 @@ def is_empty(value_of: Callable[[str], Any]) -> bool:
 
 @dataclass(frozen=True)
 class Bound:
-    """A rule: a page stays while the signal lies within; a null signal (not measured) breaks no bound.
+    """A rule on a page: the page is kept if its signal lies within limits. A null signal (not measured) breaks no
+    bound.
 
     Args:
-        signal: `group.name` of a number in `annotated`; it is also the reason a page is removed for.
+        signal: `group.name` of a number in `annotated`; also the `removed_by` of pages that break the bound.
         at_least: Smallest value kept.
         above: Values must be larger than this.
         at_most: Largest value kept.
         below: Values must be smaller than this.
-        language: The rule holds for pages in this language alone, by its `language.code`; null holds for all.
+        language: The `language.code` of the pages that the rule holds for; null: it holds for all pages.
 
     >>> Bound("quality.n_words", at_least=50, at_most=100_000).breaks(49)
     True
@@ -59,7 +61,7 @@ class Bound:
     language: str | None = None
 
     def breaks(self, value: float | None, *, language: str | None = None) -> bool:
-        """True if a page in this language with this value of the signal is removed."""
+        """Returns whether a page in this language with this value of the signal is removed."""
         if value is None or not self.holds_for(language):
             return False
         return (
@@ -70,15 +72,15 @@ class Bound:
         )
 
     def holds_for(self, language: str | None) -> bool:
-        """True if the rule speaks of pages in this language."""
+        """Returns whether the rule holds for pages in this language."""
         return self.language is None or self.language == language
 
     def with_limits(self, **limits: float | None) -> "Bound":
-        """The bound with other limits; a side that is not named keeps its own.
+        """Returns the bound with changed limits; a limit that is not given keeps its value.
 
         Args:
-            limits: `at_least`, `above`, `at_most`, `below`; null is not named. The two names of one side exclude each
-                other: the one given takes the place of both.
+            limits: `at_least`, `above`, `at_most`, `below`; null means not given. `at_least` and `above` replace each
+                other, and so do `at_most` and `below`.
 
         >>> str(Bound("quality.n_words", at_least=50, at_most=100_000).with_limits(above=80))
         '> 80 and <= 100000'
@@ -89,7 +91,7 @@ class Bound:
 
     @property
     def group(self) -> str:
-        """The signal group that the bound needs."""
+        """The signal group that the bound's signal belongs to."""
         return self.signal.partition(".")[0]
 
     def __str__(self) -> str:
@@ -98,7 +100,7 @@ class Bound:
         return f"{limits} ({self.language})" if self.language else limits
 
     def problems(self) -> list[str]:
-        """What is wrong with this bound, one sentence each; empty if nothing is."""
+        """Lists what is wrong with this bound, one sentence each; empty if nothing is."""
         lows = [limit for limit in (self.at_least, self.above) if limit is not None]
         highs = [limit for limit in (self.at_most, self.below) if limit is not None]
         found = []
@@ -125,13 +127,14 @@ LINE_PATTERNS = ("citations",)
 
 @dataclass(frozen=True)
 class LineBound:
-    """A rule for lines: one whose measure lies outside goes; an empty line always stays.
+    """A rule on lines: a line whose measure lies outside the limits is removed. An empty line is always kept.
 
     Args:
-        measure: What of a line is bounded. `frac_upper_chars` and `frac_digit_chars` are shares of all its characters;
-            `is_counter` is 1 for a line that says "3 likes", "1.2K views" and the like, else 0; `n_words` counts words
-            between white space, `longest_word_chars` the characters of the longest; `has_end_mark` is 1 for a line
-            that ends in one of `.?!"…`, `has_end_ellipsis` for one that ends in `...` or `…`, before white space.
+        measure: The measure of a line that is limited. `frac_upper_chars` and `frac_digit_chars` are shares of all
+            characters of the line, [0, 1]. `is_counter` is 1 for a line such as "3 likes" or "1.2K views", else 0.
+            `n_words` is the number of words separated by white space, `longest_word_chars` the length of the longest in
+            characters. `has_end_mark` is 1 for a line that ends in one of `.?!"…`, `has_end_ellipsis` is 1 for a line
+            that ends in `...` or `…`, white space after it ignored.
         at_least: Smallest value kept.
         at_most: Largest value kept.
     """
@@ -141,14 +144,14 @@ class LineBound:
     at_most: float | None = None
 
     def problems(self) -> list[str]:
-        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        """Lists what is wrong with this rule, one sentence each; empty if nothing is."""
         found = []
         if self.measure not in LINE_MEASURES:
             found.append(f"line rule on an unknown measure {self.measure!r}; known are: {', '.join(LINE_MEASURES)}")
         if self.at_least is None and self.at_most is None:
             found.append(f"the line rule on {self.measure} limits nothing; give at_least or at_most")
         elif self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
-            found.append(f"the limits of the line rule on {self.measure} cross: no line could stay")
+            found.append(f"the limits of the line rule on {self.measure} cross: every line would be removed")
         return found
 
     def __str__(self) -> str:
@@ -159,14 +162,16 @@ class LineBound:
 
 @dataclass(frozen=True)
 class LinePhrase:
-    """A rule for lines: a phrase is cut from each line that holds it, in any case; a line left blank goes.
+    """A rule on lines: a phrase is removed from each line, in any case; a line that is blank afterwards is removed.
 
     Args:
-        phrase: What is looked for, with the white space before it (at the start of a line: after it), one character.
-        location: `any`where, at the `start` or at the `end` of a line.
-        max_words: Lines of more words, between white space, stay as they are; null looks at all lines.
-        removes_line: The whole line goes instead of the phrase.
-        dots_match_any: A full stop in the phrase stands for any character, as in DCLM's `Read more...` by mistake.
+        phrase: The phrase to find. One character of white space before it (at the start of a line: after it) belongs to
+            the match.
+        location: Where in the line the phrase is searched: `any`, `start` or `end`.
+        max_words: Lines with more words (separated by white space) are not changed; null: the rule applies to all
+            lines.
+        removes_line: Whether the whole line is removed, instead of the phrase alone.
+        dots_match_any: Whether a full stop in the phrase matches any character, as in DCLM's `Read more...` by mistake.
     """
 
     phrase: str
@@ -176,7 +181,7 @@ class LinePhrase:
     dots_match_any: bool = False
 
     def problems(self) -> list[str]:
-        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        """Lists what is wrong with this rule, one sentence each; empty if nothing is."""
         found = []
         if not self.phrase or "\n" in self.phrase:
             found.append(f"the line phrase {self.phrase!r} is found in no line; expected characters of one line")
@@ -192,16 +197,18 @@ class LinePhrase:
 
 @dataclass(frozen=True)
 class LinePattern:
-    """A rule for lines: what a named pattern finds is cut from each line, which stays even if nothing is left of it.
+    """A rule on lines: all matches of a named pattern are removed from each line. The line is kept even if it becomes
+    empty.
 
     Args:
-        pattern: `citations` are those of Wikipedia: `[1]`, `[]`, `[edit]` and `[citation needed]`.
+        pattern: Name of the pattern. `citations` matches those of Wikipedia: `[1]`, `[]`, `[edit]` and `[citation
+            needed]`.
     """
 
     pattern: str
 
     def problems(self) -> list[str]:
-        """What is wrong with this rule, one sentence each; empty if nothing is."""
+        """Lists what is wrong with this rule, one sentence each; empty if nothing is."""
         if self.pattern in LINE_PATTERNS:
             return []
         return [f"line rule on an unknown pattern {self.pattern!r}; known are: {', '.join(LINE_PATTERNS)}"]

@@ -1,6 +1,6 @@
-"""The recipes that the package brings: each the fixed one under its plain name, and a faithful twin.
+"""Defines the built-in recipes: each in a fixed variant, under its plain name, and in a faithful one.
 
-The fixed recipe corrects what the twin reproduces: the mistakes of the code that made the original corpus.
+The faithful variant reproduces the mistakes of the code that made the original corpus; the fixed one corrects them.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Annotation, C4Lines, Extraction, Recipe
 
-# Lists of domains and words are the user's files; without one its signal is null and breaks nothing.
+# Lists of domains and words are files of the user's. Without a list its signal is null, which breaks no bound.
 _URLS = (
     Bound("urls.n_banned_domains", at_most=0),
     Bound("urls.n_strict_words", at_most=0),
@@ -24,7 +24,7 @@ _DUPLICATE_NGRAMS = ((5, 0.15), (6, 0.14), (7, 0.13), (8, 0.12), (9, 0.11), (10,
 
 
 def _repetition(group: str, *segments: tuple[str, float]) -> tuple[Bound, ...]:
-    """Gopher's limits (Rae et al. 2021, table A1) on the signals of a group, those of segments in the order given."""
+    """Returns Gopher's limits (Rae et al. 2021, table A1) on the signals of a group, first those of the segments."""
     return (
         *(Bound(f"{group}.frac_duplicate_{segment}", at_most=share) for segment, share in segments),
         *(Bound(f"{group}.frac_top_{size}gram_chars", at_most=share) for size, share in _TOP_NGRAMS),
@@ -54,7 +54,7 @@ _DCLM_BOUNDS = (
 def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
     return (
         LineBound("frac_upper_chars", at_most=0.5),
-        LineBound("frac_digit_chars", at_most=0.999999),  # a line of digits only
+        LineBound("frac_digit_chars", at_most=0.999999),  # removes lines of digits only
         LineBound("is_counter", at_most=0),
         LineBound("n_words", at_least=2),
         LinePhrase("items in cart", max_words=10),
@@ -63,7 +63,7 @@ def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
     )
 
 
-# DCLM's own words for it (dedup/bff/README.md): n-grams of 13, more than .8 of them seen, `old-both`, and ten shards
+# DCLM's settings (dedup/bff/README.md): n-grams of 13 tokens, more than .8 of them seen, `old-both`, and ten shards
 # (the name of the dataset in exp_data: bff_minngram13_10shards_all). BFF breaks words by Unicode 15.1.
 _BFF = Bloom(scope="shards", n_shards=10, inserts="kept", word_breaker="15.1")
 
@@ -73,14 +73,14 @@ DCLM_BASELINE = Recipe(
     bounds=_DCLM_BOUNDS,
     deduplication=(Bloom(scope="all"),),
 )
-"""DCLM-Baseline's rules with its mistakes mended: charsets are detected, URLs are removed from every text, a banned
-domain bans its hosts, the dots of "Read more..." are dots, and one filter holds all dumps, where BFF cut them in ten
-shards to fit a machine's memory."""
+"""DCLM-Baseline's rules with its mistakes fixed: charsets are detected, URLs are removed from every text, a banned
+domain bans all hosts below it, the full stops of "Read more..." match full stops only, and one filter holds all dumps,
+where BFF divided them into ten shards to fit a machine's memory."""
 
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
     # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
-    # and passes over in silence what fails; here those pages are in quarantine, hence the wider limit.
+    # and skips without a message what fails; here those pages go to quarantine, so the limit on faults is higher.
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
     annotation=Annotation(url_removal="faithful", domain_match="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,
@@ -89,7 +89,8 @@ DCLM_BASELINE_FAITHFUL = Recipe(
 )
 """DCLM-Baseline's rules as its code applies them, mistakes included."""
 
-# Sites that RefinedWeb leaves to curated corpora (Penedo et al. 2023, appendix G.1; in DCLM's refinedweb.yaml).
+# Sites that RefinedWeb excludes because curated corpora hold them (Penedo et al. 2023, appendix G.1; also in DCLM's
+# refinedweb.yaml).
 _CURATED_ELSEWHERE = (
     *("arxiv.org", "askubuntu.com", "stackoverflow.com", "stackapps.com", "stackexchange.com", "mathoverflow.net"),
     *("exporter.nih.gov", "ncbi.nlm.nih.gov", "github.com", "irclogs.ubuntu.com", "news.ycombinator.com"),
@@ -109,15 +110,15 @@ def _refinedweb(recipe: Recipe, name: str) -> Recipe:
 
 
 REFINEDWEB = _refinedweb(DCLM_BASELINE, "refinedweb")
-"""RefinedWeb's rules as DCLM reads them (refinedweb.yaml), with the same mistakes mended: DCLM-Baseline's, and no pages
-of sites that curated corpora hold."""
+"""RefinedWeb's rules as DCLM has them (refinedweb.yaml), with the same mistakes fixed: the rules of DCLM-Baseline, and
+no pages of sites that curated corpora hold."""
 
 REFINEDWEB_FAITHFUL = _refinedweb(DCLM_BASELINE_FAITHFUL, "refinedweb_faithful")
-"""The same as DCLM's code applies them, mistakes included."""
+"""RefinedWeb's rules as DCLM's code applies them, mistakes included."""
 
-# -- Gopher, C4 and FineWeb, as datatrove reads them ------------------------------------------------------------------
+# -- Gopher, C4 and FineWeb, as datatrove has them --------------------------------------------------------------------
 
-# datatrove measures the text as it was extracted, and joins lines by a space before it identifies the language.
+# datatrove measures the text as it was extracted, and joins lines with a space before it identifies the language.
 _FIXED = Annotation(url_removal="none", max_newlines=None, newline=" ")
 _FAITHFUL = replace(_FIXED, reading="faithful")
 
@@ -138,12 +139,14 @@ _GOPHER_QUALITY = (
 _GOPHER_BOUNDS = (*_URLS, *_LANGUAGE, *_GOPHER_REPETITION, *_GOPHER_QUALITY)
 
 GOPHER = Recipe("gopher", annotation=_FIXED, bounds=_GOPHER_BOUNDS)
-"""Gopher's rules of repetition and quality, each copy but the first a duplicate, with datatrove's mistakes mended."""
+"""Gopher's rules on repetition and quality, with datatrove's mistakes fixed: all copies but the first are
+duplicates."""
 
 GOPHER_FAITHFUL = Recipe("gopher_faithful", annotation=_FAITHFUL, bounds=_GOPHER_BOUNDS)
-"""The same as datatrove's GopherRepetitionFilter and GopherQualityFilter decide."""
+"""Gopher's rules as datatrove's GopherRepetitionFilter and GopherQualityFilter apply them, mistakes included."""
 
-# C4 asks langdetect for 0.99; another model's probabilities are other numbers, and 0.65 is what fastText is asked for.
+# C4 requires a probability of 0.99 from langdetect. Probabilities of different models cannot be compared; 0.65 is the
+# usual limit for fastText.
 _C4_PAGES = (
     Bound("c4.n_lorem_ipsum", at_most=0),
     Bound("c4.n_curly_brackets", at_most=0),
@@ -153,13 +156,13 @@ _C4_BOUNDS = (*_URLS, *_LANGUAGE, *_C4_PAGES, Bound("c4.n_bad_words", at_most=0)
 _C4_LINES = C4Lines(cleans_text=True)
 
 C4 = Recipe("c4", annotation=replace(_FIXED, c4=_C4_LINES), bounds=_C4_BOUNDS)
-"""C4's rules of lines and pages, with datatrove's mistakes mended."""
+"""C4's rules on lines and pages, with datatrove's mistakes fixed."""
 
 C4_FAITHFUL = Recipe("c4_faithful", annotation=replace(_FAITHFUL, c4=_C4_LINES), bounds=_C4_BOUNDS)
-"""The same as datatrove's C4QualityFilter and C4BadWordsFilter decide."""
+"""C4's rules as datatrove's C4QualityFilter and C4BadWordsFilter apply them, mistakes included."""
 
-# datatrove's Trafilatura also has trafilatura drop what it met before, on whatever pages its process saw: that depends
-# on the order of work, so neither recipe does it.
+# datatrove also lets trafilatura drop text that the same process has seen on any earlier page. The result depends on
+# the order of work, so neither recipe does it.
 _FINEWEB_EXTRACTION = Extraction(
     extractor="trafilatura", options={"favor_precision": True, "include_comments": False, "deduplicate": False}
 )
@@ -174,7 +177,7 @@ _FINEWEB_BOUNDS = (
     Bound("fineweb.newlines_per_token", at_most=0.3),
 )
 
-# FineWeb's near-duplicates: shingles of five words, 14 bands of 8 rows, each dump by itself, no pair verified.
+# FineWeb's near-duplicates: shingles of five words, 14 bands of 8 rows, each dump alone, no pair verified.
 _FINEWEB_MINHASH = MinHash(normalization="datatrove", words="spacy_en")
 
 FINEWEB = Recipe(
@@ -185,8 +188,8 @@ FINEWEB = Recipe(
     signatures=_FINEWEB_MINHASH,
     duplicates=NearDuplicates(),
 )
-"""FineWeb's rules (Penedo et al. 2024; datatrove's examples/fineweb.py), with datatrove's mistakes mended, and its
-near-duplicates, each pair verified, the longest text the survivor."""
+"""FineWeb's rules and near-duplicates (Penedo et al. 2024; datatrove's examples/fineweb.py), with datatrove's mistakes
+fixed, each pair verified, and the longest text as the survivor."""
 
 FINEWEB_FAITHFUL = Recipe(
     "fineweb_faithful",
@@ -196,11 +199,13 @@ FINEWEB_FAITHFUL = Recipe(
     signatures=_FINEWEB_MINHASH,
     duplicates=NearDuplicates(verify="none"),
 )
-"""The same as datatrove's filters decide; candidates are near-duplicates, whatever their similarity. datatrove's
-survivor is whichever page its union-find has on top; here it is the longest."""
+"""FineWeb's rules as datatrove's filters apply them, mistakes included; all candidates are near-duplicates, whatever
+their similarity. datatrove's survivor is the page that happens to be the root of its union-find; here it is the
+longest."""
 
-# FineWeb-2 (Penedo et al. 2025; fineweb-2-pipeline.py) takes no rule of C4's, no paragraphs, since trafilatura keeps
-# none, and no short lines. Its limits are one set a language, which `dclm-spark thresholds` derives; here FineWeb's.
+# FineWeb-2 (Penedo et al. 2025; fineweb-2-pipeline.py) uses no rule of C4, none on paragraphs, since trafilatura keeps
+# no paragraphs, and none on short lines. It has one set of limits per language, which `dclm-spark thresholds` derives;
+# the limits here are FineWeb's.
 _FINEWEB2_BOUNDS = (
     *_URLS,
     Bound("language.p_target", above=0.65),
@@ -215,11 +220,11 @@ _FINEWEB2_BOUNDS = (
 FINEWEB2 = Recipe(
     "fineweb2", extraction=_FINEWEB_EXTRACTION, annotation=replace(_FIXED, tokens="uax29"), bounds=_FINEWEB2_BOUNDS
 )
-"""FineWeb-2's rules, for any language once `dclm-spark thresholds` has derived its limits and stop words. Tokens are
+"""FineWeb-2's rules, for any language after `dclm-spark thresholds` has derived its limits and stop words. Tokens are
 those of UAX #29 in every language, where FineWeb-2 has a tokenizer for each."""
 
 FINEWEB2_FAITHFUL = replace(FINEWEB2, name="fineweb2_faithful", annotation=replace(_FAITHFUL, tokens="uax29"))
-"""The same with datatrove's mistakes."""
+"""FineWeb-2's rules as datatrove applies them, mistakes included."""
 
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe

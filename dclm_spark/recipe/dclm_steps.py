@@ -1,6 +1,6 @@
-"""The steps of DCLM's configurations, each as what it adds to a recipe.
+"""Translates each step of DCLM's configurations to its part of a recipe.
 
-Defaults are those of the functions in `baselines/mappers`, which a step names.
+Default values are those of the functions in `baselines/mappers` that the steps name.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,17 +13,17 @@ from dclm_spark.recipe.builtin import DCLM_BASELINE_FAITHFUL
 from dclm_spark.recipe.recipe import Annotation, DomainList
 
 ReadWords = Callable[[str], tuple[str, ...]]
-"""The words of a list, from its path as the configuration gives it."""
+"""Function that reads a list of words, given its path in the configuration."""
 ReadDomains = Callable[[str], DomainList]
-"""The same for a list of domains."""
+"""Function that reads a list of domains, given its path in the configuration."""
 
 
 class Unsupported(Exception):
-    """A step that no recipe can express; the message says why."""
+    """Raised for a step that no recipe can express; the message says why."""
 
 
 class Options:
-    """The options of one step; what nobody asked for is named at the end."""
+    """Holds the options of one step; `check` refuses options that were not taken."""
 
     def __init__(self, options: Mapping[str, Any]):
         self._left = dict(options)
@@ -32,7 +32,7 @@ class Options:
         return self._left.pop(name, default)
 
     def expect(self, name: str, only: Any, default: Any = None) -> None:
-        """Takes an option of which one value is understood."""
+        """Takes an option of which only one value is supported."""
         value = self.take(name, only if default is None else default)
         if value != only:
             raise Unsupported(f"{name} is {abbreviated(value)}; only {only!r} has a counterpart here")
@@ -43,7 +43,7 @@ class Options:
 
 
 class Building:
-    """A recipe's annotation and bounds, as the steps so far have made them."""
+    """Collects a recipe's annotation and bounds, step by step."""
 
     def __init__(self, read_words: ReadWords, read_domains: ReadDomains):
         self.annotation = Annotation(url_removal="none", max_newlines=None, domain_match="faithful")
@@ -55,7 +55,7 @@ class Building:
         self.annotation = replace(self.annotation, **changes)
 
     def bound(self, signal: str, **limits: float | None) -> None:
-        """A filter of the whole page, which here is measured before the lines are corrected."""
+        """Adds a bound on the whole page, which here is measured before its lines are corrected."""
         if self.annotation.line_rules and not signal.startswith("lines."):
             raise Unsupported("stands behind corrections of lines; here a page is measured before them")
         if any(bound.signal == signal for bound in self.bounds):
@@ -76,7 +76,7 @@ class Building:
 
 
 def _nothing(building: Building, options: Options) -> None:
-    """What needs no step here: a document always has its URL and its text, words are always counted."""
+    """Ignores a step that is not needed here: a document always has its URL and text, and words are always counted."""
     for name in ("key", "old_key", "new_key"):
         options.take(name)
 
@@ -152,7 +152,7 @@ def _page_length(building: Building, options: Options) -> None:
 
 
 def _limit(signal: str, option: str, default: float) -> Callable[[Building, Options], None]:
-    """A filter with one option, the largest value that it keeps."""
+    """Makes a step that filters with one option, the largest value kept."""
 
     def step(building: Building, options: Options) -> None:
         building.bound(signal, at_most=options.take(option, default))
@@ -199,7 +199,8 @@ def _line_phrases(building: Building, options: Options) -> None:
     removes_line = not options.take("remove_substring_only", False)
     max_words = options.take("max_length")
     phrases = building.words(options)
-    # The phrases of one step are alternatives of one expression; one after the other, a cut could make another match.
+    # DCLM searches the phrases of one step as alternatives of one expression. Removed one after the other, a phrase
+    # could match only because an earlier one was removed.
     if len(phrases) != 1 and not removes_line:
         raise Unsupported("more than one phrase to cut")
     for phrase in phrases:
@@ -263,4 +264,4 @@ STEPS: dict[str, Callable[[Building, Options], None]] = {
     "substring_filter": _page_substrings,
     "word_removal_ratio_filter": _words_removed,
 }
-"""Function of DCLM's -> what its step adds."""
+"""Name of a DCLM function -> the function that adds its step to a recipe."""

@@ -1,6 +1,7 @@
-"""DCLM's own configurations (`baselines/baselines_configs/*.yaml`) as recipes, steps that have no counterpart named.
+"""Converts DCLM's configurations (`baselines/baselines_configs/*.yaml`) to recipes.
 
-The recipe is the faithful one: what DCLM's code does under that configuration, mistakes included.
+The recipe is faithful: it does what DCLM's code does under that configuration, mistakes included. Steps that no recipe
+can express are reported by name.
 """
 
 from typing import Any
@@ -15,16 +16,17 @@ from dclm_spark.recipe.recipe import Recipe
 
 
 def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domains: ReadDomains) -> Recipe:
-    """The recipe that does what DCLM's `process.py` does with a configuration.
+    """Builds the recipe that does what DCLM's `process.py` does with a configuration.
 
     Args:
-        text: The configuration.
+        text: The configuration, as YAML text.
         name: The recipe's name.
-        read_words: Reads a `banlist_from_fname`.
-        read_domains: Reads one whose entries are compared with whole domains.
+        read_words: Reads a `banlist_from_fname` that is a list of words.
+        read_domains: Reads a `banlist_from_fname` whose entries are compared with whole domains.
 
     Raises:
-        RecipeError: The text is no such configuration, or has steps without a counterpart; all of them are named.
+        RecipeError: The text is not such a configuration, or it has steps without a counterpart; all of these are
+            named.
     """
     steps = _steps_of(text)
     building = Building(read_words, read_domains)
@@ -41,8 +43,9 @@ def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domain
         except Unsupported as reason:
             problems.append(f"step {number}, {function[:60]}: {reason}")
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            # A text where a number is meant, a list where a text is: DCLM's code fails of it in ways of its own.
-            if isinstance(error, ProblemsError):  # of a list of words, say
+            # An option has the wrong type, such as a text where a number is expected. DCLM's code fails on it too, in
+            # other ways.
+            if isinstance(error, ProblemsError):  # for instance from reading a list of words
                 raise
             problems.append(f"step {number}, {function[:60]}: an option is of the wrong kind ({str(error)[:100]})")
     if problems:
@@ -55,7 +58,7 @@ def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domain
         max_fault_share=DCLM_BASELINE_FAITHFUL.max_fault_share,
     )
     try:
-        return from_json(canonical_json(recipe))  # which looks at the kind of each value
+        return from_json(canonical_json(recipe))  # checks the type of each value
     except (TypeError, OverflowError):
         raise RecipeError(["the recipe has an option that is neither a text, a number nor a list of those"]) from None
 
@@ -64,7 +67,7 @@ def _steps_of(text: str) -> list[dict[str, Any]]:
     try:
         _check_size(text)
         loaded = yaml.safe_load(text)
-    # ValueError: of a date or a number that is none.
+    # ValueError: raised for an invalid date or number.
     except (yaml.YAMLError, ValueError) as error:
         raise RecipeError([f"the recipe is no YAML: {' '.join(str(error).split())[:300]}"]) from None
     if not isinstance(loaded, list) or len(loaded) != 1 or not isinstance(loaded[0], dict):
@@ -82,13 +85,13 @@ _MAX_NODES = 1_000_000
 
 
 def _check_size(text: str) -> None:
-    """Refuses what a few lines make endless: deep nesting, and aliases of aliases.
+    """Refuses a short text that would expand without limit: deep nesting, or aliases of aliases.
 
     Raises:
-        ValueError: It says what is too large.
+        ValueError: The text is nested too deeply or has too many values; the message says which.
     """
     depth = n_nodes = 0
-    sizes: dict[str | None, int] = {}  # of what an alias stands for, aliases in it counted in full
+    sizes: dict[str | None, int] = {}  # anchor -> number of values in its node, aliases expanded
     open_: list[tuple[str | None, int]] = []
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):

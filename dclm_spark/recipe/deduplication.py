@@ -180,20 +180,18 @@ class Bloom:
 
     help: ClassVar[str] = "n-grams"
     options: ClassVar[tuple[Option, ...]] = (
-        Option("--shard-by", "doc_id, dump or warc_file", ("shard_by",)),
+        Option("--shard-by", "what decides a document's shard: doc_id, dump or warc_file", ("shard_by",)),
         Option(
             "--mode",
-            "of bloom: paragraph, document or old_both (DCLM's); in shards naive_both, both, exact too",
+            "mode of bloom: paragraph, document or old_both (DCLM's); in shards also naive_both, both, exact",
             ("mode",),
         ),
         Option("--ngram", "tokens of an n-gram: one size, or MIN MAX", ("min_ngram", "max_ngram"), int, "N"),
-        Option("--share", "more n-grams than this share seen before: the unit is removed", ("threshold",), float),
-        Option(
-            "--inserts", "n-grams that later ones are compared with: of all units (always), or of kept", ("inserts",)
-        ),
+        Option("--share", "remove a unit if a larger share of its n-grams was seen before", ("threshold",), float),
+        Option("--inserts", "insert the n-grams of all units (always), or of units that are kept (kept)", ("inserts",)),
         Option("--filter", "bloom, or exact (no false positives)", ("filter",)),
-        Option("--fp-rate", "of false positives, of a full filter", ("fp_rate",), float),
-        Option("--capacity", "n-grams that the filter is made for", ("capacity",), int, "N"),
+        Option("--fp-rate", "false-positive rate of a full filter", ("fp_rate",), float),
+        Option("--capacity", "number of n-grams that the filter is sized for", ("capacity",), int, "N"),
     )
 
     @property

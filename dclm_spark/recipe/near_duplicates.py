@@ -1,4 +1,4 @@
-"""Near-duplicates as data: how a document's MinHash signature is made, and which of those that are alike stay."""
+"""Defines the settings of near-duplicate removal: how signatures are made, and which documents of a cluster survive."""
 
 from dataclasses import dataclass
 
@@ -21,20 +21,24 @@ MAX_PERMUTATIONS = 1 << 16
 
 @dataclass(frozen=True)
 class MinHash:
-    """How a text becomes a signature and band keys: the part of a recipe that `signatures` takes.
+    """Says how a text becomes a MinHash signature and band keys: the part of a recipe that the stage `signatures` uses.
 
     Args:
-        shingles: Of `words`, or of `chars` (code points, white space among them) for scripts without spaces.
-        shingle_size: Words or characters of a shingle. A text of fewer has no signature.
-        words: `split` (between white space), `uax29` (segments that begin with a letter or digit) or `spacy_en` (those
-            of spaCy's English tokenizer, which datatrove takes). Shingles of `chars` ask for none.
-        normalization: Of the text before: `none`, `lower` (lower case), or `datatrove` (its `simplify_text`: lower
-            case, numbers become 0, punctuation becomes a space, marks are dropped).
-        n_bands: Two documents are candidates where they agree in all rows of at least one band.
-        n_rows: Permutations of a band.
-        permutations: `affine64` (odd multiplier, addition, modulo 2^64), or `mersenne61` (datasketch's family).
-        seed: Of shingle hashes and permutations.
-        stores_shingles: The hashes of a document's distinct shingles are kept too, which exact verification needs.
+        shingles: What shingles consist of: `words`, or `chars` (code points, including white space) for scripts without
+            spaces.
+        shingle_size: Number of words or characters in a shingle. A text with fewer has no signature.
+        words: What counts as a word: `split` (separated by white space), `uax29` (segments that begin with a letter or
+            digit) or `spacy_en` (tokens of spaCy's English tokenizer, which datatrove uses). Not used if shingles are
+            `chars`.
+        normalization: How the text is normalized first: `none`, `lower` (lower case), or `datatrove` (its
+            `simplify_text`: lower case, numbers become 0, punctuation becomes a space, marks are dropped).
+        n_bands: Number of bands. Two documents are a candidate pair if they agree in all rows of at least one band.
+        n_rows: Number of rows (permutations) in a band.
+        permutations: Family of the hash functions: `affine64` (odd multiplier, addition, modulo 2^64), or `mersenne61`
+            (that of datasketch).
+        seed: Seed of shingle hashes and permutations, below 2^32.
+        stores_shingles: Whether the hashes of a document's distinct shingles are stored too, which exact verification
+            needs.
     """
 
     shingles: str = "words"
@@ -49,11 +53,11 @@ class MinHash:
 
     @property
     def n_permutations(self) -> int:
-        """The length of a signature."""
+        """Number of values in a signature."""
         return self.n_bands * self.n_rows
 
     def problems(self) -> list[str]:
-        """What is wrong with these values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with these values, one sentence each; empty if nothing is."""
         found = [
             *unknown("signatures.shingles", self.shingles, SHINGLES),
             *unknown("signatures.words", self.words, WORDS),
@@ -74,27 +78,30 @@ class MinHash:
 
 @dataclass(frozen=True)
 class NearDuplicates:
-    """Which documents are near-duplicates, and which of them stays: the part of a recipe that `duplicates` takes.
+    """Says which documents are near-duplicates and which survive: the part of a recipe that the stage `duplicates`
+    uses.
 
     Args:
-        scope: Documents are compared with those of the same `dump`, of the same of `n_shards` shards, of `all` dumps
-            that a run is given, or, one dump after the other, with all that came before (`incremental`). A document
-            that an earlier run has kept stays, whatever comes later.
-        n_shards: Of scope `shards`: a document's shard is decided by its doc_id.
-        threshold: Two documents are alike from this similarity on, the Jaccard index of their shingles, [0, 1].
-        verify: Whether each candidate pair is checked against the threshold: by `signature` (an estimate, standard
-            error .04 at .7 with 112 permutations), by signature and near the threshold `exact`, by the stored shingles,
-            or not at all (`none`: to agree in one band is enough).
-        survivor: What decides which document of a cluster stays, first things first: `earliest_dump`, `latest_dump`,
-            `longest_text`, `preferred_domains`, or a signal of `annotated` such as `quality.n_words` (the largest), or
-            `-quality.symbols_per_word` (the smallest; a null comes last). The doc_id decides what they leave open.
-        preferred_domains: Hosts, and all hosts below them, for `preferred_domains`: those named first come first.
-        clusters: `components` takes alike as transitive: the survivor alone stays of all that hang together.
-            `anchored` removes only what is itself alike to the survivor; of the rest of a component the next in order
-            is a survivor too, and so on.
-        giant_bucket: A bucket of more distinct texts is reported in `edges`, with examples.
-        giant_rule: What becomes of it: `keep` (each text is compared with the bucket's first, as in any bucket), or
-            `ignore` (the bucket makes no candidates).
+        scope: Which documents are compared with each other: those of the same `dump`; of the same shard (`shards`); of
+            `all` dumps of a run; or each dump with itself and all dumps before it (`incremental`). A document that an
+            earlier run has kept is kept, whatever later dumps hold.
+        n_shards: Number of shards, for the scope `shards`. A document's doc_id decides its shard.
+        threshold: Smallest similarity of two near-duplicates: the Jaccard index of their shingles, [0, 1].
+        verify: How the similarity of each candidate pair is checked against the threshold. `signature`: estimated from
+            the signatures (standard error .04 at .7 with 112 permutations). `exact`: estimated so, and where the
+            estimate is near the threshold, computed from the stored shingles. `none`: not checked; to agree in one band
+            is enough.
+        survivor: Criteria for the document of a cluster that survives, the most important first: `earliest_dump`,
+            `latest_dump`, `longest_text`, `preferred_domains`, or a signal of `annotated` such as `quality.n_words`
+            (largest value) or `-quality.symbols_per_word` (smallest value; null comes last). The doc_id breaks ties.
+        preferred_domains: Hosts for the criterion `preferred_domains`, the most preferred first. Each includes all
+            hosts below it.
+        clusters: How clusters are formed. `components`: a cluster is a connected component of the near-duplicate pairs,
+            and one document of it survives. `anchored`: only documents that are themselves similar to the survivor are
+            removed; of the remaining ones of the component the next in order survives too, and so on.
+        giant_bucket: A bucket with more distinct texts than this is reported in `edges`, with examples.
+        giant_rule: How such a bucket is treated: `keep` (each text is compared with the bucket's first text, as in any
+            bucket), or `ignore` (the bucket makes no candidate pairs).
     """
 
     scope: str = "dump"
@@ -108,7 +115,7 @@ class NearDuplicates:
     giant_rule: str = "keep"
 
     def problems(self) -> list[str]:
-        """What is wrong with these values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with these values, one sentence each; empty if nothing is."""
         found = [
             *scope_problems("duplicates", self.scope, self.n_shards),
             *unknown("duplicates.verify", self.verify, VERIFICATIONS),
@@ -125,7 +132,7 @@ class NearDuplicates:
         if not 0 <= self.threshold <= 1:
             found.append(f"duplicates.threshold is {self.threshold}; expected a similarity from 0 to 1")
         if self.clusters == "anchored" and self.verify == "none":
-            found.append("duplicates.clusters 'anchored' is a matter of similarity; verify must not be 'none'")
+            found.append("duplicates.clusters 'anchored' needs similarities; verify must not be 'none'")
         if ("preferred_domains" in self.survivor) != bool(self.preferred_domains):
             found.append("duplicates.preferred_domains and 'preferred_domains' in duplicates.survivor go together")
         if self.giant_bucket < 2:

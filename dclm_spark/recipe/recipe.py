@@ -1,7 +1,7 @@
-"""Recipes: every choice that changes a row, as frozen data.
+"""Defines `Recipe`: every choice that changes a row of the output, as frozen data.
 
 A recipe is what `dclm-spark --recipe` names, what `runs` records as JSON and what `dataclasses.replace` varies. Each
-stage takes one part of it, so that a changed part redoes that stage and what follows, nothing before it.
+stage uses one part of it. If a part changes, its stage and all later stages are run again; earlier stages are not.
 """
 
 import re
@@ -19,29 +19,35 @@ MIB = 1 << 20
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FETCH_YEARS = (1990, 2027)
-"""From the web's first year to the one after this version's. No clock decides: the same input gives the same rows."""
+"""Years from the web's first to the year after this version's release. They are constants, not read from a clock, so
+that the same input always gives the same rows."""
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """How a record becomes a document: the part of a recipe that `documents` takes.
+    """Says how an archive record becomes a document: the part of a recipe that the stage `documents` uses.
 
     Args:
         extractor: `resiliparse` or `trafilatura`.
         options: The extractor's keyword arguments.
-        charset: `detect` (header, meta, content; what cannot be decoded becomes U+FFFD; XHTML sent as XML is read
-            so), or `utf-8` (strict, as DCLM's script decodes: another charset sends the page to quarantine).
-        content_types: Media types that are pages; others are counted skips. Empty means every type.
-        http_statuses: Statuses that are pages; others are counted skips. Empty means every status.
-        max_page_bytes: Larger pages go to quarantine, unread. Bounds a worker's memory.
-        digests: Of a record whose bytes have other digests than WARC-Block-Digest and WARC-Payload-Digest say: `count`
-            counts it and takes it as it is, `quarantine` refuses it, `ignore` does not look.
-        max_page_seconds: CPU time that the extractor may take for a page; one that takes more goes to quarantine. Most
-            take thousandths. Only a page that takes about as long as this may fare differently on another machine.
-        max_memory_bytes: Memory that the extractor may take for a page; one that takes more goes to quarantine.
-        max_text_bytes: Longer texts, as UTF-8, go to quarantine: lists in lists make text that is larger than the page.
-        fetch_years: The first and the last year, UTC, in which a page may have been fetched. A date of another year,
-            as one that cannot be read, is null and counted.
+        charset: `detect` (from HTTP header, meta tag and content; bytes that cannot be decoded become U+FFFD; XHTML
+            sent as XML is parsed as XML), or `utf-8` (strict, as DCLM's script decodes: a page in another charset goes
+            to quarantine).
+        content_types: Media types of pages to extract; records of other types are skipped and counted. Empty means
+            every type.
+        http_statuses: HTTP statuses of pages to extract; records with another are skipped and counted. Empty means
+            every status.
+        max_page_bytes: Largest page that is read; larger pages go to quarantine. This limits a worker's memory.
+        digests: What to do with a record whose bytes do not match its WARC-Block-Digest or WARC-Payload-Digest: `count`
+            counts it and uses it as it is, `quarantine` sends it to quarantine, `ignore` checks no digests.
+        max_page_seconds: CPU seconds that the extractor may use for one page; a page that needs more goes to
+            quarantine. Most need milliseconds. Only for a page that needs about this long can the outcome differ
+            between machines.
+        max_memory_bytes: Memory that the extractor may use for one page; a page that needs more goes to quarantine.
+        max_text_bytes: Longest extracted text, in bytes of UTF-8; a page with a longer one goes to quarantine. Nested
+            lists can give a text that is larger than the page.
+        fetch_years: First and last year (UTC) in which a page may have been fetched. A date in any other year, or one
+            that cannot be parsed, becomes null and is counted.
     """
 
     extractor: str = "resiliparse"
@@ -59,12 +65,12 @@ class Extraction:
 
 @dataclass(frozen=True)
 class DomainList:
-    """A list of domains that is too long for a recipe: where it is, and what it holds.
+    """Refers to a list of domains that is too long to be part of a recipe: its path and the hash of its content.
 
     Args:
-        path: A local path, or any URL that fsspec opens. It may change: a list counts by its content.
-        sha256: Of its text, uncompressed, as 64 hex letters. A file with another is refused.
-        n_domains: Its lines that are neither blank nor comments, for a reader of the recipe.
+        path: Local path, or any URL that fsspec opens. The path may change: two lists are equal if their content is.
+        sha256: SHA-256 of the uncompressed text, 64 hex digits. A file with another hash is refused.
+        n_domains: Number of lines that are neither blank nor comments. It is there for people who read the recipe.
     """
 
     path: str
@@ -74,16 +80,17 @@ class DomainList:
 
 @dataclass(frozen=True)
 class C4Lines:
-    """C4's rules of lines (Raffel et al. 2020, section 2.2), as datatrove's `C4QualityFilter` has them.
+    """Configures C4's rules for lines (Raffel et al. 2020, section 2.2), as datatrove's `C4QualityFilter` has them.
 
     Args:
-        cleans_text: The lines go from the text; else they are only counted.
-        max_word_chars: A line with a longer word goes; null looks at no word.
-        removes_citations: `[1]`, `[edit]` and `[citation needed]` are cut from lines.
-        needs_end_mark: A line that ends in none of `.?!"'` (read as `fixed`: nor in `”’`), or in `...`, goes.
-        min_words: A line of fewer words, between white space, goes.
-        code_phrases: A line that says one of these, in any case, goes before curly brackets are looked for.
-        policy_phrases: The same, after they are.
+        cleans_text: Whether lines that break a rule are removed from the text; if false, they are only counted.
+        max_word_chars: Longest word, in characters, of a line that is kept; null allows words of any length.
+        removes_citations: Whether `[1]`, `[edit]` and `[citation needed]` are removed from lines.
+        needs_end_mark: Whether a line is removed that ends in `...`, or that does not end in one of `.?!"'` (with the
+            reading `fixed`, also of `”’`).
+        min_words: Smallest number of words, separated by white space, of a line that is kept.
+        code_phrases: Phrases, in any case, that remove a line. They are searched before curly brackets are.
+        policy_phrases: Phrases, in any case, that remove a line. They are searched after curly brackets are.
     """
 
     cleans_text: bool = False
@@ -104,35 +111,38 @@ class C4Lines:
 
 @dataclass(frozen=True)
 class Annotation:
-    """How a document is corrected and measured: the part of a recipe that `annotated` takes.
+    """Says how a document is corrected and measured: the part of a recipe that the stage `annotated` uses.
 
     Args:
-        url_removal: URLs in the text: `none` keeps them, `fixed` removes them, `faithful` removes them only from texts
-            that begin with the letters of a top-level domain, as DCLM's `url_removal_modifier` does by mistake.
-        max_newlines: Longer runs of newlines are cut to this; null leaves them.
-        language_model: `lid.176.ftz` (bundled), or a path or URL of any fastText language model.
-        languages: Labels of the languages wanted, as the model names them.
-        newline: What a newline is replaced by before the language is identified (DCLM: nothing, joining two words).
-        stop_words: Words counted by `n_stop_words` of `quality` and `gopher`.
-        stop_words_of: Language label -> the words counted in their place in pages of that language.
-        banned_domains: The list for `urls.n_banned_domains`. Null measures nothing.
-        excluded_domains: A few domains for `urls.n_excluded_domains`.
-        domain_match: `fixed` bans a listed domain and all hosts below it; `faithful` takes "www" out of the URL's
-            authority and compares the rest, as DCLM's `url_substring_filter` does, so that ports and what "www" leaves
-            of "www." escape by mistake.
-        strict_words: Banned in a URL anywhere, hyphens and full stops ignored. Null measures nothing.
-        hard_words: Banned in a URL as a word of its own.
-        soft_words: Banned in a URL where two distinct ones meet.
-        line_rules: Corrections of lines in their order, after the signals of the whole text are measured.
-        word_breaker: The version of Unicode whose Word_Break property divides words by UAX #29: `16.0` (uniseg 0.10, so
-            DCLM's), `15.1` (BFF's) or `15.0`.
-        tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (those of spaCy's English tokenizer, which
-            datatrove counts), or `uax29` (UAX #29 segments that are not white space; in scripts without spaces each
-            character is one).
-        reading: How those three groups are measured: `faithful` to datatrove's code, mistakes included, or `fixed`.
-        c4: Rules of lines for `c4`.
-        bad_words: Words and phrases for `c4.n_bad_words`. Null measures nothing.
-        short_line_chars: The longest line that is short to `fineweb.frac_short_lines`.
+        url_removal: What happens to URLs in the text: `none` keeps them, `fixed` removes them, `faithful` removes them
+            only from texts that begin with the letters of a top-level domain, as DCLM's `url_removal_modifier` does by
+            mistake.
+        max_newlines: Longer runs of newlines are shortened to this number; null keeps them.
+        language_model: `lid.176.ftz` (bundled), or the path or URL of any fastText language model.
+        languages: Labels of the languages to keep, as the language model names them.
+        newline: Text that replaces each newline before the language is identified (DCLM: empty, which joins two words).
+        stop_words: Words that `quality.n_stop_words` and `gopher.n_stop_words` count.
+        stop_words_of: Language label -> the words counted instead of `stop_words` in pages of that language.
+        banned_domains: The list for `urls.n_banned_domains`. Null: the signal is not measured.
+        excluded_domains: Domains for `urls.n_excluded_domains`: a short list, as part of the recipe.
+        domain_match: `fixed` bans a listed domain and all hosts below it. `faithful` removes "www" from the URL's
+            authority and compares the result, as DCLM's `url_substring_filter` does: by mistake, a URL with a port, or
+            one whose "www." leaves a full stop behind, matches no domain.
+        strict_words: Words banned anywhere in a URL, hyphens and full stops ignored. Null: the signal is not measured.
+        hard_words: Words banned in a URL as whole words. Null: the signal is not measured.
+        soft_words: Words of which a URL may hold one, but not two different ones. Null: the signal is not measured.
+        line_rules: Corrections of lines, in the order in which they are applied, after the signals of the whole text
+            are measured.
+        word_breaker: Version of Unicode whose Word_Break property divides words by UAX #29: `16.0` (that of uniseg
+            0.10, which DCLM uses), `15.1` (that of BFF) or `15.0`.
+        tokens: What `gopher`, `c4` and `fineweb` count as tokens: `spacy_en` (tokens of spaCy's English tokenizer,
+            which datatrove uses), or `uax29` (segments of UAX #29 that are not white space; in scripts without spaces
+            each character is one).
+        reading: How the groups `gopher`, `c4` and `fineweb` are measured: `faithful` to datatrove's code, mistakes
+            included, or `fixed`.
+        c4: C4's rules for lines, which the group `c4` counts or applies.
+        bad_words: Words and phrases that `c4.n_bad_words` counts. Null: the signal is not measured.
+        short_line_chars: Length, in characters, of the longest line that `fineweb.frac_short_lines` counts as short.
     """
 
     url_removal: str = "fixed"
@@ -159,20 +169,20 @@ class Annotation:
 
 @dataclass(frozen=True, repr=False)
 class Recipe:
-    """All choices of one chain of tables.
+    """Holds all choices for one chain of tables.
 
     Args:
-        name: What lineage and reports call it.
-        extraction: The part of `documents`.
-        annotation: The part of `annotated`.
-        bounds: The part of `filtered`: rules in the order in which a page meets them.
-        signatures: The part of `signatures`; null looks for no near-duplicates.
-        duplicates: The part of `duplicates`; it comes with `signatures`.
-        deduplication: The part of `deduplicated`: methods in their order. Without any the clusters of `duplicates` are
-            honoured, if it has those.
-        all_signals: Every signal group is measured; else those that bounds speak of, and `urls`.
-        max_fault_share: Largest share of the records read that may end in quarantine before a job fails, [0, 1]. No
-            part of any stage: it changes no row.
+        name: Name of the recipe in lineage and reports.
+        extraction: The part that the stage `documents` uses.
+        annotation: The part that the stage `annotated` uses.
+        bounds: The part that the stage `filtered` uses: rules in the order in which they are applied to a page.
+        signatures: The part that the stage `signatures` uses; null: near-duplicates are not searched.
+        duplicates: The part that the stage `duplicates` uses; null if and only if `signatures` is.
+        deduplication: The part that the stage `deduplicated` uses: methods in the order in which they are applied. If
+            it is empty and the recipe has `duplicates`, their clusters are applied.
+        all_signals: Whether every signal group is measured; if false, only `urls` and the groups that bounds use are.
+        max_fault_share: Largest share of the records read that may go to quarantine before a job fails, [0, 1]. It
+            belongs to no stage, since it changes no row.
     """
 
     name: str
@@ -186,13 +196,13 @@ class Recipe:
     max_fault_share: float = 0.05
 
     def __repr__(self) -> str:
-        """Its name and its size: a whole recipe is a hundred lines, which `dclm-spark recipe show` prints."""
+        """Shows the name and the number of bounds only: the whole recipe has about 100 lines (`recipe show`)."""
         return f"<Recipe {self.name}, {len(self.bounds)} bounds>"
 
     def part(self, stage: str) -> Any:
-        """What the stage named takes from the recipe; a stage is up to date while its part is unchanged.
+        """Returns the part of the recipe that a stage uses; null for a stage that uses none.
 
-        Null for a stage that takes nothing.
+        A stage is up to date while its part is unchanged.
         """
         return {
             "documents": self.extraction,
@@ -200,7 +210,7 @@ class Recipe:
             "filtered": self.bounds,
             "signatures": self.signatures,
             "duplicates": self.duplicates,
-            "deduplicated": self.deduplication or None,  # null: all that it does is decided before
+            "deduplicated": self.deduplication or None,  # null: `duplicates` has decided everything
         }.get(stage)
 
     def with_bound(
@@ -213,22 +223,22 @@ class Recipe:
         below: float | None = None,
         language: str | None = None,
     ) -> "Recipe":
-        """The recipe with one bound changed, all other rules as they are; a signal without a bound gets one, the last.
+        """Returns the recipe with one bound changed; a signal that has no bound gets a new one, after all others.
 
-        The limit that is not given stays: `with_bound("quality.n_words", at_least=200)` leaves the largest number of
-        words as it was. The name stays too; `dataclasses.replace` gives another.
+        A limit that is not given keeps its value: `with_bound("quality.n_words", at_least=200)` does not change the
+        largest number of words. The recipe keeps its name; `dataclasses.replace` gives it another.
 
         Args:
             signal: `group.name` of a number in `annotated`.
-            at_least: Smallest value kept; takes the place of `above`.
-            above: Values must be larger than this; takes the place of `at_least`.
-            at_most: Largest value kept; takes the place of `below`.
-            below: Values must be smaller than this; takes the place of `at_most`.
-            language: Change the bound for pages in this language.
+            at_least: Smallest value kept; replaces `above`.
+            above: Values must be larger than this; replaces `at_least`.
+            at_most: Largest value kept; replaces `below`.
+            below: Values must be smaller than this; replaces `at_most`.
+            language: Label of a language: change the bound that holds for pages in this language only.
 
         Raises:
-            RecipeError: There is no such signal, no limit is given, no page could pass, or the signal has bounds of
-                languages of which none is named.
+            RecipeError: The signal does not exist, no limit is given, no page could pass, or the signal has bounds for
+                single languages and `language` names none of them.
         """
         key = (signal, language)
         of_signal = [bound for bound in self.bounds if bound.signal == signal]
@@ -246,7 +256,7 @@ class Recipe:
 
     @property
     def unmeasured(self) -> tuple[str, ...]:
-        """The signals that bounds speak of and nothing measures, since the recipe names no list for them."""
+        """Signals that have a bound but are not measured, because the recipe names no list for them."""
         lists = {
             "urls.n_banned_domains": self.annotation.banned_domains,
             "urls.n_strict_words": self.annotation.strict_words,
@@ -259,22 +269,22 @@ class Recipe:
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """The methods of `deduplicated`, in their order; none if the recipe has nothing to deduplicate by."""
+        """Methods of `deduplicated` in the order in which they run; empty if the recipe does not deduplicate."""
         return self.deduplication or ((Near(),) if self.duplicates is not None else ())
 
     @property
     def groups(self) -> tuple[str, ...]:
-        """The signal groups that `annotated` measures, in the order of its schema; the others are null there."""
+        """Signal groups that `annotated` measures, in the order of its schema; the other groups are null there."""
         if self.all_signals:
             return tuple(schemas.SIGNAL_GROUPS)
-        # `filtered` carries the host of each page; a bound of one language asks for the page's.
+        # `filtered` has the host of each page; a bound for one language needs the language of each page.
         needed = {"urls", *(bound.group for bound in self.bounds)}
         if self.annotation.stop_words_of or any(bound.language for bound in self.bounds):
             needed.add("language")
         return tuple(group for group in schemas.SIGNAL_GROUPS if group in needed)
 
     def problems(self) -> list[str]:
-        """What is wrong with the recipe's own values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with the recipe's values, one sentence each; empty if nothing is."""
         found = [problem for rule in (*self.bounds, *self.annotation.line_rules) for problem in rule.problems()]
         extraction, annotation = self.extraction, self.annotation
         if extraction.charset not in ("detect", "utf-8"):
@@ -320,7 +330,9 @@ class Recipe:
         found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
         found += methods_problems(self.deduplication)
         if self.duplicates is None and any(isinstance(method, Near) for method in self.deduplication):
-            found.append("deduplication names 'near', but the recipe has no duplicates, so no clusters to honour")
+            found.append(
+                "deduplication names 'near', but the recipe has no `duplicates`, so there are no clusters to apply"
+            )
         is_exact = self.duplicates is not None and self.duplicates.verify == "exact"
         if is_exact and self.signatures and not self.signatures.stores_shingles:
             found.append("duplicates.verify 'exact' needs signatures.stores_shingles")

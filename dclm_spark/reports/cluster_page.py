@@ -1,4 +1,4 @@
-"""One page's near-duplicates: the cluster that it is in, its members, and word by word where they differ."""
+"""Reports one page's near-duplicates: its cluster, the members, and word by word how they differ from the survivor."""
 
 from typing import Any
 
@@ -11,16 +11,16 @@ from dclm_spark.reports.clusters import describe, gather
 from dclm_spark.reports.word_diff import MAX_CHARS, diff_words
 
 MAX_PAGES = 20
-"""Documents that are looked into where a URL was crawled more often."""
+"""Largest number of documents that are shown if a URL was crawled several times."""
 
 MAX_MEMBERS = 20
-"""Members of a cluster that are listed; its figures count all."""
+"""Largest number of members of a cluster that are listed; its figures count all members."""
 
 DIFFS = 3
-"""Members that are laid beside the survivor where the page is the survivor itself."""
+"""Number of members that are compared with the survivor if the page is the survivor itself."""
 
 MAX_DIFFS = 100
-"""The most that are laid beside it: their texts are in memory at once."""
+"""Largest number of members that are compared with the survivor: their texts are in memory at the same time."""
 
 _MEMBERSHIP = ("scope", "cluster_id", "cluster_size", "similarity", "is_kept")
 
@@ -28,18 +28,19 @@ _MEMBERSHIP = ("scope", "cluster_id", "cluster_size", "similarity", "is_kept")
 def show_page(
     warehouse: Warehouse, page: str, *, n_diffs: int | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, Any]]:
-    """One entry each document of this URL or doc_id in `filtered`, `MAX_PAGES` at most: what its cluster is.
+    """Returns one entry for each document in `filtered` with this URL or doc_id, at most `MAX_PAGES`, with its cluster.
 
-    An entry has `doc_id`, `dump`, `url`, `duplicates` (as `find_duplicates`) and `cluster`, null for a page that is in
-    none: a row of `clusters.count_clusters` with `members`, which are the survivor, the page, then those least alike to
-    the survivor, `MAX_MEMBERS` or `n_diffs` at most; and `diffs`, what became of the survivor's words in some of them
-    (`word_diff.diff_words`). A later page of the same cluster has neither.
+    An entry has `doc_id`, `dump`, `url`, `duplicates` (from `find_duplicates`), `cluster` and `diffs`. `cluster` is
+    null for a page in no cluster; else it is a row of `clusters.count_clusters` with `members`: the survivor, the page,
+    then the members least similar to the survivor, at most `MAX_MEMBERS` or `n_diffs`. `diffs` compares the survivor's
+    words with those of some members (`word_diff.diff_words`). A later page of the same cluster has neither.
 
     Args:
         warehouse: The warehouse.
-        page: A URL, or a doc_id.
-        n_diffs: Members to lay beside the survivor; null takes the page, or `DIFFS` where it is the survivor.
-        upstream: The warehouse that lends the tables this one does not hold.
+        page: A URL or a doc_id.
+        n_diffs: Number of members to compare with the survivor; null: the page, or `DIFFS` members if it is the
+            survivor.
+        upstream: Another warehouse, for tables that `warehouse` does not hold.
 
     Raises:
         WarehouseError: There is no table `duplicates`, no such page, or the page's dump has not been compared.
@@ -84,10 +85,10 @@ def show_page(
 
 
 def find_duplicates(places: Places, dump: str, doc_id: str) -> dict[str, Any] | None:
-    """What became of a page of `filtered` among its near-duplicates; null where its dump has not been compared.
+    """Returns the near-duplicate decision on a page of `filtered`; null if its dump has not been compared.
 
-    `scope`, `cluster_id`, `cluster_size`, `similarity`, `is_kept` as in its row of `duplicates`, and `survivor_url`. A
-    page that is alike to no other has no `cluster_id` and no `similarity`, and a `cluster_size` of 1.
+    It has `scope`, `cluster_id`, `cluster_size`, `similarity` and `is_kept` as in the page's row of `duplicates`, and
+    `survivor_url`. For a page without near-duplicates `cluster_id` and `similarity` are null, and `cluster_size` is 1.
     """
     if places.having_clusters is None:
         return None
@@ -99,12 +100,12 @@ def find_duplicates(places: Places, dump: str, doc_id: str) -> dict[str, Any] | 
     of_survivor = (F.col("doc_id") == survivor) & (F.col("cluster_id") == survivor)
     survivors = {(other["dump"], survivor) for other in duplicates.where(of_survivor).select("dump").limit(2).collect()}
     pages = places.pages(survivors, F.col("url"))
-    url = pages[min(pages)]["url"] if pages else None  # null where its text is gone since
+    url = pages[min(pages)]["url"] if pages else None  # null if the page is no longer in `filtered`
     return {name: row[name] for name in _MEMBERSHIP} | {"survivor_url": url}
 
 
 def _alone(places: Places, dump: str) -> dict[str, Any] | None:
-    """As `find_duplicates`, of a page that has no row."""
+    """Returns the result of `find_duplicates` for a page without a row."""
     run = places.run_of_duplicates(dump)
     if run is not None:
         scope = places.settings_of_duplicates(dump).scope
@@ -118,21 +119,21 @@ def _alone(places: Places, dump: str) -> dict[str, Any] | None:
 
 
 def _show_cluster(places: Places, cluster: tuple[str, str], page: DocumentKey, n_diffs: int | None) -> dict[str, Any]:
-    """`cluster` with its members, and `diffs`."""
+    """Returns `cluster` with its members, and `diffs`."""
     scope, cluster_id = cluster
     of_cluster = (F.col("scope") == scope) & (F.col("cluster_id") == cluster_id)
     rows = places.clusters.read("duplicates").where(of_cluster)
     is_survivor = F.col("doc_id") == F.col("cluster_id")
     is_page = (F.col("dump") == page[0]) & (F.col("doc_id") == page[1])
     ordered = rows.orderBy(F.desc(is_survivor), F.desc(is_page), F.asc_nulls_last("similarity"), "dump", "doc_id")
-    # One more than are to be laid beside the survivor, which is the first of them.
+    # One more than are compared, because the survivor is the first of them.
     members = ordered.limit(max(MAX_MEMBERS, 1 + (n_diffs or 0))).collect()
     keys = [(row["dump"], row["doc_id"]) for row in members]
     has_survivor = keys[0][1] == cluster_id
     beside = keys[1:][:n_diffs] if has_survivor else []  # all of them, if null
     if has_survivor and n_diffs is None:
         beside = beside[:DIFFS] if page[1] == cluster_id else [page]
-    # Only texts that are compared are fetched, and of those a character more than is, which says that there is more.
+    # Only texts to compare are read, and of these one character more than is compared, which shows that there is more.
     compared = F.col("doc_id").isin([doc_id for _, doc_id in [keys[0], *beside]])
     text = F.when(compared, F.substring("text", 1, MAX_CHARS + 1)).alias("text")
     pages = places.pages(keys, F.col("url"), F.col("n_words"), text)

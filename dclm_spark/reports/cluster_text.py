@@ -1,4 +1,5 @@
-"""Near-duplicate clusters in words: tables of figures, bars of sizes, a page beside its survivor."""
+"""Formats reports on near-duplicate clusters as text: figures, bars of sizes, differences between a page and
+survivor."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,21 +13,21 @@ Answer = Mapping[str, Any]
 
 
 def became(duplicates: Answer, *, doc_id: str) -> str:
-    """What became of a page among its near-duplicates, in one clause.
+    """Describes the near-duplicate decision on a page in one clause.
 
     Args:
-        duplicates: As `cluster_pages.find_duplicates` gives it.
-        doc_id: The page's.
+        duplicates: The result of `cluster_page.find_duplicates`.
+        doc_id: The page's doc_id.
 
     >>> alone = {"cluster_id": None, "cluster_size": 1, "similarity": None, "is_kept": True, "survivor_url": None}
     >>> became(alone, doc_id="b")
-    'alike to no other page'
+    'similar to no other page'
     >>> became(alone | {"cluster_id": "a", "cluster_size": 3, "similarity": 0.93, "is_kept": False}, doc_id="b")
     'near-duplicate of a (-), similarity 0.93, cluster of 3, removed'
     """
     cluster_id, size = duplicates["cluster_id"], duplicates["cluster_size"]
     if cluster_id is None:
-        return "alike to no other page"
+        return "similar to no other page"
     if cluster_id == doc_id:
         return f"survivor of a cluster of {size:,}"
     url = shown_safely(duplicates["survivor_url"] or "-")
@@ -36,9 +37,9 @@ def became(duplicates: Answer, *, doc_id: str) -> str:
 
 
 def format_clusters(answer: Answer) -> str:
-    """The figures of all clusters and the largest of them."""
+    """Formats the figures of all clusters, and the largest clusters."""
     if not answer["overall"]["clusters"]:
-        return "no clusters: no two documents are alike"
+        return "no clusters: no two documents are similar"
     lines = [f"{'scope ' + ', '.join(answer['scopes']):<32}" + "".join(f"{title:>14}" for title in _FIGURES.values())]
     for name, found in [("all", answer["overall"]), *((entry["dump"], entry) for entry in answer["by_dump"])]:
         lines.append(f"  {name:<30}" + "".join(f"{_number(found[figure]):>14}" for figure in _FIGURES))
@@ -56,31 +57,31 @@ _FIGURES = {
 
 
 def format_chained(clusters: Sequence[Answer]) -> str:
-    """Clusters by the similarity of their farthest member."""
+    """Formats clusters sorted by the similarity of their farthest member."""
     if not clusters:
         return "no clusters in which a similarity is known"
-    return "\n".join(["clusters with the member least alike to the survivor", *_list(clusters)])
+    return "\n".join(["clusters whose members are least similar to the survivor", *_list(clusters)])
 
 
 def _list(clusters: Sequence[Answer]) -> list[str]:
-    lines = [f"{'size':>13}{'kept':>13}{'least alike':>13}{'mean':>8}   dumps, the survivor's doc_id and url"]
+    lines = [f"{'size':>13}{'kept':>13}{'least similar':>15}{'mean':>8}   dumps, the survivor's doc_id and url"]
     for cluster in clusters:
         dumps = cluster["dumps"]
         where = dumps[0] + (f" and {len(dumps) - 1} more" if len(dumps) > 1 else "")
         lines.append(
-            f"{cluster['size']:>13,}{cluster['n_kept']:>13,}{_similarity(cluster['min_similarity']):>13}"
+            f"{cluster['size']:>13,}{cluster['n_kept']:>13,}{_similarity(cluster['min_similarity']):>15}"
             f"{_similarity(cluster['mean_similarity']):>8}   {where}"
         )
         lines.append(f"{'':>16}{cluster['cluster_id']}  {shown_safely(cluster['url'] or '-')}")
         if cluster["farthest"]:
-            lines.append(f"{'':>16}{cluster['farthest']}  is least alike")
+            lines.append(f"{'':>16}{cluster['farthest']}  is least similar")
     return lines
 
 
 def format_sizes(sizes: Sequence[Answer]) -> str:
-    """The distribution of cluster sizes, a bar each; bars grow with the logarithm, since sizes follow a power law."""
+    """Formats the distribution of cluster sizes as logarithmic bars, because sizes follow a power law."""
     if not sizes:
-        return "no clusters: no two documents are alike"
+        return "no clusters: no two documents are similar"
     longest = math.log2(max(entry["clusters"] for entry in sizes) + 1)
     lines = [f"{'size':>21}{'clusters':>13}{'documents':>15}   (bars are logarithmic)"]
     for entry in sizes:
@@ -92,7 +93,7 @@ def format_sizes(sizes: Sequence[Answer]) -> str:
 
 
 def format_giants(giants: Sequence[Answer]) -> str:
-    """Giant buckets, each with pages as examples."""
+    """Formats giant buckets, each with pages as examples."""
     if not giants:
         return "no giant buckets"
     lines = []
@@ -106,20 +107,20 @@ def format_giants(giants: Sequence[Answer]) -> str:
 
 
 def format_merged(rows: Sequence[Answer]) -> str:
-    """Clusters that a later dump has joined."""
+    """Formats clusters that a later dump has merged."""
     if not rows:
-        return "no merged clusters: no later dump has joined two of them"
+        return "no merged clusters: no later dump has merged two of them"
     return "\n".join(
         f"{row['dump']} ({row['scope']}): {row['merged_id']} has become a part of {row['cluster_id']}" for row in rows
     )
 
 
 def format_pages(entries: Sequence[Answer], *, has_colour: bool = False) -> str:
-    """A page's cluster with its members and the words that differ; a block each document of a URL."""
+    """Formats a page's cluster with its members and the words that differ; one block for each document of a URL."""
     return "\n\n".join("\n".join(_page(entry, has_colour)) for entry in entries)
 
 
-_ALIKE = {
+_COMPARED = {
     "dump": "page of {dump}",
     "shards": "page of its shard of the dumps compared with {dump}",
     "all": "page of the dumps compared with {dump}",
@@ -131,8 +132,8 @@ def _page(entry: Answer, has_colour: bool) -> list[str]:
     lines = [shown_safely(entry["url"] or "-"), f"  {entry['doc_id']}  {entry['dump']}"]
     duplicates = entry["duplicates"]
     if duplicates["cluster_id"] is None:
-        others = _ALIKE[duplicates["scope"]].format(dump=entry["dump"])
-        return [*lines, f"  is in no cluster: no other {others} is alike"]
+        others = _COMPARED[duplicates["scope"]].format(dump=entry["dump"])
+        return [*lines, f"  is in no cluster: no other {others} is similar"]
     lines.append("  " + became(duplicates, doc_id=entry["doc_id"]))
     if "cluster" not in entry:
         return [*lines, "  its cluster is shown above"]
@@ -143,7 +144,7 @@ def _page(entry: Answer, has_colour: bool) -> list[str]:
         f"{cluster['n_kept']:,} kept; similarity to the survivor: least {_similarity(cluster['min_similarity'])}, "
         f"mean {_similarity(cluster['mean_similarity'])}"
     )
-    lines.append(f"  {'similarity':>10}{'words':>10}   {'':<9}members, the least alike first")
+    lines.append(f"  {'similarity':>10}{'words':>10}   {'':<9}members, least similar first")
     for member in members:
         is_survivor = member["doc_id"] == cluster["cluster_id"]
         verdict = "survivor" if is_survivor else "kept" if member["is_kept"] else "removed"
@@ -156,7 +157,7 @@ def _page(entry: Answer, has_colour: bool) -> list[str]:
     for diff in entry["diffs"]:
         lines.append("")
         lines.append(
-            f"  {diff['doc_id']}  {diff['dump']} beside the survivor: {diff['n_same']:,} words the same, "
+            f"  {diff['doc_id']}  {diff['dump']} compared with the survivor: {diff['n_same']:,} words the same, "
             f"[-{diff['n_gone']:,} only in the survivor-] {{+{diff['n_new']:,} only here+}}"
         )
         lines += [f"    {line}" for line in format_diff(diff, has_colour=has_colour)]

@@ -1,4 +1,4 @@
-"""Near-duplicate clusters as figures and lists: how many, how large, the most chained; giant buckets."""
+"""Counts and lists near-duplicate clusters: numbers, sizes, the most chained ones, and giant buckets."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_GIANTS = 20
-"""Giant buckets that are listed, the largest."""
+"""Largest number of giant buckets that are listed."""
 
 MAX_MERGED = 1_000
-"""Rows of `merged_clusters` that are listed."""
+"""Largest number of rows of `merged_clusters` that are listed."""
 
 _EXAMPLE_CHARS = 120
 _EXAMPLES = 3
@@ -28,26 +28,26 @@ _NO_FIGURES = {"documents": 0, "clusters": 0, "kept": 0, "removed": 0, "median_s
 def count_clusters(
     warehouse: Warehouse, *, dump: str | None = None, n_largest: int = 10, upstream: Warehouse | None = None
 ) -> dict[str, Any]:
-    """The figures of all clusters, `overall` and `by_dump`, and the `largest` of them, largest first.
+    """Returns the figures of all clusters, `overall` and `by_dump`, and the `largest` clusters, largest first.
 
-    Figures are `documents`, `clusters`, `kept`, `removed`, `median_size` and `largest_size`. Those of a dump count its
-    own documents, and the whole size of each cluster that has one. Of a cluster there are `cluster_id`, which is its
-    survivor's doc_id, `url`, the survivor's, `scope`, `size`, `n_kept`, `dumps`, and the similarity of its other
-    members to the survivor, `min_similarity` and `mean_similarity`, both null where nothing was verified; `farthest`
-    is the doc_id of the member with the least.
+    Figures are `documents`, `clusters`, `kept`, `removed`, `median_size` and `largest_size`. Those of a dump count only
+    its documents, but the whole size of each cluster that has one of them. A cluster has `cluster_id` (its survivor's
+    doc_id), `url` (the survivor's), `scope`, `size`, `n_kept`, `dumps`, and the similarities of its other members to
+    the survivor, `min_similarity` and `mean_similarity`, null if nothing was verified. `farthest` is the doc_id of the
+    member with the smallest similarity.
 
     Args:
         warehouse: The warehouse.
         dump: Only clusters with a document of this dump.
-        n_largest: Clusters in `largest`.
-        upstream: The warehouse that lends the tables this one does not hold.
+        n_largest: Number of clusters in `largest`.
+        upstream: Another warehouse, for tables that `warehouse` does not hold.
 
     Raises:
-        WarehouseError: There is no table `duplicates`, or nothing of this dump in it.
+        WarehouseError: There is no table `duplicates`, or it has no rows of this dump.
     """
     places = Places(warehouse, upstream)
     clusters = _clusters(places, dump)
-    # A row a dump, and one for all of them.
+    # One row for each dump, and one for all dumps together.
     whole = F.struct(F.lit(None).cast("string").alias("dump"), F.col("size").alias("n"), "n_kept")
     parts = clusters.select("scope", "size", F.explode(F.concat(F.array(whole), "parts")).alias("part"))
     counted = parts.groupBy("part.dump").agg(
@@ -74,9 +74,10 @@ def count_clusters(
 def list_chained(
     warehouse: Warehouse, n: int, *, dump: str | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, Any]]:
-    """The clusters with the member least alike to the survivor, least first, as in `count_clusters`.
+    """Lists the clusters with the smallest similarity of a member to the survivor, in this order, as in
+    `count_clusters`.
 
-    Those in which nothing was verified are left out.
+    Clusters in which nothing was verified are not listed.
     """
     places = Places(warehouse, upstream)
     verified = _clusters(places, dump).where(F.col("farthest").isNotNull())
@@ -86,12 +87,12 @@ def list_chained(
 def count_sizes(
     warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, int]]:
-    """How many clusters are of which size: `least` and `most` (2, 3 to 4, 5 to 8, ...), `clusters` and `documents`.
+    """Counts clusters by size: `least` and `most` (2, 3 to 4, 5 to 8, ...), `clusters` and `documents`.
 
-    All up to the largest size, those without a cluster too; none where there is no cluster.
+    Every range up to the largest size is listed, also without clusters; the list is empty if there are no clusters.
     """
     clusters = _clusters(Places(warehouse, upstream), dump)
-    # The bits of size - 1: exact, which a logarithm is not.
+    # Counts the bits of size - 1, which is exact, unlike a logarithm.
     counted = clusters.groupBy(F.length(F.bin(F.col("size") - 1)).alias("bits"))
     rows = counted.agg(F.count("*").alias("clusters"), F.sum("size").alias("documents")).collect()
     by_bits = {row["bits"]: row for row in rows}
@@ -108,10 +109,10 @@ def count_sizes(
 def list_giants(
     warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, Any]]:
-    """The giant buckets that are reported in `edges`, `MAX_GIANTS` at most, largest first.
+    """Lists the giant buckets that are reported in `edges`, at most `MAX_GIANTS`, largest first.
 
-    Of each there are `text_hash`, that of its first text, `size` in texts, and `examples`, pages with the first text
-    and a few others: `doc_id`, `dump`, `url`, `n_documents` with this very text, and the first characters of `text`.
+    A bucket has `text_hash` (of its first text), `size` in texts, and `examples`: pages with the first text and with
+    some others, with `doc_id`, `dump`, `url`, `n_documents` with the same text, and the first characters of `text`.
     """
     places = Places(warehouse, upstream)
     place = places.clusters
@@ -133,7 +134,7 @@ def list_giants(
     )
     of_bucket = {row["text_hash"]: list(dict.fromkeys([row["text_hash"], *row["others"]])) for row in rows}
     examples: dict[int, dict[str, Any]] = {}
-    # Whose text it is, is a matter of the shards that it was compared in.
+    # Hashes depend on the shards in which the texts were compared.
     for near in {places.settings_of_duplicates(row["dump"]) for row in rows}:
         examples |= _examples(places, sorted({text for texts in of_bucket.values() for text in texts}), near)
     return [
@@ -147,7 +148,7 @@ def list_giants(
 
 
 def _examples(places: Places, texts: list[int], near: NearDuplicates) -> dict[int, dict[str, Any]]:
-    """A page of each text that `signatures` know: text_hash -> the first in order of dump and doc_id."""
+    """Finds a page for each text that is in `signatures`: text_hash -> the first page in order of dump and doc_id."""
     signatures = places.rows("signatures")
     if signatures is None:
         return {}
@@ -175,7 +176,7 @@ def _examples(places: Places, texts: list[int], near: NearDuplicates) -> dict[in
 def list_merged(
     warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, Any]]:
-    """The rows of `merged_clusters`, the first `MAX_MERGED` in order of dump, cluster and former id."""
+    """Lists rows of `merged_clusters`, the first `MAX_MERGED` in order of dump, cluster and former id."""
     place = Places(warehouse, upstream).clusters
     if not place.exists("merged_clusters"):
         return []
@@ -184,10 +185,10 @@ def list_merged(
 
 
 def _clusters(places: Places, dump: str | None) -> "DataFrame":
-    """A row a cluster: scope, cluster_id, size, n_kept, `parts` by dump, `farthest` member, and similarities.
+    """Returns one row for each cluster: scope, cluster_id, size, n_kept, `parts` by dump, `farthest`, and similarities.
 
     Raises:
-        WarehouseError: There is nothing of this dump.
+        WarehouseError: There are no rows of this dump.
     """
     place = places.clusters
     clusters = gather(place.read("duplicates"))
@@ -203,10 +204,10 @@ def _clusters(places: Places, dump: str | None) -> "DataFrame":
 
 
 def gather(members: "DataFrame") -> "DataFrame":
-    """Rows of `duplicates` -> a row a cluster, as `_clusters` says."""
+    """Groups rows of `duplicates` to one row for each cluster, with the columns of `_clusters`."""
     is_survivor = F.col("doc_id") == F.col("cluster_id")
     similarity = F.when(~is_survivor, F.col("similarity"))
-    # By dump first: half the figures are of dumps, and the other half follow from them.
+    # Grouped by dump first: half of the figures are for dumps, and the others follow from these.
     by_dump = members.groupBy("scope", "cluster_id", "dump").agg(
         F.count("*").alias("n"),
         F.sum(F.col("is_kept").cast("int")).alias("n_kept"),
@@ -220,14 +221,14 @@ def gather(members: "DataFrame") -> "DataFrame":
         F.sum("n_kept").alias("n_kept"),
         F.sort_array(F.collect_list(F.struct("dump", "n", "n_kept"))).alias("parts"),
         F.min("farthest").alias("farthest"),
-        # Rounded, since a sum's last digits follow the order in which Spark adds.
+        # Rounded, because a sum's last digits depend on the order in which Spark adds.
         F.when(F.sum("n_verified") > 0, F.round(F.sum("sum") / F.sum("n_verified"), 6)).alias("mean_similarity"),
         F.min(F.when(F.col("has_survivor"), F.col("dump"))).alias("survivor_dump"),
     )
 
 
 def _listed(clusters: "DataFrame", places: Places) -> list[dict[str, Any]]:
-    """A few clusters, in their order, with their survivors' URLs."""
+    """Returns a small number of clusters, in their order, with their survivors' URLs."""
     rows = clusters.collect()
     keys = [(row["survivor_dump"], row["cluster_id"]) for row in rows]
     pages = places.pages((key for key in keys if key[0] is not None), F.col("url"))
@@ -235,7 +236,7 @@ def _listed(clusters: "DataFrame", places: Places) -> list[dict[str, Any]]:
 
 
 def describe(row: Any, url: str | None) -> dict[str, Any]:
-    """A row of `gather` and its survivor's URL as an answer."""
+    """Converts a row of `gather` and its survivor's URL to an answer."""
     farthest = row["farthest"]
     return {
         "cluster_id": row["cluster_id"],

@@ -1,4 +1,4 @@
-"""One page's way through the chain: where it comes from, each signal beside its bound, the first rule it broke."""
+"""Explains what happened to one page: its source, each signal with its bound, and the first rule that it broke."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,17 +27,19 @@ _MAX_PARAGRAPH_CHARS = 80
 
 
 def explain_html(html: bytes, *, url: str | None, recipe: Recipe) -> dict[str, Any]:
-    """The explanation of a page in hand: the same kernels as the tables', without Spark or a warehouse.
+    """Explains a page given as html, by the same kernels as the tables, without Spark or a warehouse.
 
     Raises:
-        InputError: The page's bytes are no text, so that in a dump it would be skipped; or they cannot be decoded or
+        InputError: The page's bytes are not text, so that it would be skipped in a dump; or they cannot be decoded or
             extracted, so that it would be in quarantine; or the recipe's list of domains cannot be read.
     """
-    url = None if url is None else url.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
+    url = (
+        None if url is None else url.encode(errors="replace").decode()
+    )  # command-line arguments may hold bytes that are not UTF-8
     if (kind := binary_type(html)) is not None:
         raise InputError([f"the page would be skipped: its bytes are no text, but {kind}"])
     extraction = recipe.extraction
-    # A page in hand has no header that says how it was sent.
+    # A page from a file has no HTTP header with its media type.
     content_type = "application/xhtml+xml" if is_xhtml(html) else None
     text, charset, error = decode(html, None, charset=extraction.charset, content_type=content_type)
     if text is not None:
@@ -69,9 +71,9 @@ _MEASURED = pa.schema([schemas.DOCUMENTS.field(name) for name in ("doc_id", "dum
 
 
 def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
-    """A row of `annotated` under a recipe: its rules in order with value, bound and verdict, and the other signals.
+    """Applies a recipe to a row of `annotated`: returns its rules with value, bound and verdict, and the other signals.
 
-    Rules of other languages than the page's are left out, and so are groups of signals that were not measured.
+    Rules for other languages than the page's, and signal groups that were not measured, are not in the result.
     """
 
     code = (annotated["language"] or {}).get("code")
@@ -105,12 +107,12 @@ def judge(annotated: dict[str, Any], recipe: Recipe) -> dict[str, Any]:
 
 
 def corrected_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
-    """What the line rules do to a document's text, one entry a line: the rule, the line, what it becomes or null.
+    """Lists the lines that line rules change: the rule, the line, and the corrected line, null if it is removed.
 
-    In the order of the rules, C4's last, then of the lines. A line that two rules cut has two entries; blank ones have
-    none.
+    Entries are in the order of the rules, C4's last, then of the lines. A line that two rules change has two entries;
+    blank lines have none.
     """
-    # Each rule looks at one line alone, so that a line may pass for a text.
+    # Each rule looks at a single line, so a line can be processed as a text.
     whole = correct_text(pa.array([text]), url_removal=annotation.url_removal, max_newlines=annotation.max_newlines)
     lines = whole[0].as_py().split("\n")
     found = []
@@ -135,7 +137,7 @@ _NO_RULE = C4Lines(
 
 
 def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
-    """The same for C4's rules: a line goes by the one with which, after those before it, it is gone."""
+    """Lists the lines that C4's rules change: each removed line with the first rule that removes it."""
     rules, code, policy = annotation.c4, annotation.c4.code_phrases, annotation.c4.policy_phrases
     steps: list[tuple[str, dict[str, Any]]] = [
         ("longest word", {"max_word_chars": rules.max_word_chars}),
@@ -146,11 +148,11 @@ def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
         *((repr(phrase), {"policy_phrases": policy[:number]}) for number, phrase in enumerate(policy, 1)),
     ]
     lines = [stripped for line in text.splitlines() if (stripped := line.strip())]
-    shown = dict.fromkeys(lines)  # what each has become so far
+    shown = dict.fromkeys(lines)  # line -> its form after the rules so far
     found, rule = [], _NO_RULE
     for name, changes in steps:
         rule = replace(rule, **changes)
-        # Sentences are of no interest here, so that the tokens which are quicker at hand serve.
+        # Sentences are not needed here, so the faster tokens are used.
         cleaned, signals, _ = clean_c4(
             pa.array(lines, pa.string()), rules=rule, tokens="uax29", reading=annotation.reading, bad_words=None
         )
@@ -168,7 +170,7 @@ def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
 
 
 def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> str:
-    """An explanation as text; a null value prints as `-`, a broken rule with what became of the page."""
+    """Formats an explanation as text; a null value prints as `-`."""
     lines = [shown_in_line(str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id")))]
 
     def line(label: str, value: Any, *notes: str) -> None:
@@ -198,10 +200,12 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         line(signal, value)
     gone = explained.get("lines", [])
     for entry in gone[:_MAX_SHOWN_LINES]:
-        fate = "gone" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
+        fate = "removed" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
         lines.append(f"  line {entry['line']!r}: {fate} ({entry['rule']})")
     if len(gone) > _MAX_SHOWN_LINES:
-        lines.append(f"  and {len(gone) - _MAX_SHOWN_LINES:,} lines more that a rule took or cut; --json shows all")
+        lines.append(
+            f"  and {len(gone) - _MAX_SHOWN_LINES:,} more lines that a rule removed or changed; --json shows all"
+        )
     removed_by = explained["removed_by"]
     why = f"{removed_by}: {NO_TEXT_WORDS}" if removed_by == NO_TEXT else removed_by
     lines.append(f"  removed by {why}" if removed_by else f"  kept by recipe {explained['recipe']}")
@@ -214,7 +218,7 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
 
 
 def _deduplication(explained: dict[str, Any]) -> list[str]:
-    """What went of a document when its dump was deduplicated; nothing where the line on near-duplicates says it."""
+    """Describes what deduplication removed of a document; empty if the line on near-duplicates says it already."""
     found = explained.get("deduplication", {"removed_by": None, "cuts": []})
     if found["removed_by"] == "near_duplicate" and "duplicates" in explained:
         return []
@@ -227,14 +231,14 @@ def _deduplication(explained: dict[str, Any]) -> list[str]:
     lines = [f"deduplicated: kept, but for {len(cuts):,} of its {n_paragraphs:,} paragraphs"]
     for cut in cuts[:_MAX_SHOWN_LINES]:
         text = cut["text"][:_MAX_PARAGRAPH_CHARS] + ("…" if len(cut["text"]) > _MAX_PARAGRAPH_CHARS else "")
-        lines.append(f"paragraph {cut['paragraph']:,} {text!r}: gone ({_reason(cut['reason'], cut)})")
+        lines.append(f"paragraph {cut['paragraph']:,} {text!r}: removed ({_reason(cut['reason'], cut)})")
     if len(cuts) > _MAX_SHOWN_LINES:
-        lines.append(f"and {len(cuts) - _MAX_SHOWN_LINES:,} paragraphs more; --json shows all")
+        lines.append(f"and {len(cuts) - _MAX_SHOWN_LINES:,} more paragraphs; --json shows all")
     return lines
 
 
 def _reason(name: str, row: dict[str, Any]) -> str:
-    """Why a document or a paragraph went, in one clause, as far as its row says.
+    """Describes in one clause why a document or a paragraph was removed, as far as its row tells.
 
     >>> _reason("duplicate_text", {"value": None, "detail": "of a of A"})
     'duplicate_text, of a of A'

@@ -1,4 +1,4 @@
-"""The funnel: how many records came in, what went where and why, what is left."""
+"""Counts the funnel: the records read, and the documents removed (why) and kept by each stage."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -22,40 +22,40 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 Numbers = Mapping[tuple[str, str], Mapping[str, int]]
-"""(dump, what is counted) -> reason, "" where there is only one -> rows."""
+"""(dump, what is counted) -> reason, "" if there is only one -> number of rows."""
 
 
 def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: Warehouse | None = None) -> list[dict]:
-    """One entry a dump, in order of name: records, skips, faults, documents, removals, filtered, and the balance.
+    """Counts the funnel of each dump, in order of name: records, skips, faults, documents, removals, filtered, balance.
 
-    A stage that removes rows has those it kept by its name, and those it removed by reason, under the name that its
-    record in the registry gives: `duplicates_removed` of `deduplicated`. `cuts`, where paragraphs were cut from what
-    stays, has how many `paragraphs`, and of how many `documents`.
+    A stage that removes rows has the number of rows kept under its name, and the numbers removed by reason under the
+    key `removes` of its record in the registry, such as `duplicates_removed`. `cuts`, if paragraphs were removed from
+    documents that are kept, has the number of `paragraphs` and of `documents`.
 
-    `bad_digests`, where there are some, has how many records read have other digests than their headers say.
-    `bad_dates`, where there are some, has how many documents are without `fetched_at` because their date could not be
-    read, or lies in another year than the recipe's.
+    `bad_digests`, if there are any, is the number of records read whose digests differ from those in their headers.
+    `bad_dates`, if there are any, has the numbers of documents without `fetched_at`, because their date could not be
+    parsed, or is not in the recipe's years.
 
-    `not_measured` names the rules of the recipe whose lists were not given, so that they removed nothing.
+    `not_measured` lists the rules of the recipe that removed nothing because their lists were not given.
 
-    `lost` is there where the log of a table has lost the version that a run has recorded: table -> version.
-    `unfinished` lists the stages of which there are rows without a finished run.
+    `lost`, if there are any, has the table versions that a run has recorded but the table's log has lost: table ->
+    version. `unfinished` lists the stages that have rows but no finished run.
 
-    Every number is counted in the tables themselves, none is taken from `runs`, so that the balance is a test.
+    Every number is counted in the tables themselves, not taken from `runs`, so that the balance is a test.
 
-    `unread` is there where files of the dump were not read: how many, by reason, and the first of them. A dump that is
-    not finished for that has no balance.
+    `unread`, if files of the dump were not read, has their number, the numbers by reason, and the first files. A dump
+    that is not finished for this reason has no balance.
 
     Args:
         warehouse: The warehouse.
         dump: Only this dump.
-        upstream: The warehouse that lends the tables this one does not hold.
+        upstream: Another warehouse, for tables that `warehouse` does not hold.
 
     Raises:
-        WarehouseError: There is no such dump, or nothing at all.
+        WarehouseError: The dump does not exist, or the warehouse is empty.
     """
     finished = dict(Places(warehouse, upstream).finished)
-    # An upstream's survivors are those of its own `filtered`, and none of a recipe that borrows what comes before.
+    # Survivors of an upstream come from its own `filtered`, so they do not belong to a recipe that filters here.
     for stage in STAGES.values():
         for key in [key for key in finished if key.stage == stage.name and finished[key].warehouse is not warehouse]:
             if _is_of_another_source(finished, key.dump, stage):
@@ -71,7 +71,7 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
         raise WarehouseError([f"no {what} in {warehouse}; `dclm-spark run` makes one"])
 
     def dumps_of(stage: str, place: Warehouse | None) -> list[str]:
-        """The dumps whose rows of a stage this warehouse holds; those that it lends, if it is the upstream."""
+        """Lists the dumps whose rows of a stage are read from this warehouse."""
         of_runs = {name for name in dumps if (name, stage) in runs and finished[name, stage].warehouse is place}
         unfinished = begun.intersection(dumps) if stage == "documents" and place is warehouse else set()
         return sorted(of_runs | unfinished)
@@ -104,7 +104,7 @@ def count_funnel(warehouse: Warehouse, *, dump: str | None = None, upstream: War
 
 
 def _is_of_another_source(finished: Mapping[Key, Finished], dump: str, stage: Stage) -> bool:
-    """True if a run was made from other rows than those that were kept before it."""
+    """Returns whether a run was made from other rows than those that the stage before has kept here."""
     if not stage.removes or not STAGES[stage.reads[0]].removes:
         return False
     source = Key(dump, stage.reads[0])
@@ -112,8 +112,8 @@ def _is_of_another_source(finished: Mapping[Key, Finished], dump: str, stage: St
     return made_from(finished[Key(dump, stage.name)].run).get(source) != made
 
 
-# Each counts one table: rows of (dump, what, reason, n). All are one query, since a query has its price and a table
-# that is counted here has few partitions.
+# Each function counts one table: rows of (dump, what, reason, n). All are run as one query, because each query has a
+# fixed cost, and these tables have few partitions.
 
 
 def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
@@ -127,7 +127,7 @@ def _documents(place: Warehouse, dumps: list[str]) -> list["DataFrame"]:
         _count(skips, "skipped", reason="reason", n=F.sum("records")),
         _count(files, "bad_digests", n=F.coalesce(F.sum("n_bad_digests"), F.lit(0))),
         _count(dates, "bad_dates", reason="reason", n=F.sum("documents")),
-        # Files of the input's folders whose names are no archive's.
+        # Files in the input's folders that are not archives, by their names.
         _count(plans, "skipped_files", n=F.max("n_skipped_files")),
         _count(plans, "planned"),
         _count(_rows(place, "quarantine", dumps), "quarantined", reason="kind"),
@@ -183,12 +183,12 @@ def _entry(dump: str, runs: Mapping[Key, Mapping[str, Any]], numbers: Numbers, *
         entry |= {
             "recipe": recipe.name,
             "bounds": bounds_in_words(recipe.bounds),
-            # In the recipe's order, and rules that removed nothing too: a rule that never bites is worth knowing.
-            # What no rule has removed comes last: rows of documents that are there more than once.
+            # In the recipe's order, including rules that removed nothing, which is worth knowing. Repeated rows of
+            # documents, which no rule has removed, come last.
             "removed": {name: 0 for name in (NO_TEXT,) if name in removed}
             | {bound.signal: 0 for bound in recipe.bounds}
             | removed,
-            # They removed nothing because nobody has looked.
+            # These rules removed nothing because their signals were not measured.
             "not_measured": [signal for signal in recipe.unmeasured if signal not in removed],
             "filtered": number("filtered"),
         }
@@ -210,19 +210,19 @@ def _entry(dump: str, runs: Mapping[Key, Mapping[str, Any]], numbers: Numbers, *
             entry["is_balanced"] = entry.get("is_balanced", True) and is_whole
     if number("cut_paragraphs"):
         entry["cuts"] = {"documents": number("cut_documents"), "paragraphs": number("cut_paragraphs")}
-    if is_begun:  # an interrupted batch may lie half written
+    if is_begun:  # an interrupted batch may be partly written
         del entry["is_balanced"]
     return entry
 
 
 def _honoured(run: Mapping[str, Any]) -> dict[str, int]:
-    """`near_duplicate` and 0, where a run of `deduplicated` has honoured clusters."""
+    """Returns `near_duplicate` -> 0 if a run of `deduplicated` has applied clusters, else nothing."""
     names_near = Near() in as_json.from_json(run["recipe_json"]).methods
     return {"near_duplicate": 0} if names_near or "duplicates" in run["upstream_runs"] else {}
 
 
 def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
-    """Signal -> its bound, or those of several languages, in words.
+    """Formats bounds: signal -> its bound, or its bounds for several languages.
 
     >>> bounds_in_words([Bound("gopher.n_stop_words", at_least=2, language=code) for code in ("de", "ja")])
     {'gopher.n_stop_words': '>= 2 (de), >= 2 (ja)'}
@@ -234,5 +234,5 @@ def bounds_in_words(bounds: Iterable[Bound]) -> dict[str, str]:
 
 
 def _is_stale(runs: Mapping[Key, Mapping[str, Any]], dump: str, stage: str) -> bool:
-    """True if a table that the stage was made from, near or far, was made anew since."""
+    """Returns whether a table that the stage was made from, directly or indirectly, has been made again since."""
     return any(before in runs for _, before in outdated(runs, dump, stage))

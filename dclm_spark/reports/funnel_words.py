@@ -1,4 +1,4 @@
-"""The funnel in words: a line a number, with its share, and what is wrong with a dump."""
+"""Formats the funnel as text: one line for each number, with its share, and what is wrong with a dump."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from dclm_spark.lake import missing
 from dclm_spark.pipeline.registry import STAGES, source_of
 from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS
 
-_N_NAMED = 5  # files that were not read
+_N_NAMED = 5  # files not read that are named
 
 _LISTED_BY = {
     "urls.n_banned_domains": "--banned-domains",
@@ -15,11 +15,12 @@ _LISTED_BY = {
     "urls.n_soft_words": "--soft-words",
     "c4.n_bad_words": "--bad-words",
 }
-"""Signal -> the option that gives the list it is measured by."""
+"""Signal -> the option for the list that it needs."""
 
 
 def format_funnel(entries: list[dict]) -> str:
-    """The funnel as text, a block a dump; shares are of the records above the line `documents`, of documents below."""
+    """Formats one block for each dump; shares are of records down to the line `documents`, and of documents below
+    it."""
     return "\n\n".join(_format_dump(entry) for entry in entries)
 
 
@@ -34,7 +35,7 @@ def _format_dump(entry: dict[str, Any]) -> str:
         records = entry["records"]
         line("files", entry["files"])
         if entry["skipped_files"]:
-            line("other files, passed over", entry["skipped_files"])
+            line("other files, skipped", entry["skipped_files"])
         if "unread" in entry:
             line("files not read", entry["unread"]["n"])
             for reason, n in entry["unread"]["reasons"].items():
@@ -71,18 +72,18 @@ def _format_dump(entry: dict[str, Any]) -> str:
                 line(reason, n, of, indent=4)
             line(stage.name, entry[stage.name], of)
         if stage.name == "deduplicated" and "cuts" in entry:
-            line("documents that lost paragraphs", entry["cuts"]["documents"], of, indent=4)
-            line("paragraphs cut", entry["cuts"]["paragraphs"], indent=4)
+            line("documents with paragraphs removed", entry["cuts"]["documents"], of, indent=4)
+            line("paragraphs removed", entry["cuts"]["paragraphs"], indent=4)
     if entry.get("not_measured"):
         options = ", ".join(_LISTED_BY[signal] for signal in entry["not_measured"])
         lines.append(f"  not measured: rules of {entry['recipe']} whose lists were not given ({options})")
     if "unread" in entry:
         lines += [f"  not read: {path}: {why}" for path, why in list(entry["unread"]["named"].items())[:_N_NAMED]]
     if "documents" in entry and "is_balanced" not in entry:
-        lines.append("  not finished: `dclm-spark documents` goes on with the files that are not read")
+        lines.append("  not finished: `dclm-spark documents` reads the remaining files")
     lines += [f"  {words}" for words in missing.in_words(entry)]
     if entry.get("is_stale"):
-        lines.append("  out of date: a table was made anew since; `dclm-spark run` brings those after it up to date")
+        lines.append("  out of date: an earlier table was made again since; `dclm-spark run` updates those after it")
     if "is_balanced" in entry:
         word = "adds up" if entry["is_balanced"] else "DOES NOT ADD UP"
         sums = ["records = skipped + quarantined + documents, documents = removed + filtered"]

@@ -1,4 +1,4 @@
-"""A page in a warehouse: every row that its tables hold of it."""
+"""Explains a page in a warehouse by all rows that the tables hold of it."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,30 +16,30 @@ from dclm_spark.stages.repeats import DUPLICATE_ID
 
 
 def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None = None) -> list[dict[str, Any]]:
-    """The explanations of a page in a warehouse, one for each time it was read: as a document or in quarantine.
+    """Returns the explanations of a page in a warehouse, one for each time that it was read, also into quarantine.
 
-    `fetched_at` is a text in UTC, as `2022-01-17T00:00:00Z`, whatever the time zones of machine and session.
+    `fetched_at` is a text in UTC, such as `2022-01-17T00:00:00Z`, for any time zone of machine and session.
 
-    A document that the recipe keeps has `duplicates` where its dump has been compared: as
-    `cluster_pages.find_duplicates`. It has `deduplication` where its dump has been deduplicated: `removed_by`, `value`
-    and `detail` as in `removed`, null if it stays, and its `cuts`, of each paragraph its number, from 0, its `text`,
-    `reason`, `value` and `detail`.
+    A document that the recipe keeps has `duplicates`, the result of `cluster_page.find_duplicates`, if its dump has
+    been compared. It has `deduplication` if its dump has been deduplicated: `removed_by`, `value` and `detail` as in
+    `removed`, null if it is kept, and `cuts`: number (from 0), `text`, `reason`, `value` and `detail` of each removed
+    paragraph.
 
     Args:
         warehouse: The warehouse.
-        page: A URL, or a doc_id.
-        upstream: The warehouse that lends the tables this one does not hold.
+        page: A URL or a doc_id.
+        upstream: Another warehouse, for tables that `warehouse` does not hold.
 
     Raises:
-        WarehouseError: No table knows the page.
+        WarehouseError: No table holds the page.
     """
-    page = page.encode(errors="replace").decode()  # of arguments, bytes that are no UTF-8
+    page = page.encode(errors="replace").decode()  # command-line arguments may hold bytes that are not UTF-8
     places = Places(warehouse, upstream)
     found: list[dict[str, Any]] = []
     for place in places.places:
         if place.exists("documents"):
             rows = place.read("documents").where((F.col("doc_id") == page) | (F.col("url") == page))
-            # As a number: Spark's own way gives local time, and fails of years that Python does not know there.
+            # Read as a number: Spark returns local time, and fails for years that Python does not support.
             rows = rows.withColumn("fetched_at", F.expr("unix_micros(fetched_at)"))
             for row in rows.orderBy("dump", "warc_path", "warc_offset").collect():
                 document = row.asDict()
@@ -55,7 +55,7 @@ def explain_page(warehouse: Warehouse, page: str, *, upstream: Warehouse | None 
 
 
 def _in_utc(micros: int | None) -> str | None:
-    """A moment in microseconds since 1970 as text.
+    """Formats a time, given in microseconds since 1970, as text.
 
     >>> _in_utc(1642377600000000), _in_utc(None)
     ('2022-01-17T00:00:00Z', None)
@@ -64,7 +64,7 @@ def _in_utc(micros: int | None) -> str | None:
         return None
     try:
         return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=micros)).isoformat().replace("+00:00", "Z")
-    except OverflowError:  # in a table of an earlier version, which took any year
+    except OverflowError:  # tables of earlier versions may hold any year
         return f"{micros} microseconds since 1970"
 
 
@@ -75,7 +75,7 @@ def _explain_document(document: dict[str, Any], places: Places) -> dict[str, Any
         return document
     is_row = (F.col("doc_id") == doc_id) & F.col("url").eqNullSafe(F.lit(document["url"]))
     row = measured.warehouse.read("annotated", dump=dump).where(is_row).head()
-    if row is None:  # `documents` was made anew since
+    if row is None:  # `documents` has been made again since
         return document
     filtered = places.finished.get(Key(dump, "filtered"), measured)
     recipe = as_json.from_json(filtered.run["recipe_json"])
@@ -99,7 +99,7 @@ def _explain_document(document: dict[str, Any], places: Places) -> dict[str, Any
 
 
 def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: Places) -> bool:
-    """Whether another row of the same document stays in the place of this one."""
+    """Returns whether this row was dropped because another row of the same document was kept."""
     dump = document["dump"]
     is_it = F.col("doc_id") == document["doc_id"]
     if not filtering.exists("removed"):
@@ -111,14 +111,14 @@ def _is_repeat(document: dict[str, Any], filtering: Warehouse, places: Places) -
     read = places.finished.get(Key(dump, "documents"))
     if kept is None or read is None:
         return False
-    # Rows that have all in common are one as good as the other; the first in the files is the one that is shown.
+    # Equal rows cannot be distinguished; the first in the files is shown as the one that was kept.
     rows = read.warehouse.read("documents", dump=dump).where(is_it & F.col("url").eqNullSafe(F.lit(kept["url"])))
     first = rows.orderBy("warc_path", "warc_offset").select("warc_path", "warc_offset").head()
     return first is not None and tuple(first) != (document["warc_path"], document["warc_offset"])
 
 
 def _find_deduplication(places: Places, document: dict[str, Any], *, filtered_by: str) -> dict[str, Any] | None:
-    """What `deduplicated` took of a document; null where it was not made, or from other rows than those of this run."""
+    """Finds what `deduplicated` removed of a document; null if it was not made from the rows of this run."""
     dump = document["dump"]
     found = places.finished.get(Key(dump, "deduplicated"))
     if found is None or made_from(found.run).get(Key(dump, "filtered")) != filtered_by:
@@ -134,7 +134,7 @@ def _find_deduplication(places: Places, document: dict[str, Any], *, filtered_by
     removed = next((row for row in rows("removed") if row["removed_by"] != DUPLICATE_ID), {})
     paragraphs = document["text"].split("\n")
     cuts = [
-        # No text where `annotated` was made anew since, and has fewer paragraphs.
+        # Empty if `annotated` has been made again since, with fewer paragraphs.
         {"paragraph": row["paragraph"], "text": "".join(paragraphs[row["paragraph"] :][:1])}
         | {name: row[name] for name in ("reason", "value", "detail")}
         for row in sorted(rows("cuts"), key=lambda row: row["paragraph"])

@@ -1,4 +1,4 @@
-"""The sizes of clusters as a picture, by matplotlib where it is installed."""
+"""Draws the sizes of clusters with matplotlib, if it is installed."""
 
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ FORMATS = (".png", ".svg")
 
 
 def check_plot(path: str) -> Path:
-    """The path, if a plot can be written there.
+    """Returns the path if a plot can be written to it.
 
     Raises:
-        InputError: It names no picture or no folder, or matplotlib is missing.
+        InputError: The path has no suffix of a picture or its folder does not exist, or matplotlib is missing.
     """
     target = Path(path)
     problems = []
@@ -29,14 +29,14 @@ def check_plot(path: str) -> Path:
 
 
 def plot_sizes(sizes: Sequence[Mapping[str, int]], target: Path) -> None:
-    """Writes the distribution of cluster sizes (rows of `clusters.count_sizes`), both axes logarithmic.
+    """Draws the distribution of cluster sizes (rows of `clusters.count_sizes`), with both axes logarithmic.
 
-    A bar covers its sizes; its height is their clusters, those of all its sizes together.
+    A bar covers a range of sizes; its height is the number of clusters in this range.
     """
     import matplotlib
     from matplotlib.figure import Figure
 
-    # The same sizes give the same bytes.
+    # A fixed salt, so that the same sizes give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "dclm-spark"}):
         figure = Figure(figsize=(7, 4.5), layout="constrained")
         axes = figure.subplots()

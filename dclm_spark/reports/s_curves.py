@@ -1,4 +1,4 @@
-"""The S-curves of band settings as a picture."""
+"""Draws the S-curves of settings of bands and rows."""
 
 import os
 from collections.abc import Mapping
@@ -10,20 +10,20 @@ _N_POINTS = 500
 
 
 def plot_curve(path: str | os.PathLike[str], curves: Mapping[str, tuple[int, int]] = SETTINGS) -> None:
-    """Writes a picture: the probability of two documents to be candidates over their similarity, thresholds marked.
+    """Draws the probability that two documents are a candidate pair over their similarity, with thresholds marked.
 
     Args:
-        path: A file ending in .png, .svg or .pdf, or in what else matplotlib writes. One that exists is replaced.
-        curves: Label -> bands and rows.
+        path: A file ending in .png, .svg, .pdf or another format of matplotlib. An existing file is replaced.
+        curves: Label -> numbers of bands and rows.
 
     Raises:
-        InputError: matplotlib is missing, or writes no such file.
+        InputError: matplotlib is missing, or cannot write this format.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise InputError(["a plot needs matplotlib: pip install 'dclm-spark[plot]'"]) from error
-    # Without pyplot there is no state of the process that a plot could change.
+    # Without pyplot, the plot changes no global state of the process.
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.add_subplot()
     similarities = [index / _N_POINTS for index in range(_N_POINTS + 1)]

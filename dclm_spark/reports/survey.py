@@ -1,7 +1,7 @@
-"""What each choice of methods and scopes leaves of the same dumps, measured.
+"""Compares choices of deduplication methods and scopes, by measuring what each keeps of the same dumps.
 
-Each choice is made in a warehouse of its own below a scratch folder, and borrows `filtered`, and what else is there
-already, from the warehouse that is asked.
+Each choice is made in its own warehouse below a scratch folder, and reads `filtered`, and other existing tables, from
+the job's warehouse.
 """
 
 import re
@@ -38,22 +38,23 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 def survey(
     job: Job, dumps: Sequence[str], choices: Sequence[Choice] | None = None, *, scratch: str | None = None
 ) -> list[dict[str, Any]]:
-    """One entry a choice, `none` first: what it leaves, and its share, whole and by dump, domain, length and age.
+    """Measures what each choice keeps, and its share: in total, and by dump, domain, length and age.
 
-    Words are runs between white space of the text that stays, bytes are its UTF-8. `by` holds the same numbers of each
-    dump, of the ten hosts of most words and all others, of documents by the powers of two of their words before
-    anything was cut (`n_words` of `filtered`), and, where `documents` is there, of the month of their crawl.
+    Returns one entry for each choice, `none` first. Words are separated by white space, bytes are those of UTF-8, both
+    of the text that is kept. `by` holds the same numbers for each dump, for the ten hosts with most words and all
+    others, for ranges of the number of words before deduplication (powers of two, by `n_words` of `filtered`), and, if
+    the table `documents` exists, for the month of the crawl.
 
     Args:
-        job: What is asked for. Its warehouse and upstream are read only, unless scratch is null.
-        dumps: The dumps, the same for all choices.
-        choices: What to compare; null takes `default_choices`.
-        scratch: The folder of the choices' warehouses; null is `survey` in the job's warehouse.
+        job: The recipe and warehouses. These are not written, unless `scratch` is null.
+        dumps: Names of the dumps, the same for all choices.
+        choices: The choices to compare; null: `default_choices`.
+        scratch: Folder for the choices' warehouses; null: `survey` in the job's warehouse.
 
     Raises:
-        InputError: A dump or choice is named twice, or there is no folder for what is made.
-        RecipeError: A choice cannot be.
-        WarehouseError: There is no `filtered` of a dump, or the dumps' are not in one warehouse.
+        InputError: A dump or choice is named twice, or there is no folder for the choices' warehouses.
+        RecipeError: A choice is not valid.
+        WarehouseError: A dump has no `filtered`, or the dumps' `filtered` are in different warehouses.
     """
     choices = default_choices(job.recipe) if choices is None else choices
     choices = (NONE, *(choice for choice in choices if choice != NONE))
@@ -78,7 +79,7 @@ def survey(
 
 
 def _check(job: Job, dumps: Sequence[str], choices: Sequence[Choice], scratch: str | None) -> str:
-    """The folder of the choices' warehouses, after every problem of what is asked has been reported at once."""
+    """Reports every problem of the arguments at once, then returns the folder of the choices' warehouses."""
     problems = named_twice(dumps)
     names = [choice.name for choice in choices]
     problems += [f"two choices are called {name}" for name in sorted({one for one in names if names.count(one) > 1})]
@@ -103,7 +104,7 @@ def _check(job: Job, dumps: Sequence[str], choices: Sequence[Choice], scratch: s
 
 
 def _source(job: Job, dumps: Sequence[str]) -> Warehouse:
-    """The one warehouse that holds the dumps' `filtered`: a job borrows from one."""
+    """Finds the warehouse that holds `filtered` of all dumps; a job has only one upstream."""
     places: dict[str, tuple[Warehouse, list[str]]] = {}
     problems: list[str] = []
     for dump in dumps:
@@ -125,24 +126,26 @@ def _source(job: Job, dumps: Sequence[str]) -> Warehouse:
 
 
 def _signatures(job: Job, dumps: Sequence[str], choice: Choice, source: Warehouse, lake: Warehouse) -> Warehouse:
-    """The warehouse that holds the signatures of all dumps: the source, if it has them, else a scratch one."""
+    """Returns the warehouse with the signatures of all dumps: the source if it has them, else a scratch one."""
     own = replace(job, warehouse=lake, upstream=source, recipe=choice.recipe(job.recipe))
     lent = {dump: make_signatures(replace(_over(own, "signatures"), dump=dump)).is_lent for dump in dumps}
     if all(lent.values()):
         return source
-    for dump in (dump for dump, is_lent in lent.items() if is_lent):  # those of two warehouses could not be lent
+    for dump in (
+        dump for dump, is_lent in lent.items() if is_lent
+    ):  # a choice could not read signatures from two warehouses
         make_signatures(replace(own, dump=dump, is_forced=True))
     return lake
 
 
 def _make(job: Job, dumps: Sequence[str], signatures: Warehouse | None) -> list[Outcome]:
-    """The outcomes of `deduplicated`, whose clusters are made before where there are signatures."""
+    """Makes `deduplicated`, and before it clusters if there are signatures; returns its outcomes."""
     if signatures is not None:
         lender: Warehouse | None = signatures
         near = job.recipe.duplicates
         assert near is not None  # a choice that has signatures looks for near-duplicates
         if any("." in order for order in near.survivor) and signatures is not job.upstream:
-            # Signals come from the source, which then lends everything: signatures are made once more, beside them.
+            # Signals come from the source, so everything is read from it, and signatures are made again next to them.
             lender = job.upstream
             for dump in dumps:
                 make_signatures(replace(_over(job, "signatures"), dump=dump))
@@ -151,13 +154,13 @@ def _make(job: Job, dumps: Sequence[str], signatures: Warehouse | None) -> list[
 
 
 def _over(job: Job, stage: str) -> Job:
-    """The job; forced where another recipe's rows are in the way, for what a survey has made is nobody's to keep."""
+    """Returns the job, forced if another recipe's rows must be replaced, which no user of a survey wants to keep."""
     runs = [run for (_, name), run in last_runs(job.warehouse).items() if name == stage]
     return replace(job, is_forced=job.is_forced or any(not is_made_by(run, job.recipe) for run in runs))
 
 
 def _left(job: Job, dumps: Sequence[str], outcomes: Sequence[Outcome]) -> "DataFrame":
-    """Rows of `deduplicated`: the choice's own, or those that the source has lent."""
+    """Reads rows of `deduplicated`: those of the choice's warehouse, or those of the source."""
     lent = sorted({outcome.run["dump"] for outcome in outcomes if outcome.is_lent})
     own = [dump for dump in dumps if dump not in lent]
     both = ((job.warehouse, own), (job.upstream, lent))
@@ -173,7 +176,7 @@ def _domain():
 
 
 def _largest_domains(filtered: "DataFrame") -> list[str]:
-    """The hosts of most words, by the words that are counted already."""
+    """Returns the hosts with most words, by `n_words` of `filtered`."""
     by_host = filtered.groupBy(_domain().alias("domain")).agg(
         F.sum("n_words").alias("n_words"), F.count("*").alias("n")
     )
@@ -182,19 +185,19 @@ def _largest_domains(filtered: "DataFrame") -> list[str]:
 
 
 def _months(job: Job, dumps: Sequence[str]) -> "DataFrame | None":
-    """Rows of dump, doc_id and month; null without `documents`."""
+    """Finds the month of each document's crawl: rows of dump, doc_id and month; null without `documents`."""
     documents = Places(job.warehouse, job.upstream).rows("documents")
     if documents is None:
         return None
     rows = documents.where(F.col("dump").isin(list(dumps)))
-    # Of the day in UTC: `date_format` of a moment is in the session's time zone.
+    # Computed in UTC: `date_format` of a timestamp uses the session's time zone.
     day = F.expr("date_add(DATE'1970-01-01', CAST(floor(unix_micros(fetched_at) / 86400000000) AS INT))")
     rows = rows.select("dump", "doc_id", F.date_format(day, "yyyy-MM").alias("month"))
     return rows.dropDuplicates(["dump", "doc_id"])
 
 
 def _measure(rows: "DataFrame", largest: Sequence[str], months: "DataFrame | None") -> dict[tuple[str, str], list[int]]:
-    """(breakdown, value) -> documents, words and bytes: one query, which reads each text once."""
+    """Counts documents, words and bytes in one query, which reads each text once: (breakdown, value) -> the numbers."""
     domain = _domain()
     counted = rows.select(
         "dump",
@@ -204,7 +207,7 @@ def _measure(rows: "DataFrame", largest: Sequence[str], months: "DataFrame | Non
         F.regexp_count("text", F.lit(_WORD)).cast("bigint").alias("words"),
         F.octet_length("text").cast("bigint").alias("bytes"),
     )
-    # The digits of a number in base two: exact, where a logarithm is not.
+    # Counts the binary digits of a number, which is exact, unlike a logarithm.
     length = F.coalesce("n_words", "words").cast("bigint")
     keys = {"dump": F.col("dump"), "domain": F.col("domain")}
     keys["length"] = F.when(length < 1, 0).otherwise(F.length(F.bin(length)))
@@ -267,7 +270,7 @@ def _entries(
 
 
 def _label(by: str, value: str) -> str:
-    """A value as a reader takes it: of lengths, the range of words.
+    """Formats a value of a breakdown; a length becomes a range of words.
 
     >>> [_label("length", digits) for digits in ("0", "1", "7")]
     ['0', '1', '64-127']

@@ -1,4 +1,4 @@
-"""What a survey compares: methods of deduplication, and how far each of them reaches."""
+"""Defines the choices that a survey compares: deduplication methods and their scopes."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 
 SCOPES = {"none": "none", "dump": "per dump", "shards": "shards", "all": "all dumps"}
-"""How far a choice reaches: the points of a curve, as the picture calls them."""
+"""Scope of a choice -> its label in the picture."""
 N_SHARDS = 10  # DCLM's, see `recipes`
 
 
@@ -18,15 +18,15 @@ OneMethod = TypeVar("OneMethod", bound=Method)
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to deduplicate, a point of a curve.
+    """One way to deduplicate: a point of a curve in the picture.
 
     Args:
-        name: What reports call it, and its folder.
-        method: The curve that it belongs to.
-        scope: How far it reaches, one of `SCOPES`: its place on the curve.
-        methods: As a recipe has them, in their order. Without any the clusters are honoured, if there are any.
-        near: The scope of near-duplicate clusters; null looks for none.
-        n_shards: Of scope `shards`, of those clusters.
+        name: Name in reports, and of the folder.
+        method: Name of the curve that it belongs to.
+        scope: One of `SCOPES`: the position on the curve.
+        methods: The deduplication methods, as in a recipe. If empty, clusters are applied if there are any.
+        near: Scope of near-duplicate clusters; null: no clusters are made.
+        n_shards: Number of shards of those clusters, for the scope `shards`.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Choice:
     n_shards: int = 1
 
     def recipe(self, recipe: Recipe) -> Recipe:
-        """The recipe, its deduplication changed to this; settings of near-duplicates but these are its own."""
+        """Returns the recipe with this deduplication; other settings of near-duplicates are those of the recipe."""
         changed = replace(recipe, signatures=None, duplicates=None, deduplication=self.methods)
         if self.near is None:
             return changed
@@ -45,7 +45,8 @@ class Choice:
         return replace(changed, signatures=recipe.signatures or MinHash(), duplicates=near)
 
     def reach(self, n_documents: Sequence[int]) -> float:
-        """The share of all documents that one is compared with, on average, if dumps have so many.
+        """Returns the average share of all documents that a document is compared with, given the dumps' numbers of
+        documents.
 
         >>> [Choice("x", "text", scope).reach([10, 10]) for scope in ("none", "dump", "all")]
         [0.0, 0.5, 1.0]
@@ -61,13 +62,14 @@ NONE = Choice("none", "none", "none")
 
 
 def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
-    """Exact keys, near-duplicates and n-grams, each per dump and global; settings are the recipe's if it has any."""
+    """Returns exact keys, near-duplicates and n-grams, each by dump and global, with the recipe's settings if it has
+    any."""
     text, url = (_first_like(Exact(by=by), recipe.methods) for by in ("text", "url"))
     bloom = _first_like(Bloom(), recipe.methods)
     n_shards = bloom.n_shards if bloom.n_shards > 1 else N_SHARDS
 
     def ngrams(scope: str) -> Bloom:
-        # Filters are sized anew: one that is made for the recipe's scope fits no other.
+        # The capacity is planned again, because the recipe's one is for another scope.
         of_scope = replace(bloom, scope=scope, capacity=None, n_shards=1, shard_by="doc_id")
         if scope == "shards":
             return replace(of_scope, n_shards=n_shards)

@@ -1,4 +1,4 @@
-"""The picture of a survey: what survives, a curve a method, from none to all dumps."""
+"""Draws a survey: the share of words that survives, one curve for each method, from no scope to all dumps."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,18 @@ from typing import Any
 from dclm_spark.reports.plots import check_plot
 from dclm_spark.reports.survey_choices import SCOPES
 
-MOST_PANELS = 8  # dumps that the picture shows, the largest; all are in the table
+MOST_PANELS = 8  # largest number of dumps in the picture, the largest dumps first; the table has all
 
 
 def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any]]) -> None:
-    """Writes a picture, PNG or SVG: the share of words that stays from none to all dumps, a curve a method.
+    """Draws a PNG or SVG: the share of words kept over the scope, one curve for each method.
 
-    Scopes come in the order of their reach: ten shards compare a document with a tenth of all, a dump with its own. A
-    dotted line has one point. Below are the same curves dump by dump, and, a panel a method, the shares by length.
+    Scopes are sorted by the share of documents that they compare: with ten shards, a document is compared with a tenth
+    of all, with the scope `dump` with those of its dump. A method with one point is a dotted line. Below are the same
+    curves for each dump, and a panel for each method with the shares by length.
 
     Raises:
-        InputError: The path names no picture or no folder, or matplotlib is missing.
+        InputError: The path has no suffix of a picture or its folder does not exist, or matplotlib is missing.
     """
     target = check_plot(os.fspath(path))
     import matplotlib
@@ -44,7 +45,7 @@ def plot_survey(path: str | os.PathLike[str], entries: Sequence[Mapping[str, Any
             axes.plot(*zip(*points, strict=True), style, markersize=4, color=colours[method], label=method)
         axes.set_xticks(range(len(scopes)), [SCOPES.get(scope, scope) for scope in scopes])
 
-    # The same entries give the same bytes.
+    # A fixed salt, so that the same entries give the same bytes.
     with matplotlib.rc_context({"svg.hashsalt": "dclm-spark", "font.size": 8}):
         shapes = [(max(1, -(-len(of) // most)), min(max(1, len(of)), most)) for of, most in ((dumps, 4), (methods, 5))]
         heights = [3.6, *(2.1 * n_rows for n_rows, _ in shapes)]

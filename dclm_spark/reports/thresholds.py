@@ -1,11 +1,11 @@
-"""Limits of a recipe's bounds for other languages, derived from pages of a reference corpus.
+"""Derives the limits of a recipe's bounds for other languages from pages of a reference corpus.
 
-After FineWeb-2 (Penedo et al. 2025), which sets those limits anew that depend on how a language is written, and takes
-its stop words from the most frequent words. A limit is then the one that removes a tenth of the reference pages
-(`tail`), the share of them that the recipe's limit removes in English (`quantile`), as many standard deviations from
-the mean as in English (`mean_std`), or the recipe's own times the ratio of the medians (`median_ratio`). `auto` takes
-`mean_std` for repetition, of which good pages show next to nothing, and `tail` for the rest. All but `tail` need
-reference pages in English.
+This follows FineWeb-2 (Penedo et al. 2025), which derives new limits where they depend on how a language is written,
+and takes the most frequent words as stop words. A limit is the one that removes a tenth of the reference pages
+(`tail`), the one that removes the same share as the recipe's limit removes in English (`quantile`), the one as many
+standard deviations from the mean as in English (`mean_std`), or the recipe's limit times the ratio of the medians
+(`median_ratio`). `auto` means `mean_std` for repetition, of which good pages have almost none, and `tail` for the rest.
+All but `tail` need reference pages in English.
 """
 
 import math
@@ -34,15 +34,15 @@ _MIN_STOP_WORDS = 8
 
 @dataclass(frozen=True)
 class Reference:
-    """Pages that limits are derived from.
+    """Says which pages limits are derived from, and how.
 
     Args:
         languages: Labels of the languages to derive limits for.
-        dumps: Dumps whose `annotated` holds the pages; empty takes all of the warehouse.
-        method: One of METHODS.
-        tail: The share that `tail` removes, (0, 1).
-        stop_word_share: A word that makes up this share of a language's words, or more, is a stop word, (0, 1).
-        min_pages: Fewer pages of a language are no reference.
+        dumps: Dumps whose `annotated` holds the pages; empty: all dumps of the warehouse.
+        method: One of `METHODS`.
+        tail: Share of the pages that `tail` removes, (0, 1).
+        stop_word_share: Smallest share of a language's words that a stop word has, (0, 1).
+        min_pages: Smallest number of reference pages in a language.
     """
 
     languages: tuple[str, ...]
@@ -53,7 +53,7 @@ class Reference:
     min_pages: int = 100
 
     def problems(self) -> list[str]:
-        """What is wrong with these values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with these values, one sentence each; empty if nothing is."""
         found = [] if self.languages else ["no languages; name at least one label of the language model"]
         if self.method not in METHODS:
             found.append(f"the method is {self.method!r}; expected one of {', '.join(METHODS)}")
@@ -71,26 +71,27 @@ _WRITING = re.compile(
 
 
 def is_derived(bound: Bound) -> bool:
-    """True for limits that depend on how a language is written."""
+    """Returns whether a bound's limits depend on how a language is written."""
     return bound.language is None and bool(_REPETITION.fullmatch(bound.signal) or _WRITING.fullmatch(bound.signal))
 
 
 def derive_recipe(
     warehouse: Warehouse, recipe: Recipe, reference: Reference, *, name: str
 ) -> tuple[Recipe, list[dict]]:
-    """The recipe with limits and stop words for each language, and one entry a limit: what it was and became.
+    """Derives a recipe with limits and stop words for each language; also returns the old and new value of each limit.
 
-    Each bound that depends on the language becomes one a language; the others stay, in their order.
+    Each bound that depends on the language is replaced by one bound for each language; the others are kept, in their
+    order.
 
     Args:
-        warehouse: Its `annotated` holds the reference pages, measured under `recipe` or one with the same annotation.
+        warehouse: The warehouse whose `annotated` holds the reference pages, measured with the annotation of `recipe`.
         recipe: The recipe whose limits are for English.
-        reference: The pages.
-        name: The new recipe's name.
+        reference: The reference pages and the method.
+        name: Name of the new recipe.
 
     Raises:
-        InputError: The reference asks for what cannot be.
-        WarehouseError: There are no such pages, too few of a language, or they lack a signal.
+        InputError: The reference is not valid.
+        WarehouseError: There are no such pages, too few in a language, or they lack a signal.
     """
     if problems := reference.problems():
         raise InputError(problems)
@@ -134,12 +135,12 @@ def _pages(warehouse: Warehouse, recipe: Recipe, reference: Reference):
         raise WarehouseError(problems)
     wanted = {*reference.languages, _ENGLISH}
     rows = warehouse.read("annotated").where(F.col("dump").isin(*dumps) & F.col("language.code").isin(*wanted))
-    # A page that the model is unsure of says little of its language.
+    # Pages whose language is uncertain tell little about a language.
     return rows.where(F.col("language.p_code") > 0.65)
 
 
 def _statistics(pages, bounds: Sequence[Bound], reference: Reference) -> dict[str, dict[str, Any]]:
-    """Language -> n_pages, and what the method needs of each signal, named by the signal and the statistic."""
+    """Computes the statistics that the method needs: language -> n_pages, and `signal:statistic` -> value."""
     columns = [F.count("*").alias("n_pages")]
     for bound in bounds:
         signal = F.col(bound.signal)
@@ -208,21 +209,21 @@ def _limits(
             value = of("mean") + ((limit - of("mean", english)) / spread * of("std") if spread else 0.0)
         else:
             value = limit * of("median") / of("median", english) if of("median", english) else limit
-        # Three decimals, to the side that keeps a page more.
+        # Rounded to three decimals, in the direction that keeps more pages.
         limits[name] = (math.floor if is_low else math.ceil)(max(value, 0.0) * 1000) / 1000
     return limits
 
 
 def _stop_words(pages, reference: Reference) -> dict[str, tuple[str, ...]]:
-    """Language -> its most frequent words: those above the share, eight at least.
+    """Finds the stop words of each language: its most frequent words, those above the share, but at least eight.
 
-    Numbers are none, nor are Latin words in a language that is written in another script.
+    Numbers do not count as words, nor do Latin words in a language that is written in another script.
     """
     texts = pages.where(F.col("language.code").isin(*reference.languages))
     texts = texts.select(F.col("language.code").alias("language"), "text")
     counts = with_word_counts(texts).groupBy("language", "word").agg(F.sum("n").alias("n"))
     counts = counts.where(F.col("word").rlike(r"\p{L}")).withColumn("is_latin", F.col("word").rlike(r"\p{IsLatin}"))
-    # All in one query: each further one would count the words of all texts again.
+    # One query for all languages: each further one would count the words of all texts again.
     of_language = Window.partitionBy("language")
     n_latin = F.sum(F.when(F.col("is_latin"), F.col("n")).otherwise(0)).over(of_language)
     counts = counts.withColumns({"n_all": F.sum("n").over(of_language), "n_latin": n_latin})
@@ -236,7 +237,7 @@ def _stop_words(pages, reference: Reference) -> dict[str, tuple[str, ...]]:
 
 
 def format_thresholds(recipe: Recipe, entries: Sequence[dict[str, Any]]) -> str:
-    """The derived limits as text, a block a language."""
+    """Formats the derived limits as text, one block for each language."""
     blocks = []
     for language in dict.fromkeys(entry["language"] for entry in entries):
         own = [entry for entry in entries if entry["language"] == language]

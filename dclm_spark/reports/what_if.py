@@ -1,4 +1,4 @@
-"""What another bound would keep: the funnel of signals that are measured already, without a pass over text."""
+"""Counts what other bounds would keep, from signals that are already measured, without reading texts."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,16 @@ _KEPT = "filtered"
 
 
 def change_bounds(bounds: Sequence[Bound], changes: Sequence[str]) -> tuple[Bound, ...]:
-    """The bounds with other limits; a signal that has none yet gets one, after the others.
+    """Applies changes to bounds; a signal without a bound gets a new one, after the others.
 
     Args:
         bounds: A recipe's bounds.
-        changes: `SIGNAL=80` puts 80 in the place of the bound's limit, of the lower one where it has two; `SIGNAL>=80`,
-            `>`, `<=` and `<` name the side; `SIGNAL=none` drops the bound; `SIGNAL[de]=80` speaks of the bound of one
-            language, where the recipe has one.
+        changes: `SIGNAL=80` changes the bound's limit to 80, the lower one if it has two; `SIGNAL>=80`, `>`, `<=` and
+            `<` name the limit to change; `SIGNAL=none` drops the bound; `SIGNAL[de]=80` changes the bound for one
+            language, if the recipe has one.
 
     Raises:
-        RecipeError: Something is no change, or leaves a bound that no page can keep.
+        RecipeError: A change cannot be parsed, or makes a bound that no page can pass.
 
     >>> bounds = (Bound("quality.n_words", at_least=50, at_most=100_000), Bound("language.p_target", above=0.65))
     >>> [str(bound) for bound in change_bounds(bounds, ["quality.n_words=80", "language.p_target=none"])]
@@ -94,12 +94,12 @@ def _limit(bound: Bound | None, name: str) -> float | None:
 def count_what_if(
     warehouse: Warehouse, changes: Sequence[str], *, dump: str | None = None, upstream: Warehouse | None = None
 ) -> list[dict[str, Any]]:
-    """One entry a dump, in order of name: what each bound removes and what stays, now and under the changes.
+    """Counts what each bound removes and what is kept, now and with the changes; one entry for each dump, by name.
 
-    Both columns are counted from the signals in `annotated`; Spark reads no other column of it.
+    Both numbers are counted from the signals in `annotated`; Spark reads no other columns of it.
 
     Raises:
-        RecipeError: A change is none.
+        RecipeError: A change is not valid.
         WarehouseError: No dump has been filtered.
     """
     finished = Places(warehouse, upstream).finished
@@ -163,7 +163,7 @@ def _entry(dump: str, recipe: str, bounds: Sequence[Bound], changed: Sequence[Bo
 
 
 def format_what_if(entries: Sequence[dict[str, Any]]) -> str:
-    """The entries as text, a block a dump."""
+    """Formats the entries as text, one block for each dump."""
     return "\n\n".join(map(_format_dump, entries))
 
 

@@ -1,4 +1,4 @@
-"""Two texts word by word: what one has and the other has not, in a few words of context."""
+"""Compares two texts word by word, and shows the differences with some words of context."""
 
 import re
 from bisect import bisect_left
@@ -8,13 +8,13 @@ from itertools import accumulate, pairwise
 from typing import Any
 
 MAX_WORDS = 20_000
-"""Words of each text that are compared."""
+"""Largest number of words of each text that are compared."""
 
 MAX_CHARS = 1_000_000
-"""Characters of each text that are looked at."""
+"""Largest number of characters of each text that are read."""
 
-_MAX_PAIRS = 20_000_000  # of equal words that are looked at: a few seconds
-_RUN = 3  # words of a run that anchors a comparison, where it comes once in each text
+_MAX_PAIRS = 20_000_000  # of equal words that are examined, which takes a few seconds
+_RUN = 3  # words of a run that anchors a comparison, if it occurs exactly once in each text
 _CONTEXT = 5
 _MAX_SHOWN_PLACES = 20
 _MAX_SHOWN_WORDS = 40
@@ -22,18 +22,18 @@ _MAX_SHOWN_WORDS = 40
 # Thai to Lao and Khmer, kana, Han: scripts without spaces, where each character is compared as a word.
 _UNSPACED = "\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 _WORD = re.compile(rf"([{_UNSPACED}]|[^\s{_UNSPACED}]+)(\s*)")
-# What a terminal obeys instead of showing it: controls, and marks that turn the direction of writing.
+# Characters that a terminal executes instead of showing: controls, and marks that change the direction of writing.
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _COLOURS = {"gone": "\x1b[31m", "new": "\x1b[32m"}
 
 
 def diff_words(one: str, other: str) -> dict[str, Any]:
-    """What became of the words of one text in another: `n_same`, `n_gone`, `n_new`, and `places`, those that differ.
+    """Compares the words of two texts: returns `n_same`, `n_gone`, `n_new`, and the `places` that differ.
 
     A place is a list of pieces in their order, each `{"kind": "same" | "gone" | "new", "text": ...}`; white space in
-    them is one space. Words are what stands between white space, each character in scripts without spaces; case counts.
-    `is_cut` is True where only the first `MAX_WORDS` of a text were compared, `is_coarse` where words repeat so often
-    that a full comparison would take minutes: then some that stay pass for gone and new.
+    them is one space. Words are separated by white space; in scripts without spaces each character is a word; case
+    matters. `is_cut` is true if only the first `MAX_WORDS` of a text were compared, `is_coarse` if words repeat so
+    often that a full comparison would take minutes: then some equal words are reported as gone and new.
 
     >>> diff_words("the old harbour", "the new harbour")["places"][0][1:3]
     [{'kind': 'gone', 'text': 'old '}, {'kind': 'new', 'text': 'new '}]
@@ -41,7 +41,7 @@ def diff_words(one: str, other: str) -> dict[str, Any]:
     []
     """
     is_cut = max(len(one), len(other)) > MAX_CHARS
-    # The last word has its space too: another may follow it where the texts are laid over each other.
+    # The last word gets a space too, because another word may follow it in the merged text.
     before, after = (_WORD.findall(text[:MAX_CHARS] + " ") for text in (one, other))
     is_cut = is_cut or max(len(before), len(after)) > MAX_WORDS
     before, after = before[:MAX_WORDS], after[:MAX_WORDS]
@@ -58,16 +58,16 @@ def diff_words(one: str, other: str) -> dict[str, Any]:
 
 
 _Match = tuple[int, int, int]
-"""Where words that are the same begin in one text, where in the other, and how many they are."""
+"""A run of equal words: its start in the first text, its start in the second, and its length."""
 _Step = tuple[str, int, int, int, int]
-"""`same` or `changed`, and its range of words in both texts."""
+"""`same` or `changed`, with the range of words in both texts."""
 
 
 def _matches(before: list[str], after: list[str]) -> tuple[list[_Match], bool]:
-    """The words that stay, in their order; and whether the search for them was given up somewhere.
+    """Finds the runs of equal words, in their order, and whether the search was given up somewhere.
 
-    Runs of words that come once in each text are found at once; what lies between two of them is left to difflib, whose
-    time grows with the square of its texts.
+    Runs that occur once in each text are found first; the words between two of them are compared by difflib, whose time
+    grows with the square of the length.
     """
     corners = [(-1, -1), *_anchors(before, after), (len(before), len(after))]
     matches: list[_Match] = []
@@ -83,10 +83,12 @@ def _matches(before: list[str], after: list[str]) -> tuple[list[_Match], bool]:
 
 
 def _anchors(before: list[str], after: list[str]) -> list[tuple[int, int]]:
-    """Where runs of `_RUN` words begin that come once in each text: the most of them that are in order in both."""
+    """Finds runs of `_RUN` words that occur once in each text: the largest number of them that have the same order in
+    both."""
     places = [_once(words) for words in (before, after)]
     others = [(at, places[1][run]) for run, at in places[0].items() if run in places[1]]
-    # The longest rising sequence of places in the other text, by its least last element of each length.
+    # Finds the longest ascending sequence of positions in the other text; keeps the smallest last element for each
+    # length.
     least: list[int] = []
     indices: list[int] = []
     previous: list[int] = []
@@ -110,9 +112,10 @@ def _once(words: list[str]) -> dict[tuple[str, ...], int]:
 
 
 def _search(before: list[str], after: list[str], max_pairs: int) -> tuple[list[_Match], int, bool]:
-    """difflib's search for ever shorter runs of words that stay, as far as `max_pairs` of equal words go.
+    """Finds runs of equal words as difflib does, the longest first, but examines at most `max_pairs` pairs of equal
+    words.
 
-    difflib itself takes minutes where a few words repeat without end.
+    difflib itself takes minutes if a few words repeat very often.
     """
     shorter = min(len(before), len(after))
     head = next((i for i in range(shorter) if before[i] != after[i]), shorter)
@@ -123,7 +126,7 @@ def _search(before: list[str], after: list[str], max_pairs: int) -> tuple[list[_
     if min(len(before), len(after)) > head + tail:
         matcher = SequenceMatcher(None, before, after, autojunk=False)
         counts = Counter(after)
-        pairs = [0, *accumulate(counts[word] for word in before)]  # up to each word
+        pairs = [0, *accumulate(counts[word] for word in before)]  # number of pairs before each word
     while ranges:
         start, end, other_start, other_end = ranges.popleft()
         if start == end or other_start == other_end:
@@ -141,7 +144,7 @@ def _search(before: list[str], after: list[str], max_pairs: int) -> tuple[list[_
 
 
 def _steps(matches: list[_Match], n_before: int, n_after: int) -> list[_Step]:
-    """All words of both texts in their order."""
+    """Divides all words of both texts into equal and changed ranges, in their order."""
     steps: list[_Step] = []
     position = other_position = 0
     for at, other_at, size in [*matches, (n_before, n_after, 0)]:
@@ -157,7 +160,7 @@ def _steps(matches: list[_Match], n_before: int, n_after: int) -> list[_Step]:
 
 def _places(steps: list[_Step], before: list[tuple[str, str]], after: list[tuple[str, str]]) -> list[list[dict]]:
     places: list[list[dict]] = []
-    is_open = False  # the words before belong to the last place
+    is_open = False  # whether the previous words belong to the last place
 
     def add(kind: str, words: list[tuple[str, str]]) -> None:
         if words:
@@ -179,7 +182,7 @@ def _places(steps: list[_Step], before: list[tuple[str, str]], after: list[tuple
 
 
 def format_diff(diff: dict[str, Any], *, has_colour: bool = False) -> list[str]:
-    """A comparison as lines, one a place, marked as `git diff --word-diff` marks: `[-gone-]{+new+}`.
+    """Formats a comparison as lines, one for each place, marked as by `git diff --word-diff`: `[-gone-]{+new+}`.
 
     >>> format_diff(diff_words("to the old harbour", "to the new harbour"))
     ['to the [-old-]{+new+} harbour']
@@ -187,11 +190,11 @@ def format_diff(diff: dict[str, Any], *, has_colour: bool = False) -> list[str]:
     places = diff["places"]
     lines = [_marked(place, has_colour) for place in places[:_MAX_SHOWN_PLACES]]
     if len(places) > _MAX_SHOWN_PLACES:
-        lines.append(f"and {len(places) - _MAX_SHOWN_PLACES:,} places more that differ; --json shows all")
+        lines.append(f"and {len(places) - _MAX_SHOWN_PLACES:,} more places that differ; --json shows all")
     if diff["is_cut"]:
         lines.append(f"only the first {MAX_WORDS:,} words were compared")
     if diff["is_coarse"]:
-        lines.append("words repeat too often for a full comparison: some that stay are shown as gone and new")
+        lines.append("words repeat too often for a full comparison: some equal words are shown as removed and added")
     return lines
 
 
@@ -204,7 +207,7 @@ def _marked(place: list[dict[str, str]], has_colour: bool) -> str:
         shown = opening + _shortened(shown_safely(words)) + closing
         if has_colour and kind in _COLOURS:
             shown = f"{_COLOURS[kind]}{shown}\x1b[0m"
-        # A new word takes the place of one that is gone: no space between the two.
+        # A new word replaces the one before it: no space between the two.
         marked += ("" if marked.endswith(("-]", "-]\x1b[0m")) and kind == "new" else space) + shown
         space = piece["text"][len(words) :]
     return marked
@@ -219,7 +222,7 @@ def _shortened(text: str) -> str:
 
 
 def shown_safely(text: str) -> str:
-    r"""A page's text for a terminal: what it would obey becomes U+FFFD.
+    r"""Makes a page's text safe for a terminal: characters that the terminal would execute become U+FFFD.
 
     >>> shown_safely("red \x1b[31m")
     'red \ufffd[31m'

@@ -1,9 +1,9 @@
-"""The process from which Spark forks the Python workers of a local session: `python -m dclm_spark.spark.daemon`.
+"""Runs the process from which Spark forks the Python workers of a local session: `python -m dclm_spark.spark.daemon`.
 
-Spark puts its Python package on the workers' path as zips, although pip has installed the same code beside them. Before
-each task a worker forgets what it knows of its path, and Python then reads a zip's directory once for every package
-that was imported from it: 0.14 s of CPU a task, a seventh of the CPU time of a chain over a few hundred pages. Without
-the zips there is nothing to read again. `spark.python.daemon.module=pyspark.daemon` goes back to Spark's own process.
+Spark adds its Python package to the workers' path as zips, although pip has installed the same code. Before each task a
+worker clears its import caches, and Python then reads a zip's directory again for every package imported from it: 0.14
+s of CPU for each task, a seventh of the CPU time of a chain over several hundred pages. This process removes the zips
+from the path. `spark.python.daemon.module=pyspark.daemon` restores Spark's own process.
 """
 
 import sys
@@ -12,9 +12,9 @@ from pathlib import Path
 
 
 def without_spark_zips(path: list[str]) -> list[str]:
-    """The import path without the archives that lie inside the pyspark that is installed on it; all else stays.
+    """Removes from the import path the zips inside the installed pyspark; other entries are kept.
 
-    A Spark elsewhere (`SPARK_HOME`) keeps its zips: its version may be another.
+    The zips of another Spark (`SPARK_HOME`) are kept, because its version may differ.
     """
     plain = [entry for entry in path if not entry.endswith((".zip", ".jar"))]
     installed = PathFinder.find_spec("pyspark", plain)

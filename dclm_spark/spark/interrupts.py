@@ -1,8 +1,8 @@
-"""Ctrl-C and requests to end, for a process that is one command: one sentence, no process left behind, an exit status.
+"""Handles Ctrl-C and termination signals of a command: prints one sentence, ends all child processes, and exits.
 
-Python raises KeyboardInterrupt wherever the main thread is, and pyspark asks the JVM to cancel its jobs first, on a
-connection that may be in the middle of an answer: what comes of it is a matter of luck. A command has nothing to tidy
-up that a kill would not leave in order as well, so it ends its processes and itself, there and then.
+By default, Python raises KeyboardInterrupt anywhere in the main thread, and pyspark first asks the JVM to cancel its
+jobs, on a connection that may be in use; the result is unpredictable. A command can be killed at any time without harm,
+so it ends its child processes and itself at once.
 """
 
 import contextlib
@@ -18,13 +18,13 @@ from types import FrameType
 from typing import Any
 
 SECONDS_TO_END = 8.0
-"""That the JVM has to stop what runs and to delete its temporary files; then it is killed."""
+"""Seconds for the JVM to stop its work and delete its temporary files, before it is killed."""
 
 sentence = "interrupted"
-"""What is said when a signal comes; a command says more once it is known."""
+"""The sentence that is printed at a signal; a command replaces it by a more exact one."""
 
 is_silent = False
-"""True once nothing more is told, but the last sentence."""
+"""True when nothing more may be printed except the last sentence."""
 
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _taken: list[signal.Signals] = []
@@ -33,7 +33,8 @@ _undoings: list[Callable[[], Any]] = []
 
 @contextlib.contextmanager
 def taken() -> Iterator[None]:
-    """Inside, a signal to end is answered as above; one that the parent has told this process to ignore is ignored."""
+    """Context manager that handles termination signals as this module says; signals ignored by the parent stay
+    ignored."""
     if threading.current_thread() is not threading.main_thread() or _taken:
         yield
         return
@@ -49,12 +50,12 @@ def taken() -> Iterator[None]:
 
 
 def are_taken() -> bool:
-    """True if this process is one command's."""
+    """Returns whether signals are handled here, that is, whether this process is one command."""
     return bool(_taken)
 
 
 def retake() -> None:
-    """Undoes that pyspark has put a handler of its own in place, where signals are taken."""
+    """Installs the handlers again after pyspark has replaced them, if signals are handled here."""
     if threading.current_thread() is threading.main_thread():
         _take()
 
@@ -66,7 +67,7 @@ def _take() -> None:
 
 @contextlib.contextmanager
 def undoing(undo: Callable[[], Any]) -> Iterator[None]:
-    """Inside, a signal to end also calls this function, once no other process is at work."""
+    """Context manager: a termination signal inside also calls this function, after the child processes have ended."""
     _undoings.append(undo)
     try:
         yield
@@ -75,17 +76,17 @@ def undoing(undo: Callable[[], Any]) -> Iterator[None]:
 
 
 def when_ended(undo: Callable[[], Any]) -> None:
-    """From here on a signal to end also calls this function."""
+    """From now on, a termination signal also calls this function."""
     _undoings.append(undo)
 
 
 def removing(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Inside, a signal to end also removes a folder."""
+    """Context manager: a termination signal inside also removes a folder."""
     return undoing(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 
 def fall_silent() -> None:
-    """From here on nothing that fails in passing is told: threads and libraries that miss the JVM, workers that go."""
+    """Prints no further errors, such as those of threads and libraries that lose the JVM."""
     global is_silent
     is_silent = True
     logging.disable()
@@ -98,7 +99,9 @@ def fall_silent() -> None:
 def _end(number: int, _: FrameType | None) -> None:
     for taken_one in _taken:
         signal.signal(taken_one, _end_at_once)
-    screen = "\r\x1b[J\x1b[?25h" if os.isatty(2) else ""  # a progress bar's line, and the cursor that it hides
+    screen = (
+        "\r\x1b[J\x1b[?25h" if os.isatty(2) else ""
+    )  # clears the line of a progress bar, and shows the cursor again
     fall_silent()
     end_children(SECONDS_TO_END)
     for undo in reversed(_undoings):
@@ -115,7 +118,7 @@ def _end_at_once(number: int, _: FrameType | None) -> None:
 
 
 def end_children(seconds: float) -> None:
-    """Ends the processes that this one has started, and theirs: asked first, killed after some seconds."""
+    """Ends all child processes and their children: terminates them, and after these seconds kills them."""
     import psutil
 
     children = psutil.Process().children()

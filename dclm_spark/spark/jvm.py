@@ -1,4 +1,4 @@
-"""What a Spark that was installed by pip needs beside itself: Java, and the jars of Delta Lake."""
+"""Provides what a Spark installed by pip needs in addition: Java, and the jars of Delta Lake."""
 
 import os
 import re
@@ -14,7 +14,7 @@ from dclm_spark.errors import SessionError
 from dclm_spark.kernels.compiled.private_folder import may_be_written
 from dclm_spark.spark import interrupts
 
-# Delta Lake's artefact for each Spark it is built for: docs.delta.io, "Compatibility with Apache Spark".
+# Spark version -> artefact of Delta Lake: docs.delta.io, "Compatibility with Apache Spark".
 DELTA_PACKAGES = {
     "3.5": "io.delta:delta-spark_2.12:3.3.2",
     "4.0": "io.delta:delta-spark_2.13:4.0.0",
@@ -22,7 +22,7 @@ DELTA_PACKAGES = {
 }
 # Spark 3.5 is the last release whose Python package lacks the jar of its own Connect server.
 CONNECT_PACKAGES = {"3.5": "org.apache.spark:spark-connect_2.12:{version}"}
-# Dependencies that Spark brings itself, whose own copies its class loader prefers: 73 of Delta's 87 MB of jars.
+# Dependencies that Spark already includes, and whose class loader prefers its own copies: 73 of Delta's 87 MB of jars.
 PROVIDED = ",".join(
     f"{group}:*"
     for group in (
@@ -40,10 +40,10 @@ MIN_JAVA = 17
 
 
 def check_java() -> str:
-    """What `java -version` says, where it is Java 17 or later.
+    """Returns the output of `java -version`.
 
     Raises:
-        SessionError: No `java` is found, or it is older.
+        SessionError: No `java` is found, or it is older than Java 17.
     """
     home = os.environ.get("JAVA_HOME")
     java = os.path.join(home, "bin", "java") if home else shutil.which("java")
@@ -59,17 +59,18 @@ def check_java() -> str:
 
 
 def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None = None) -> list[Path]:
-    """The jars of Delta Lake for the pyspark installed, fetched from Maven Central once and then kept.
+    """Returns the jars of Delta Lake for the installed pyspark; fetches them from Maven Central at the first call.
 
-    Spark resolves `spark.jars.packages` anew at each start: it prints a page and needs a network or a warm cache in
-    the home directory. Here its own resolver fills a folder of the user's cache, and later starts name the files.
+    Spark itself resolves `spark.jars.packages` at each start: it prints a page and needs a network or a warm cache in
+    the home directory. Here Spark's resolver fills a folder of the user's cache once, and later starts use these files.
 
     Args:
-        with_connect: Whether the jar of the Connect server is wanted, where pyspark lacks it.
-        config: Spark settings, of which those that name a mirror of Maven Central are used.
+        with_connect: Whether to include the jar of the Connect server, if pyspark lacks it.
+        config: Spark settings; those that name a mirror of Maven Central are used.
 
-    Raises:
-        SessionError: No Delta Lake is known for this Spark, the folder cannot be written, or a jar cannot be fetched.
+        Raises:
+            SessionError: No Delta Lake is known for this Spark, the folder cannot be written, or a jar cannot be
+                fetched.
     """
     import pyspark
 
@@ -88,14 +89,14 @@ def resolve_jars(*, with_connect: bool = False, config: Mapping[str, str] | None
 def fetched(
     packages: Sequence[str], name: str, excludes: str, *, what: str, config: Mapping[str, str] | None = None
 ) -> list[Path]:
-    """The jars of packages of Maven's and of what they need, fetched once and then kept.
+    """Returns the jars of Maven packages and of their dependencies; fetches them at the first call.
 
     Args:
-        packages: Their coordinates.
-        name: The folder of the cache that keeps them.
-        excludes: What is left out, since Spark has it.
-        what: What they are, in words.
-        config: Spark settings, of which those that name a mirror of Maven Central are used.
+        packages: Maven coordinates of the packages.
+        name: Name of the cache folder that keeps the jars.
+        excludes: Coordinates of dependencies to leave out, because Spark includes them.
+        what: Description of the jars, for messages.
+        config: Spark settings; those that name a mirror of Maven Central are used.
 
     Raises:
         SessionError: The folder cannot be written, or a jar cannot be fetched.
@@ -114,7 +115,7 @@ def fetched(
         try:
             with interrupts.removing(attempt):
                 _fetch(packages, attempt, Path(_find_spark_home()), config or {}, excludes=excludes, what=what)
-            # Whole or absent: another process may be doing the same, and the first one wins.
+            # The folder appears complete or not at all: another process may do the same, and the first one wins.
             if not kept.exists():
                 (attempt / "jars").rename(kept)
         except OSError:
@@ -128,7 +129,7 @@ def fetched(
 def _fetch(
     packages: Sequence[str], folder: Path, spark_home: Path, config: Mapping[str, str], *, excludes: str, what: str
 ) -> None:
-    """Fills `folder/jars` by way of spark-submit, on a script that does nothing."""
+    """Fills `folder/jars` by running spark-submit on an empty script."""
     script = folder / "nothing.py"
     script.touch()
     settings = {
@@ -156,10 +157,10 @@ def _fetch(
 
 
 def cache_folder() -> Path:
-    """The folder of jars and classes, which a JVM runs.
+    """Returns the folder of jars and classes that a JVM loads.
 
     Raises:
-        SessionError: Everybody can put others there.
+        SessionError: Other users can write to it.
     """
     named = os.environ.get("DCLM_SPARK_CACHE")
     folder = Path(named or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "dclm_spark")
@@ -174,7 +175,7 @@ def cache_folder() -> Path:
 
 
 def minor_version(version: str) -> str:
-    """The first two numbers of a version, which Delta is built for.
+    """Returns the first two numbers of a Spark version; Delta is built for each of them.
 
     >>> minor_version("4.1.4")
     '4.1'

@@ -1,4 +1,4 @@
-"""Starts a Spark of this process' own: its settings, its Java process, and what that says while it starts."""
+"""Starts a local Spark for this process: chooses its settings, starts Java, and captures Java's output meanwhile."""
 
 import atexit
 import os
@@ -26,13 +26,13 @@ DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-# What the JVM hands to a Python worker at a time: Spark's default of 10,000 web pages is a gigabyte. A batch may end
-# with a text of `Extraction.max_text_bytes`, 8 MiB, so that it has 16 MiB at most.
+# Size of the batches that the JVM sends to a Python worker. Spark's default of 10,000 rows is a gigabyte of web pages.
+# A batch may end with a text of `Extraction.max_text_bytes`, 8 MiB, so it has at most 16 MiB.
 BATCH_SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(8 << 20),
 }
-# Spark 3.5 does not count bytes: 16 texts of 8 MiB are 128 MiB. Workers join them to batches of the usual size.
+# Spark 3.5 limits batches by rows only: 16 texts of 8 MiB are 128 MiB. Workers merge them to batches of the usual size.
 ROWS_WITHOUT_BYTES = 16
 # What the JVM reads and writes at a time, which Spark and Parquet count in rows too: 4,096 texts of 8 MiB are 32 GiB,
 # and a writer first looks at the size of a page or of a row group after 100 rows. So 64 MiB are read (thrice that while
@@ -45,23 +45,23 @@ TEXT_SETTINGS = {
     "spark.hadoop.parquet.block.size.row.check.min": "4",
     "spark.hadoop.parquet.block.size.row.check.max": "8",
 }
-# INT96, Spark's default, is beyond some readers.
+# Some readers cannot read INT96, Spark's default.
 TIMESTAMP_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 # The heavy work is Python's; the JVM plans many small queries, and its second compiler costs more than it gives back:
 # with it, the JVM's CPU time of a first run is 1.9 times as much, of a second run 1.7 times; a large shuffle gains a
 # quarter (measured with the serial collector). With the first compiler alone the JVM would keep a fifth of its usual
-# room for code, and compile in circles.
-# A JVM without memory would go on with some of its threads dead, and a command that waits for one of them for good.
+# room for code, and compile in circles. A JVM out of memory would continue without some of its threads, and a command
+# could wait for them forever.
 LOCAL_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+ExitOnOutOfMemoryError"
-# G1 marks and refines on threads of their own, which on a few cores are taken from the work: a first run took 15.3 s of
-# CPU with it, 13.2 s without.
+# The G1 collector has threads of its own, which on few cores take time from the work: a first run needed 15.3 s of CPU
+# with it, 13.2 s without.
 FEW_CORES = 4
 FEW_CORES_JAVA_OPTIONS = "-XX:+UseSerialGC"
 GIB = 1 << 30
 
 
 def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str]:
-    """The settings of a session started here."""
+    """Returns the settings of a session that is started here."""
     settings = {
         "spark.master": master,
         "spark.app.name": app_name,
@@ -69,7 +69,7 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # The default options: those a user adds as spark.driver.extraJavaOptions do not undo them.
+        # As default options, they still hold if a user sets spark.driver.extraJavaOptions.
         "spark.driver.defaultJavaOptions": f"-Dlog4j2.configurationFile={_quiet_logging().as_uri()}",
         **BATCH_SETTINGS,
         **TEXT_SETTINGS,
@@ -85,10 +85,10 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.host": "127.0.0.1",
             "spark.python.daemon.module": "dclm_spark.spark.daemon",
-            # Spark's 200 and Delta's 50 make a write of ten rows take 20 seconds.
+            # With the defaults, 200 of Spark and 50 of Delta, a write of ten rows takes 20 seconds.
             "spark.sql.shuffle.partitions": str(max(2, os.cpu_count() or 1)),
             "spark.databricks.delta.snapshotPartitions": "1",
-            # VACUUM lists folders in as many tasks as this, 10,000 by default.
+            # VACUUM lists folders in this number of tasks; the default is 10,000.
             "spark.sql.sources.parallelPartitionDiscovery.parallelism": str(max(2, os.cpu_count() or 1)),
         }
     if with_connect:
@@ -101,13 +101,13 @@ def settings(master: str, app_name: str, *, with_connect: bool) -> dict[str, str
 
 
 def prepare() -> None:
-    """Fetches what a first start would: the jars of Delta Lake."""
+    """Fetches the jars of Delta Lake, as the first start would."""
     check_java()
     resolve_jars()
 
 
 def start(settings: dict[str, str]) -> "SparkSession":
-    """A classic session in a JVM of its own, which stays silent unless it fails."""
+    """Starts a classic session in a new JVM, whose output is shown only if the start fails."""
     from pyspark import SparkConf, SparkContext
     from pyspark.java_gateway import launch_gateway
     from pyspark.sql import SparkSession
@@ -119,14 +119,14 @@ def start(settings: dict[str, str]) -> "SparkSession":
     if s3a.is_wanted(settings):
         jars = s3a.resolve_jars(config=settings)
         settings = settings | {"spark.jars": ",".join(filter(None, [settings.get("spark.jars"), *map(str, jars)]))}
-    # Workers run the interpreter of the driver, not whichever `python3` comes first on the path.
+    # Workers use the driver's interpreter, not the first `python3` on the path.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    remote_asked = os.environ.pop("SPARK_REMOTE", None)  # spark-submit refuses to start a classic session beside it
+    remote_asked = os.environ.pop("SPARK_REMOTE", None)  # spark-submit refuses to start a classic session if it is set
     words = _Words()
     try:
         if SparkContext._gateway is None:  # a stopped session leaves its JVM behind for the next
             conf = SparkConf().setAll(list((_with_catalog_folder(settings)).items()))
-            # Delta prints to standard output, where a program that asks for --json reads the answer.
+            # Delta prints to standard output, which must hold only the answer for programs that use --json.
             gateway = launch_gateway(conf, popen_kwargs={"stdout": words.inlet, "stderr": words.inlet})
             _running.append(_Java(gateway.proc, words, settings.get("spark.driver.memory", "1g")))
             SparkContext(conf=conf, gateway=gateway)
@@ -153,10 +153,10 @@ _running: list[_Java] = []
 
 
 def java_end(seconds: float = 0.0) -> JavaEnd | None:
-    """How the JVM that was started here has ended; null while it runs, or where none was.
+    """Returns how the JVM started here has ended; null while it runs, or if none was started.
 
     Args:
-        seconds: How long to wait for its end: what it cannot answer any more fails a moment before it is gone.
+        seconds: Seconds to wait for its end: calls to a dying JVM fail a moment before its process ends.
     """
     if not _running:
         return None
@@ -169,7 +169,7 @@ def java_end(seconds: float = 0.0) -> JavaEnd | None:
 
 
 def watch_java(then: Callable[[JavaEnd], None]) -> None:
-    """Calls a function, on a thread, once the JVM that was started here has ended of itself."""
+    """Calls a function, on a new thread, when the JVM started here has ended unexpectedly."""
     if _running:
         java = _running[-1]
 
@@ -189,7 +189,7 @@ def _memory_advice(words: "_Words") -> list[str]:
 
 
 def _with_catalog_folder(settings: dict[str, str]) -> dict[str, str]:
-    """The settings with a folder for the tables of the session's own catalog, which ends with the session.
+    """Adds a temporary folder for the tables of the session's own catalog to the settings.
 
     Spark would make `spark-warehouse` in the working folder at every start.
     """
@@ -206,7 +206,7 @@ def _quiet_logging() -> Path:
 
 
 def _driver_memory() -> int:
-    """Bytes for a local driver: half of what the machine or the container has, between 1 and 8 GiB."""
+    """Returns the memory for a local driver in bytes: half of the machine's or container's, between 1 and 8 GiB."""
     have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and (text := limit.read_text().strip()).isdigit():
@@ -221,7 +221,8 @@ def _free_port() -> int:
 
 
 class _Words:
-    """What the JVM writes to its standard output and error: kept while it starts, then passed on to standard error."""
+    """Captures the JVM's standard output and error: keeps them while it starts, then forwards them to standard
+    error."""
 
     KEPT = 200  # lines
 
@@ -239,7 +240,7 @@ class _Words:
                     os.write(2, shown(line.decode(errors="backslashreplace")).encode())
 
     def said(self, last: int = 15) -> list[str]:
-        """The last lines so far, without the stack frames."""
+        """Returns the last lines so far, without stack frames."""
         lines = [line.decode(errors="replace").rstrip() for line in list(self._lines)]
         return [line for line in lines if line and not line.startswith("\tat ")][-last:]
 

@@ -36,12 +36,13 @@ def is_own(spark: "SparkSession") -> bool:
 
 
 def planned_for_packets(spark: "SparkSession") -> AbstractContextManager[None]:
-    """Plans made inside hand few rows at a time to Python: each may be some megabytes, and Spark 3.5 counts rows."""
+    """Makes Spark send few rows at a time to Python: a row may be several MB, and Spark 3.5 limits batches by rows
+    only."""
     return _changed(spark, {"spark.sql.execution.arrow.maxRecordsPerBatch": str(PACKETS_AT_ONCE)})
 
 
 def planned_for_java(spark: "SparkSession") -> AbstractContextManager[None]:
-    """Plans made inside `planned_for_python` whose work is the JVM's own: whole tables that are written anew.
+    """Restores, inside `planned_for_python`, the settings for work of the JVM itself: rewriting whole tables.
 
     Generated code copied rows of texts and signals in three quarters of the JVM's CPU time.
     """
@@ -61,7 +62,7 @@ def _changed(spark: "SparkSession", settings: Mapping[str, str]) -> Iterator[Non
 
 
 class _Shared:
-    """Settings of a session while any of its threads is inside; its own are back when the last of them has left."""
+    """Changes settings of a session while any thread is inside; restores them when the last thread has left."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
@@ -103,11 +104,11 @@ def _restore(spark: "SparkSession", before: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def planned_for_python(spark: "SparkSession") -> Iterator[None]:
-    """Plans made inside suit stages whose work is in Python: the JVM passes rows on, and spends nothing on haste.
+    """Sets the session for stages whose work is in Python, where the JVM only forwards rows.
 
-    Such a stage plans many small queries, most of them Delta's own. Java code generated for each took a third of the
-    JVM's CPU time; rows of long texts were compressed for a cache that is read once or twice, and sorted by a partition
-    that they all share. These settings are for sessions of our own alone.
+    Such a stage plans many small queries, most of them Delta's own. Generating Java code for each took a third of the
+    JVM's CPU time. Long texts were compressed for a cache that is read once or twice, and sorted by a partition that
+    all rows share. Only an own session gets these settings.
     """
     with _NEEDED.in_force(spark):
         if not is_own(spark):
@@ -118,16 +119,16 @@ def planned_for_python(spark: "SparkSession") -> Iterator[None]:
 
 
 def written_for_all(spark: "SparkSession") -> AbstractContextManager[None]:
-    """What is written inside has timestamps that every reader of Parquet knows.
+    """Makes Spark write timestamps that every reader of Parquet can read.
 
-    Spark's own default is INT96, which has been deprecated since 2016. Delta takes the form from the session alone:
-    neither a writer's options nor a table's properties can name it.
+    Spark's default is INT96, deprecated since 2016. Delta takes the format from the session only: neither a writer's
+    options nor a table's properties can set it.
     """
     return _TIMESTAMPS.in_force(spark)
 
 
 _TIMESTAMPS = _Shared(TIMESTAMP_SETTINGS)
-# What is sent to all workers may first have to be found among a dump's URLs, which takes longer than 5 minutes.
+# Rows to broadcast may first have to be found among all URLs of a dump, which takes longer than 5 minutes.
 _NEEDED = _Shared({"spark.sql.broadcastTimeout": "86400"})
 _FOR_SPEED = _Shared(
     {

@@ -1,4 +1,4 @@
-"""How far a long stage is: a bar on a terminal, a line now and then in a log."""
+"""Shows the progress of a long stage: a bar on a terminal, occasional lines in a log."""
 
 import sys
 import threading
@@ -17,16 +17,16 @@ LINE_SECONDS = 30.0
 
 
 class Progress:
-    """The progress of one stage over one dump, as a context manager.
+    """Context manager that shows the progress of one stage over one dump.
 
-    Whole steps are told by `start` and `advance`; between them Spark's own count of finished tasks moves the bar, where
-    the session shows it.
+    `start` and `advance` count whole units; between them Spark's count of finished tasks moves the bar, if the session
+    tells it.
 
     Args:
-        spark: The session that works.
-        title: What is being made of what.
-        quiet: Says nothing.
-        out: Where to; a terminal gets a bar, anything else gets lines.
+        spark: The session that does the work.
+        title: Name of the work, such as stage and dump.
+        quiet: Whether to print nothing.
+        out: Stream to print to; a terminal gets a bar, anything else gets lines.
     """
 
     def __init__(self, spark: "SparkSession", title: str, *, quiet: bool = False, out: TextIO | None = None):
@@ -66,12 +66,12 @@ class Progress:
         self._tasks.close()
 
     def start(self, total: int, unit: str, *, done: int = 0) -> None:
-        """Says how many units there are, and how many were done before."""
+        """Sets the number of units, and how many were done before."""
         self._total, self._unit, self._done, self._done_before = total, unit, float(done), float(done)
         self._started = time.monotonic()
 
     def advance(self, n: int, *, n_rows: int = 0) -> None:
-        """Counts units that are finished and the rows they gave."""
+        """Adds finished units and the number of their rows."""
         self._done += n
         self._n_rows += n_rows
         if self._bar is None and not self._quiet:
@@ -103,7 +103,7 @@ class Progress:
 
 
 class _TaskCount:
-    """Finished tasks of the stages that run now, as Spark tells them: its status tracker, or Connect's own handler."""
+    """Counts finished tasks of the running Spark stages, by Spark's status tracker or Connect's progress handler."""
 
     def __init__(self, spark: "SparkSession"):
         self._spark = spark
@@ -117,7 +117,7 @@ class _TaskCount:
         self._seen = (sum(s.num_completed_tasks for s in live), sum(s.num_tasks for s in live))
 
     def share(self) -> float:
-        """The share of the running stages' tasks that are finished, [0, 1]; 0 where nothing tells."""
+        """Returns the share of the running stages' tasks that are finished, [0, 1]; 0 if unknown."""
         done, total = self._seen if self._has_handler else self._classic()
         return done / total if total else 0.0
 

@@ -1,4 +1,4 @@
-"""What a Spark that pip installed needs to keep tables in S3 (`s3a://`): Hadoop's connector, and its settings."""
+"""Provides what a Spark installed by pip needs for tables in S3 (`s3a://`): Hadoop's connector and its settings."""
 
 import os
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ _HADOOP = "org.apache.hadoop.fs.s3a"
 
 
 def is_s3(location: str) -> bool:
-    """True if tables there need the connector.
+    """Returns whether tables at this location need the connector.
 
     >>> is_s3("s3a://bucket/lake"), is_s3("S3://bucket"), is_s3("lake")
     (True, True, False)
@@ -48,11 +48,11 @@ def is_s3(location: str) -> bool:
 
 
 def settings(options: Mapping[str, Any]) -> dict[str, str]:
-    """Settings of a session whose tables lie in S3: `s3://` is `s3a://`, and the store is the one that inputs have.
+    """Returns the settings of a session with tables in S3: `s3://` means `s3a://`, and the store is that of the inputs.
 
     Args:
-        options: In fsspec's words (`endpoint_url`, `key`, `secret`, `token`), before what the environment says. Whether
-            inputs are read without credentials (`anon`) says nothing of the tables.
+        options: Storage options of fsspec (`endpoint_url`, `key`, `secret`, `token`); they override the environment.
+            `anon` is ignored, since it holds for inputs only.
     """
     found = {_MARK: f"{_HADOOP}.S3AFileSystem", "spark.hadoop.fs.AbstractFileSystem.s3.impl": f"{_HADOOP}.S3A"}
     client = options.get("client_kwargs")
@@ -62,7 +62,7 @@ def settings(options: Mapping[str, Any]) -> dict[str, str]:
     if endpoint:
         found["spark.hadoop.fs.s3a.endpoint"] = endpoint
         if not (urlsplit(endpoint).hostname or "").endswith("amazonaws.com"):
-            # Other stores seldom have a host name for each bucket.
+            # Most other stores do not have a host name for each bucket.
             found["spark.hadoop.fs.s3a.path.style.access"] = "true"
     for ours, theirs in (("key", "access.key"), ("secret", "secret.key"), ("token", "session.token")):
         if options.get(ours):
@@ -71,13 +71,14 @@ def settings(options: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _profile() -> dict[str, str]:
-    """Credentials in a file of the user's, which fsspec would find and Hadoop would not look for."""
+    """Returns settings for credentials in the user's file, which fsspec finds but Hadoop does not search."""
     import pyspark
 
     file = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
     if not file.is_file():
         return {}
-    # Java looks below the home that the system knows, which HOME need not be; each version of the SDK has its variable.
+    # Java takes the home folder from the system, which may differ from HOME; each version of the SDK has its own
+    # variable.
     os.environ.setdefault("AWS_SHARED_CREDENTIALS_FILE", str(file))
     os.environ.setdefault("AWS_CREDENTIAL_PROFILES_FILE", str(file))
     if pyspark.__version__.startswith("3."):
@@ -96,7 +97,8 @@ def _profile() -> dict[str, str]:
 
 
 def is_wanted(settings: Mapping[str, str]) -> bool:
-    """Whether a session with these settings needs the jars: its tables lie in S3, and nothing brings them."""
+    """Returns whether a session with these settings needs the jars: tables are in S3, and no setting provides the
+    jars."""
     from pyspark.find_spark_home import _find_spark_home
 
     brought = settings.get("spark.jars.packages", "") + settings.get("spark.jars", "")
@@ -106,10 +108,10 @@ def is_wanted(settings: Mapping[str, str]) -> bool:
 
 
 def resolve_jars(*, config: Mapping[str, str] | None = None) -> list[Path]:
-    """The jars for the pyspark installed, fetched from Maven Central once and then kept.
+    """Returns the jars for the installed pyspark; fetches them from Maven Central at the first call.
 
     Raises:
-        SessionError: None are known for this Spark, or they cannot be fetched.
+        SessionError: No jars are known for this Spark, or they cannot be fetched.
     """
     import pyspark
 

@@ -1,6 +1,6 @@
-"""A SparkSession with Delta: the platform's own where there is one, else one fit for a laptop.
+"""Provides a SparkSession with Delta: that of the platform if there is one, else a local one.
 
-Only the edge of the package imports this module; stages take their session from the DataFrame they are given.
+Only commands and entry points import `get_session`; stages use the session of the DataFrame that they are given.
 """
 
 import os
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 TASK_ATTEMPTS = 4
 MAX_ROWS, MAX_BYTES = BATCH_SETTINGS
-CONNECT_PORT = 15002  # where a Connect server listens unless told otherwise
+CONNECT_PORT = 15002  # default port of a Connect server
 
 
 def get_session(
@@ -34,25 +34,25 @@ def get_session(
     config: Mapping[str, str] | None = None,
     s3_options: Mapping[str, Any] | None = None,
 ) -> "SparkSession":
-    """A SparkSession that can read and write Delta tables.
+    """Returns a SparkSession that can read and write Delta tables.
 
-    With neither `master` nor `remote`, the session of the platform is adopted: the active session of a notebook, the
-    one that `spark-submit` or Databricks has prepared, the server that `SPARK_REMOTE` names. Of its settings only those
-    that bound the memory of Python workers are changed, and while a table is made those that it could not be made
-    without (`spark.planning`). Where there is none, a local session starts.
+    With neither `master` nor `remote`, the platform's session is used: the active session of a notebook, the session
+    that `spark-submit` or Databricks has prepared, or the server that `SPARK_REMOTE` names. Of its settings only those
+    that limit the memory of Python workers are changed, and while a table is made those without which it could not be
+    made (`spark.planning`). If there is no such session, a local one is started.
 
     Args:
-        master: `local[2]`, `spark://host:port`, ...; `None` is `local[*]`. A local master retries a failed task as a
-            cluster does (`local[2]` becomes `local[2,4]`), since Spark's own `local[2]` never does.
+        master: `local[2]`, `spark://host:port`, ...; `None` means `local[*]`. A local master retries a failed task as a
+            cluster does (`local[2]` becomes `local[2,4]`); by default, Spark's `local[2]` never retries.
         remote: `sc://host:port` for a Spark Connect server, or `local[2]` for one started inside this process.
-        app_name: What Spark's pages and logs call a session that is started here.
-        config: Further settings, which win over those chosen here.
-        s3_options: Not null where tables lie in S3 (`s3a://`): a session that is started here then gets the jars for
-            it, and what these options, in fsspec's words, and the environment say of the store.
+        app_name: Name in Spark's pages and logs of a session that is started here.
+        config: Further settings, which override those chosen here.
+        s3_options: Storage options of fsspec if tables are in S3 (`s3a://`), else null. A session that is started here
+            then gets the jars for S3, and the settings of the store from these options and the environment.
 
     Raises:
-        SessionError: Java, pyspark or the jars are missing, the session found has no Delta, or it runs on another
-            master than the one asked for.
+        SessionError: Java, pyspark or the jars are missing, or the existing session has no Delta or another master than
+            `master`.
     """
     config = dict(config or {})
     if master and remote:
@@ -78,7 +78,7 @@ def get_session(
         return own(_adopt(SparkSession.builder.getOrCreate(), master=master, config=config))
     if remote and not _is_local(remote):
         spark = own(_connect(remote, config=config))
-        interrupts.when_ended(lambda: _interrupt(spark))  # the server would go on working
+        interrupts.when_ended(lambda: _interrupt(spark))  # otherwise the server would continue the work
         return spark
 
     asked = _with_retries(master or remote or "local[*]")
@@ -93,7 +93,7 @@ def get_session(
 
 
 def is_active() -> bool:
-    """True if `get_session` would adopt a session of this process, such as a notebook's."""
+    """Returns whether `get_session` would use an existing session of this process, such as a notebook's."""
     try:
         from pyspark.sql import SparkSession
     except ImportError:
@@ -102,7 +102,7 @@ def is_active() -> bool:
 
 
 def shuffle_tasks(spark: "SparkSession") -> int:
-    """Tasks of a shuffle: the session's setting, or 200 where a platform chooses by itself."""
+    """Returns the number of tasks of a shuffle: the session's setting, or 200 if the platform chooses it itself."""
     chosen = spark.conf.get("spark.sql.shuffle.partitions", "") or ""
     return int(chosen) if chosen.isdigit() else DEFAULT_TASKS
 
@@ -111,7 +111,7 @@ DEFAULT_TASKS = 200
 
 
 def _is_prepared() -> bool:
-    """Whether a platform has a session ready that `getOrCreate` gives without a master: Databricks, spark-submit."""
+    """Returns whether a platform (Databricks, spark-submit) has prepared a session that `getOrCreate` returns."""
     return "DATABRICKS_RUNTIME_VERSION" in os.environ or "PYSPARK_GATEWAY_PORT" in os.environ
 
 
@@ -124,7 +124,7 @@ def _is_local(master: str) -> bool:
 
 
 def _with_retries(master: str) -> str:
-    """The same local master with task retries; any other master unchanged.
+    """Adds task retries to a local master; any other master is unchanged.
 
     >>> _with_retries("local"), _with_retries("local[*]"), _with_retries("local[2,1]"), _with_retries("spark://a:7077")
     ('local[1,4]', 'local[*,4]', 'local[2,1]', 'spark://a:7077')
@@ -135,7 +135,7 @@ def _with_retries(master: str) -> str:
 
 
 def _adopt(spark: "SparkSession", *, master: str | None, config: Mapping[str, str]) -> "SparkSession":
-    """The session that was found, checked for Delta, its Python batches bounded."""
+    """Checks an existing session for Delta and master, and limits the size of its Python batches."""
     problems = []
     running = spark.conf.get("spark.master", "")
     if master and running and _with_retries(master) != _with_retries(running):
@@ -160,7 +160,7 @@ def _adopt(spark: "SparkSession", *, master: str | None, config: Mapping[str, st
 
 
 def _bound_batches(spark: "SparkSession") -> None:
-    """Batches for Python of no more rows and bytes than chosen here; another notebook's smaller ones are left alone."""
+    """Limits the rows and bytes of batches for Python; smaller limits that are already set are kept."""
     settings = dict(BATCH_SETTINGS)
     if not spark.conf.isModifiable(MAX_BYTES):
         settings[MAX_ROWS] = str(ROWS_WITHOUT_BYTES)
@@ -170,7 +170,7 @@ def _bound_batches(spark: "SparkSession") -> None:
 
 
 def _connect(remote: str, *, config: Mapping[str, str]) -> "SparkSession":
-    """A session on a Spark Connect server that runs already."""
+    """Connects to a running Spark Connect server."""
     try:
         from pyspark.sql.connect.session import SparkSession
     except ImportError as error:
@@ -178,19 +178,19 @@ def _connect(remote: str, *, config: Mapping[str, str]) -> "SparkSession":
         raise SessionError([problem]) from error
     address = urlsplit(remote)
     try:
-        # The client itself would go on trying for ten minutes.
+        # The client itself would retry for ten minutes.
         socket.create_connection((address.hostname, address.port or CONNECT_PORT), timeout=10).close()
         spark = SparkSession.builder.remote(remote).getOrCreate()
         spark.version  # noqa: B018 - the first call that reaches the server
     except Exception as error:
         raise SessionError([f"No Spark Connect server answers at {remote}: {error}"]) from error
-    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # makes pyspark.sql.functions speak Connect
+    os.environ["SPARK_CONNECT_MODE_ENABLED"] = "1"  # makes pyspark.sql.functions use Connect
     # It has the methods of a classic session, and no class in common with it.
     return _adopt(cast("Classic", spark), master=None, config=config)
 
 
 def _interrupt(spark: "SparkSession") -> None:
-    """Ends what a server does for this session, if it answers."""
+    """Stops the server's work for this session, if the server answers."""
     asking = threading.Thread(target=spark.interruptAll, daemon=True)
     asking.start()
     asking.join(INTERRUPT_SECONDS)
@@ -200,10 +200,10 @@ INTERRUPT_SECONDS = 5.0
 
 
 def _start_connected(settings: dict[str, str], config: Mapping[str, str]) -> "SparkSession":
-    """A Spark Connect session on a server inside this process.
+    """Starts a Spark Connect server inside this process, and connects to it.
 
-    `builder.remote("local")` does the same with a fixed port, so that two of them on one machine meet the wrong server,
-    and with a warning for each setting that is fixed at the start.
+    `builder.remote("local")` does the same with a fixed port, so that a second one on the same machine connects to the
+    wrong server, and with a warning for each static setting.
     """
     launch.start(settings)
     os.environ["SPARK_LOCAL_REMOTE"] = "1"  # stop() then ends the server too

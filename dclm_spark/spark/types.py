@@ -1,4 +1,4 @@
-"""Arrow schemas in the words of Spark SQL, and what a table of an earlier version lacks of them."""
+"""Converts Arrow schemas to Spark SQL, and compares them with tables written by earlier versions."""
 
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ _SPARK_NAMES = {
 
 
 def spark_type(type_: pa.DataType) -> str:
-    """The Spark SQL name of an Arrow type.
+    """Returns the Spark SQL name of an Arrow type.
 
     >>> spark_type(pa.map_(pa.string(), pa.int64()))
     'MAP<STRING, BIGINT>'
@@ -38,7 +38,7 @@ def spark_type(type_: pa.DataType) -> str:
 
 
 def spark_schema(schema: pa.Schema) -> str:
-    """A schema as a Spark SQL column list, without NOT NULL: what a lazy DataFrame of such rows has.
+    """Converts a schema to a Spark SQL column list, without NOT NULL, as lazy DataFrames have it.
 
     >>> spark_schema(pa.schema([pa.field("doc_id", pa.string(), nullable=False), pa.field("n_words", pa.int32())]))
     '`doc_id` STRING, `n_words` INT'
@@ -47,7 +47,7 @@ def spark_schema(schema: pa.Schema) -> str:
 
 
 def spark_columns(schema: pa.Schema) -> str:
-    """A schema as the column list of CREATE TABLE, with comments, NOT NULL where a row always has the value."""
+    """Converts a schema to the column list of CREATE TABLE, with comments and NOT NULL."""
     return ", ".join(
         f"`{field.name}` {_commented_type(field.type)}{'' if field.nullable else ' NOT NULL'}{_comment(field)}"
         for field in schema
@@ -65,7 +65,7 @@ def _comment(field: pa.Field) -> str:
 
 
 def quoted(text: str) -> str:
-    """A text as a string of Spark SQL.
+    """Quotes a text as a string of Spark SQL.
 
     >>> print(quoted("a page's"))
     'a page\\'s'
@@ -75,7 +75,7 @@ def quoted(text: str) -> str:
 
 
 def missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column]":
-    """Nulls for the columns of a schema that rows lack, and for the fields that their structs lack."""
+    """Returns null columns for those that rows lack of a schema, and structs completed by null fields."""
     found = {field.name: field.dataType for field in rows.schema}
     missing = {}
     for field in schema:
@@ -92,10 +92,10 @@ def missing_columns(rows: "DataFrame", schema: "pa.Schema") -> "dict[str, Column
 
 
 def type_conflicts(dtypes: list[tuple[str, str]], schema: pa.Schema) -> list[tuple[str, str, str]]:
-    """The columns of a table whose type is another than the schema's: name, type found, type expected.
+    """Lists the columns of a table whose type differs from the schema's: name, type found, type expected.
 
     Args:
-        dtypes: Of the table's DataFrame. A column that is missing is no conflict, nor is a struct with fewer fields.
+        dtypes: `dtypes` of the table's DataFrame. A missing column, or a struct with fewer fields, is no conflict.
         schema: The schema.
     """
     found = {name: _plain(type_) for name, type_ in dtypes}

@@ -17,11 +17,11 @@ Batches = Iterator[pa.RecordBatch]
 
 
 class Kernels(NamedTuple):
-    """Compiled kernels that a function runs in the workers.
+    """Names the compiled kernels that a function runs in the workers.
 
     Args:
-        what: Names them: the same text, the same kernels.
-        exercise: Runs each of them on a few values, so that they are compiled.
+        what: Name of the set of kernels; equal names mean equal kernels.
+        exercise: Function that runs each kernel on a few values, so that all are compiled.
     """
 
     what: str
@@ -35,14 +35,14 @@ def map_arrow(
     *,
     kernels: Kernels | None = None,
 ) -> "DataFrame":
-    """The rows that a function makes of the batches of each partition, lazily.
+    """Applies a function to the Arrow batches of each partition, lazily; returns the rows that it makes.
 
     Args:
-        rows: The rows; all their columns travel to the worker.
-        function: Takes the batches of a partition, gives batches of the schema.
-        schema: Of the rows that are made, as Arrow's schema or in the words of Spark SQL.
-        kernels: What the function runs. They are compiled on the driver, once a machine, and sent along; where the
-            driver is a client of another machine, the workers compile them.
+        rows: The input rows; all their columns are sent to the worker.
+        function: Function from the batches of a partition to batches of the schema.
+        schema: Schema of the new rows, as an Arrow schema or a Spark SQL column list.
+        kernels: The kernels that the function runs. They are compiled on the driver, once on each machine, and sent to
+            the workers. If the driver is a client of another machine, the workers compile them.
     """
     words = schema if isinstance(schema, str) else spark_schema(schema)
     if kernels is None:

@@ -1,4 +1,4 @@
-"""`annotated`: one row is a document and every signal measured on it."""
+"""Makes `annotated`: one row is a document with every signal measured on it."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -23,27 +23,29 @@ if TYPE_CHECKING:
 SAMPLE = pa.RecordBatch.from_pylist(
     [{"doc_id": "", "dump": "", "url": "http://example.org/", "text": "The harbour lies west.\nIt is old."}]
 )
-"""A page that runs every kernel."""
+"""A page on which every kernel runs, to compile them all."""
 
 
 def annotate(
     documents: "DataFrame", *, recipe: Recipe = DCLM_BASELINE, banned_domains: "DataFrame | None" = None
 ) -> "DataFrame":
-    """The same documents with their text corrected and the recipe's signal groups measured.
+    """Corrects the text of documents and measures the recipe's signal groups.
 
-    The first call on a machine compiles the kernels that the workers will run, ten to twenty seconds; nothing else is
-    done before the rows are asked for.
+    The first call on a machine compiles the kernels for the workers, which takes 10 to 20 seconds. Everything else is
+    lazy.
 
     Args:
-        documents: Rows with doc_id, dump, url and text; text is never null. With a list of domains they are read twice,
-            the first time for their url alone.
+        documents: Rows with doc_id, dump, url and text; text is never null. If there is a list of domains, they are
+            read twice, the first time only their url.
         recipe: Its `annotation` and its `groups` are used.
-        banned_domains: Rows with `domain`, a line of the list each, in any order and number; null measures no
-            `urls.n_banned_domains`. The hosts of the documents that it bans are broadcast, so that no text is shuffled;
-            where they are too many for that, `spark.sql.optimizer.disableHints` leaves the join to Spark.
+        banned_domains: Rows with `domain`, one line of the list each, in any order, repeated or not; null:
+            `urls.n_banned_domains` is not measured. The banned hosts of the documents are broadcast, so that no text is
+            shuffled. If they are too many for a broadcast, set `spark.sql.optimizer.disableHints`, and Spark chooses
+            the join.
 
     Raises:
-        RecipeError: The recipe has problems, its language model cannot be used, or it names a list and none is given.
+        RecipeError: The recipe has problems, its language model cannot be used, or it names a list of domains but
+            `banned_domains` is null.
     """
     refuse_recipe([*recipe.problems(), *check_model(recipe.annotation.language_model)])
     if banned_domains is not None:
@@ -57,8 +59,8 @@ def annotate(
 def _annotate_listed(documents: "DataFrame", lines: "DataFrame", recipe: Recipe) -> "DataFrame":
     match = recipe.annotation.domain_match
     listed = with_listed_domains(lines, match=match)
-    # A semi-join, and one row a key: neither a list that repeats itself nor a host below two listed domains may give a
-    # document a second row.
+    # A semi-join and one row for each key: a repeated line of the list, or a host below two listed domains, must not
+    # give a document a second row.
     banned = with_banning_domains(documents, match=match).join(listed, "domain", "left_semi")
     banned = banned.select(F.col("domain_key").alias("banned_key")).distinct()
     # Without the hint Spark takes the banned hosts to be as large as the documents, and sorts all text to join them.
@@ -73,7 +75,7 @@ def _annotate_listed(documents: "DataFrame", lines: "DataFrame", recipe: Recipe)
 def with_signals(
     documents: "DataFrame", *, annotation: Annotation, groups: Sequence[str], has_domain_key: bool = False
 ) -> "DataFrame":
-    """Rows of `annotated` for rows that have doc_id, dump, url and text; with `domain_key` where it is asked for."""
+    """Measures rows that have doc_id, dump, url and text: rows of `annotated`, with `domain_key` if requested."""
     schema = schemas.ANNOTATED.append(BANNING.field("domain_key")) if has_domain_key else schemas.ANNOTATED
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -83,7 +85,7 @@ def with_signals(
                 columns.append(domain_keys(batch.column("url"), match=annotation.domain_match))
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
-    # Only these columns travel to the worker.
+    # Only these columns are sent to the worker.
     needed = documents.select("doc_id", "dump", "url", "text")
     return map_arrow(
         needed,
@@ -94,7 +96,8 @@ def with_signals(
 
 
 def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
-    """Rows of `kernels.signals.domains.BANNING` for rows that have a url; a key may come more than once."""
+    """Finds the domains that would ban each row's url: rows of `kernels.signals.domains.BANNING`; a key may be
+    repeated."""
 
     def look_up(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in sized(batches):
@@ -104,7 +107,7 @@ def with_banning_domains(documents: "DataFrame", *, match: str) -> "DataFrame":
 
 
 def with_listed_domains(lines: "DataFrame", *, match: str) -> "DataFrame":
-    """The entries of a list, as `domain`, for rows that have a line of it as `domain`."""
+    """Parses the lines of a list of domains (column `domain`) into its entries (column `domain`)."""
     schema = pa.schema([BANNING.field("domain")])
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""Candidates: pairs of texts that share a bucket, found block by block of band keys, and how similar they are."""
+"""Finds candidate pairs, texts that share a bucket, block by block of band keys, and measures their similarity."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 
 FLUSH_ENTRIES = 1 << 21
-"""Entries that a task holds before it packs them: some 200 MB, sorting included; four times as many where there are so
-many blocks that packets would become too small to be packets."""
+"""Number of entries that a task collects before it packs them: about 200 MB, sorting included. It is up to four times
+as large if there are so many blocks that the packets would be too small."""
 
 
 _PACKET_ENTRIES = 256
@@ -59,9 +59,9 @@ _ROWS = 1 << 16
 
 
 def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFrame":
-    """Rows of `block` and `packet` for rows of text_hash, keys, shard and bucket_order, none of them null.
+    """Packs rows of text_hash, keys, shard and bucket_order, none of them null, into rows of `block` and `packet`.
 
-    A task holds `FLUSH_ENTRIES`, packs them, and forgets them; of identical texts it sends one.
+    A task collects `FLUSH_ENTRIES`, packs them and frees them; of identical texts it sends only one.
     """
     flush_entries = min(4 * FLUSH_ENTRIES, max(FLUSH_ENTRIES, _PACKET_ENTRIES * n_blocks))
 
@@ -92,10 +92,10 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
 
 
 def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
-    """Rows of text_hash, other_hash, place, bucket_size and is_ignored for packets, those of a block together.
+    """Joins the packets of each block into edges: rows of text_hash, other_hash, place, bucket_size and is_ignored.
 
-    A pair comes once for each run of blocks that a task holds together. Columns are those of
-    `kernels.near.buckets.Edges`, `to_verify` unless nothing is verified.
+    All packets of a block must be in one partition, one after the other. A pair may be repeated. Columns are those of
+    `kernels.near.buckets.Edges`, made with `to_verify` unless `near.verify` is `none`.
     """
     limit, ignores, to_verify = near.giant_bucket, near.giant_rule == "ignore", near.verify != "none"
 
@@ -123,7 +123,7 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
 
 
 def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Entries, Repeated]]:
-    """All that the packets of each block hold."""
+    """Yields the unpacked entries of each block."""
     rows = (row for batch in batches for row in zip(*(column.to_pylist() for column in batch.columns), strict=True))
     for _, of_block in groupby(rows, key=itemgetter(0)):
         entries, repeated = zip(*(unpack(packet) for _, packet in of_block), strict=True)
@@ -141,14 +141,15 @@ def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
 
 
 def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
-    """Rows of text_hash, other_hash, place, bucket_size, is_ignored, similarity: the pairs of `with_edges`, and members
-    beside delegates that they may be alike to, see `kernels.near.firsts`. One of the latter may be there more
-    than once.
+    """Adds the similarity to the pairs of `with_edges`, and adds pairs of members and delegates that may be similar.
+
+    Columns are text_hash, other_hash, place, bucket_size, is_ignored and similarity. Delegates are explained in
+    `kernels.near.firsts`; a pair with one may be repeated.
 
     Args:
-        pairs: Rows as `with_edges` gives them, each pair once, with the signature of the text: those of one first
-            together, itself before the others, these in their order.
-        first_new_place: Only texts in places from here on make edges.
+        pairs: Rows of `with_edges`, each pair once, with the signature of `text_hash`. The rows of one first text are
+            together: the first text itself, then the other members in their order.
+        first_new_place: Index of the first new dump: only texts of this dump and later ones make edges.
         minhash: How signatures were made.
         near: Its `threshold` and `verify` are used.
     """
@@ -181,7 +182,7 @@ def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash,
 
 
 def _exercise() -> None:
-    """Runs every kernel of candidates, similarities and anchors on little, so that workers need not compile them."""
+    """Runs every kernel of candidates, similarities and anchors on tiny data, so that workers need not compile them."""
     texts, orders = np.array([1, 2]), np.zeros(2, dtype=np.uint64)
     nothing = np.empty(0, dtype=np.int64)
     entries = entries_of(np.zeros((2, 1), dtype=np.uint64), texts, orders)
@@ -195,4 +196,4 @@ def _exercise() -> None:
 
 
 KERNELS = Kernels("near-duplicates", _exercise)
-"""What workers run that find, compare and anchor near-duplicates."""
+"""Kernels that workers run to find, compare and anchor near-duplicates."""

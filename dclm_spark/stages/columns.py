@@ -1,4 +1,4 @@
-"""Spark expressions: Column -> Column, and how rows are spread over tasks."""
+"""Builds Spark expressions that several stages use, and spreads rows over tasks."""
 
 import json
 import operator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def breaks(bound: Bound) -> "Column":
-    """True where a row breaks the bound; false, never null, where its signal is null or it is in another language."""
+    """Tests whether a row breaks the bound; false, never null, if the signal is null or the bound does not apply."""
     signal = F.col(bound.signal)
     tests = (
         (operator.lt, bound.at_least),
@@ -32,21 +32,21 @@ def breaks(bound: Bound) -> "Column":
 
 
 def removed_by(bounds: Sequence[Bound]) -> "Column":
-    """The name of the first signal whose bound is broken; null where none is.
+    """Returns the name of the first signal whose bound is broken; null if none is.
 
-    A document without text that breaks a bound on texts is removed for that, by `NO_TEXT`.
+    If a document without text breaks a bound on text, the name is `NO_TEXT`.
     """
     return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(bound.signal), "string"), bounds, NO_TEXT)
 
 
 def _unless_empty(found: "Column", bounds: Sequence[Bound], instead: str | None) -> "Column":
-    """What was found of the first broken bound, but for documents whose text breaks it because there is none."""
+    """Replaces `found` by `instead` for documents that break a bound on text because their text is empty."""
     in_url = [bound for bound in bounds if bound.group == "urls"]
     in_text = [bound for bound in bounds if bound.group != "urls"]
     if not in_text:
         return found
-    # By the signals, so that nobody has to read the texts. Words between white space, and tokens, are none of a blank
-    # text alone; a language is null for it alone.
+    # Tested by the signals, so that no text has to be read. Only a blank text has no words and no tokens, and only a
+    # blank text has a null language.
     is_empty = F.coalesce(
         F.col("quality.n_words_split") == 0,
         F.col("gopher.n_tokens") == 0,
@@ -58,10 +58,10 @@ def _unless_empty(found: "Column", bounds: Sequence[Bound], instead: str | None)
 
 
 def unless_measured(bounds: Sequence[Bound]) -> "Column":
-    """Null, a string; it fails on a row with a text on which signals that a bound speaks of were not measured.
+    """Returns a null string, but fails on a row with text whose signal groups that a bound uses were not measured.
 
-    A bound on a null keeps the row, so that it would keep everything. (A signal of a group that was measured may be
-    null, such as a rule's whose list nobody has given.)
+    A bound keeps rows whose signal is null, so it would keep all rows. (A single signal of a measured group may be
+    null, for instance if its list of words was not given.)
     """
     groups = dict.fromkeys([bound.group for bound in bounds] + ["language" for bound in bounds if bound.language])
     missing = [
@@ -74,13 +74,13 @@ def unless_measured(bounds: Sequence[Bound]) -> "Column":
 
 
 def removed_value(bounds: Sequence[Bound]) -> "Column":
-    """That signal's value, as a double; null where no bound is broken."""
+    """Returns the value, a double, of the signal whose bound is broken first; null if none is."""
     value = _of_first_broken(bounds, lambda bound: F.col(bound.signal).cast("double"), "double")
     return _unless_empty(value, bounds, None)
 
 
 def removed_detail(bounds: Sequence[Bound]) -> "Column":
-    """That bound in words; null where none is broken."""
+    """Returns the first broken bound as text; null if none is broken."""
     return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string"), bounds, NO_TEXT_WORDS)
 
 
@@ -91,20 +91,21 @@ def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":
 
 
 def one_a_task(spark: "SparkSession", paths: Sequence[str]) -> "DataFrame":
-    """Rows of one column, `path`: n paths on n tasks, one on each, the first path on the first task.
+    """Makes rows of one column, `path`, with one path on each task, the first path on the first task.
 
-    Hash partitioning would leave about 37 % of n tasks empty and double others. A range has exactly one number a task,
-    and finds its path in a literal, without a join. The literal is one value, however many paths there are.
+    Hash partitioning would leave about 37 % of the tasks empty and give others several paths. A range has exactly one
+    number on each task, and looks its path up in a literal array, without a join. The literal is one value, however
+    many paths there are.
     """
     listed = F.from_json(F.lit(json.dumps(list(paths))), "ARRAY<STRING>")
     return spark.range(0, len(paths), 1, len(paths)).select(F.get(listed, F.col("id")).alias("path"))
 
 
 def domain_rank(host: str, domains: Sequence[str]) -> "Column":
-    """The place, from 0, of the first of these domains that a host is or lies below; their number if there is none."""
+    """Returns the index of the first domain that a host equals or lies below; `len(domains)` if there is none."""
     domains = [host_of(f"http://{domain}") or domain for domain in domains]  # one spelling, as `urls.host` has it
-    # One literal, searched for each end of the host that could be listed: a test for each domain would make a plan, and
-    # for each row as many comparisons, that grow with the list.
+    # One literal is searched for each suffix of the host that could be listed. A test for each domain would make the
+    # plan, and the comparisons for each row, grow with the list.
     listed = F.from_json(F.lit(json.dumps(domains)), "ARRAY<STRING>")
     n_labels = sorted({domain.count(".") + 1 for domain in domains})
     places = [F.call_function("array_position", listed, F.substring_index(host, ".", -n)) for n in n_labels]
@@ -113,19 +114,21 @@ def domain_rank(host: str, domains: Sequence[str]) -> "Column":
 
 
 def rank_bits(domains: Sequence[str]) -> int:
-    """Bits that hold every place which `domain_rank` gives."""
+    """Returns how many bits hold every value of `domain_rank`."""
     return max(_RANK_BITS, len(domains).bit_length())
 
 
-_RANK_BITS = 8  # of short lists, too: what an order has held so far
+_RANK_BITS = 8  # also for short lists, so that existing orders do not change
 
 
 def document_order(place: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
-    """A BIGINT of at least 0 by which documents are sorted: the dump's place, then the words of `Bloom.order`, then as
-    much of the doc_id as there is room for in the `PLACE_SHIFT` bits below the place.
+    """Returns the sort key of a document, a BIGINT of at least 0.
+
+    Its highest bits are the dump's index. The `PLACE_SHIFT` bits below hold the criteria of `Bloom.order`, then as much
+    of the doc_id as fits.
 
     Args:
-        place: The dump's place, from 0.
+        place: The dump's index, from 0.
         order: See `Bloom`.
         preferred_domains: See `Bloom`.
     """
@@ -143,30 +146,30 @@ def document_order(place: "Column", order: Sequence[str], preferred_domains: Seq
 
 
 def place_of(dumps: Sequence[str]) -> "Column":
-    """The place, from 0, of a row's dump among these."""
+    """Returns the index of a row's dump among these, from 0."""
     return F.element_at(
         F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place))), F.col("dump")
     )
 
 
 def hash_share(column: str, n: int) -> "Column":
-    """Which of `n` equal shares, from 0, a text falls into by its hash."""
+    """Returns the number, from 0 to `n` - 1, of the share that a value falls into by its hash."""
     return F.pmod(F.xxhash64(column), F.lit(n)).cast("int")
 
 
 def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
-    """A text without some of its paragraphs; the text itself where `cuts` is null.
+    """Removes paragraphs from a text; the text is unchanged if `cuts` is null.
 
     Args:
-        text: The text's column.
-        cuts: The column of the paragraphs' numbers, rising, each once.
-        keeps_places: An empty paragraph takes the place of one that is cut, so that the others keep their numbers.
+        text: Name of the text's column.
+        cuts: Name of a column with the numbers of the paragraphs to remove, ascending and distinct.
+        keeps_places: Whether each removed paragraph is replaced by an empty one, so that the others keep their numbers.
     """
     n_cuts = F.size(cuts)
 
     def cut(paragraphs: "Column") -> "Column":
         def stretch(index: "Column") -> "Column":
-            """The paragraphs between the cut with this number, from 0, and the one before it."""
+            """The paragraphs kept between the removed paragraph with this index in `cuts` and the one before it."""
             start = F.when(index == 0, 0).otherwise(F.element_at(cuts, index) + 1)
             stop = F.when(index == n_cuts, F.size(paragraphs)).otherwise(F.element_at(cuts, index + 1))
             kept = F.slice(paragraphs, start + 1, stop - start)
@@ -174,6 +177,6 @@ def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
 
         return F.array_join(F.flatten(F.transform(F.sequence(F.lit(0), n_cuts), stretch)), "\n")
 
-    # A variable of a lambda is evaluated once; a text would be split anew for each stretch.
+    # A lambda's variable is evaluated once; without it, the text would be split again for each stretch.
     whole = F.array(F.split(F.col(text), "\n", -1))
     return F.when(F.col(cuts).isNull(), F.col(text)).otherwise(F.element_at(F.transform(whole, cut), 1))

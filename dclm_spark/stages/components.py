@@ -1,9 +1,10 @@
-"""Connected components of an edge DataFrame: union-find where the edges fit one task, else rounds that any number fits.
+"""Finds connected components of an edge DataFrame: union-find if the edges fit one task, else rounds for any number.
 
-Each task first replaces its edges by a spanning forest, so that of n nodes no more than n edges leave a task. What is
-left goes to one task, which holds the nodes in memory, or, where that is too much for it, through rounds of small-star
-and large-star (Kiveris et al. 2014), each of two shuffles, until nothing changes. A task of a round holds what it knows
-of its own nodes; neighbours pass by, and wait on its disk where they are many.
+Each task first replaces its edges by a spanning forest, so that a task with n nodes sends at most n edges. The
+remaining edges go to one task, which holds the nodes in memory. If they are too many for one task, they go through
+rounds of small-star and large-star (Kiveris et al. 2014), each of two shuffles, until nothing changes. In a round, a
+task holds one record for each of its own nodes in memory; their neighbours are streamed, and spooled to disk if they
+are many.
 
 The root of a component is its smallest id: results do not depend on partitions, order or retries.
 """
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 COMPONENTS = pa.schema([pa.field("text_hash", pa.int64()), pa.field("root", pa.int64())])
-"""One row is a node and the smallest id, as a signed number, of its component."""
+"""One row is a node and the root of its component: its smallest id, as a signed number."""
 
 SINGLE_LIMIT = 20_000_000
-"""Edges that one task takes: a million of them that share no node take it 50 MiB and 0.3 s."""
+"""Number of edges that one task can process: a million edges that share no node need 50 MiB and 0.3 s."""
 
 TASK_EDGES = 4_000_000
-"""Edges that a task of a round takes on average, and nodes of the forest that it makes: it holds 350 MiB at most."""
+"""Average number of edges for each task of a round, and limit of nodes in its forests: a task needs at most 350 MiB."""
 
-# A chain of a million nodes takes 16 rounds with 256 tasks, and each doubling one more at most; real edges take 3.
+# A chain of a million nodes needs 16 rounds with 256 tasks, and at most one more for each doubling; real edges need 3.
 MAX_ROUNDS = 50
 
 _SPOOL_BYTES = 64 << 20
@@ -55,20 +56,20 @@ def connected_components(
     max_rounds: int = MAX_ROUNDS,
     say: Callable[[str], object] | None = None,
 ) -> "DataFrame":
-    """Rows of COMPONENTS, one for each distinct node of a graph.
+    """Finds the connected components of a graph: rows of COMPONENTS, one for each distinct node.
 
     Args:
-        edges: BIGINT columns `text_hash` and `other_hash`, never null. An edge may occur more than once and in either
-            direction, and may lead from a node to itself, which says no more than that the node exists.
-        cut: Writes rows under a name, and gives them back as they are read from there. They have to stay until the
-            result has been written. The names are `forest`, `round_1`, `round_2`, ..., the rows those of
-            `kernels.graph.edge_packets.PACKETS`.
-        n_edges: No fewer than there are, where that is known: up to `single_limit` of them, the result is one lazy
-            plan, and nothing is cut.
-        single_limit: Edges that one task may take.
-        task_edges: Edges that a task of a round takes, on average, and nodes of the forests that tasks make.
-        max_rounds: Rounds that are tried.
-        say: Told in words how far the work is.
+        edges: BIGINT columns `text_hash` and `other_hash`, never null. An edge may be repeated, in either direction. An
+            edge from a node to itself only says that the node exists.
+        cut: Makes a checkpoint: writes rows under a name, and returns a DataFrame that reads them. The checkpoint must
+            exist until the result has been written. The names are `forest`, `round_1`, `round_2`, ..., the rows those
+            of `kernels.graph.edge_packets.PACKETS`.
+        n_edges: Upper limit of the number of edges; null if unknown. Up to `single_limit`, the result is one lazy plan
+            without a checkpoint.
+        single_limit: Largest number of edges that one task processes.
+        task_edges: Average number of edges for each task of a round, and limit of nodes in the forests that tasks make.
+        max_rounds: Largest number of rounds before `RoundLimitError`.
+        say: Function that is called with messages on the progress.
 
     Raises:
         RoundLimitError: The graph still changed in the last round.
@@ -103,12 +104,12 @@ def connected_components(
 
 
 def _labelled(forest: "DataFrame") -> "DataFrame":
-    # coalesce(1) would have that one task also read, and do, all that comes before.
+    # Not coalesce(1): then that one task would also do all the work that comes before.
     return map_arrow(forest.repartition(1), _labels, COMPONENTS, kernels=_KERNELS)
 
 
 def _counted(packed: "DataFrame") -> tuple[int, int]:
-    """How many edges there are, and a number of 64 bits that says which."""
+    """Returns the number of edges and a 64-bit checksum of them."""
     row = only_row(packed.select(F.sum("n_edges"), F.bit_xor("edges_hash")))
     return row[0] or 0, row[1] or 0
 
@@ -173,7 +174,8 @@ def _labels(batches: Batches) -> Batches:
 
 @contextmanager
 def _passed_twice(batches: Batches) -> Iterator[tuple[Neighbours, Edges]]:
-    """What there is to know of the nodes of packets, and their edges once more, from the disk where they are many."""
+    """Reads edges twice: collects the neighbours of each node, then yields the edges again, from disk if they are
+    many."""
     neighbours = Neighbours()
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_BYTES) as spool:
         for edges in _unpacked(batches):
@@ -185,7 +187,7 @@ def _passed_twice(batches: Batches) -> Iterator[tuple[Neighbours, Edges]]:
 
 
 def _exercise() -> None:
-    """Runs every kernel."""
+    """Runs every kernel, so that workers need not compile them."""
     rows = pa.record_batch([pa.array([2, 3]), pa.array([1, 2])], names=["text_hash", "other_hash"])
     for stars in (_small_stars, _large_stars):
         packed = packets(_span_rows(iter([rows]), max_nodes=1))

@@ -1,4 +1,4 @@
-"""`deduplicated`: one row is a document that no other one stands for, its repeated paragraphs cut."""
+"""Makes `deduplicated`: one row is a document that survived deduplication, with repeated paragraphs removed."""
 
 from typing import TYPE_CHECKING
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 MAX_BROADCAST = 1_000_000
-"""Decisions that each task may hold: a document's takes some hundred bytes."""
+"""Largest number of decisions that are broadcast; a decision on a document has about a hundred bytes."""
 
 
 def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFrame":
-    """Every document, flagged: `removed_by` is null for those that stay, else `near_duplicate`.
+    """Flags every document: `removed_by` is null if the document is kept, else `near_duplicate`.
 
-    Columns are those of `schemas.DEDUPLICATED` and `removed_by`, `value` (the similarity to the survivor) and `detail`
-    (which it is) of `schemas.REMOVED`. Rows of one doc_id stay or go together.
+    Columns are those of `schemas.DEDUPLICATED`, and `removed_by`, `value` (the similarity to the survivor) and `detail`
+    (the survivor's doc_id) of `schemas.REMOVED`. All rows with the same doc_id are treated alike.
 
     Args:
         filtered: Rows of `filtered`, of one dump.
@@ -40,15 +40,16 @@ def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFram
 
 
 def by_document(decisions: "DataFrame", *, n_steps: int) -> "DataFrame":
-    """The rows of `decisions` of all steps as one a document: what took it out, and all that was cut of it before.
+    """Merges the `decisions` of all methods into one row for each document: why it was removed, and its removed
+    paragraphs.
 
     Args:
         decisions: Rows of `decisions`.
-        n_steps: How many steps they are of.
+        n_steps: Number of methods that made the decisions.
     """
     if n_steps == 1:
         return decisions
-    # A document that is taken out comes to no later step: one of its rows at most says why.
+    # A removed document is not seen by later methods: at most one of its rows says why it was removed.
     columns = ("removed_by", "value", "detail", "survivor_id", "survivor_dump")
     return decisions.groupBy("dump", "doc_id").agg(
         *(F.max(column).alias(column) for column in columns), F.flatten(F.collect_list("cuts")).alias("cuts")
@@ -58,12 +59,12 @@ def by_document(decisions: "DataFrame", *, n_steps: int) -> "DataFrame":
 def what_is_left(
     filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, keeps_places: bool = False
 ) -> "DataFrame":
-    """The documents that these decisions leave, without the paragraphs that they cut; columns are those of `filtered`.
+    """Applies decisions to documents: drops removed documents and removed paragraphs; columns are those of `filtered`.
 
     Args:
         filtered: Rows of `filtered`.
         decided: Rows of `by_document` of the same dumps.
-        n_decisions: About how many there are.
+        n_decisions: Approximate number of rows in `decided`.
         keeps_places: See `columns.without_paragraphs`.
     """
     left = _left(filtered, _in_short(decided), n_rows=n_decisions, keeps_places=keeps_places)
@@ -73,13 +74,13 @@ def what_is_left(
 def deduplicate(
     filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, sizes: "DataFrame | None" = None
 ) -> "DataFrame":
-    """Rows of `schemas.DEDUPLICATED`: what all decisions leave, and how many documents each stands for.
+    """Makes rows of `schemas.DEDUPLICATED`: the documents kept by all decisions, with the sizes of their clusters.
 
     Args:
         filtered: Rows of `filtered`.
         decided: Rows of `by_document` of the same dumps.
-        n_decisions: About how many there are.
-        sizes: Rows of `cluster_sizes`. Null where no method names survivors: each document stands for itself.
+        n_decisions: Approximate number of rows in `decided`.
+        sizes: Rows of `cluster_sizes`. Null if no method names survivors: then each document has cluster size 1.
     """
     in_short, n_alike = _in_short(decided), F.lit(1)
     if sizes is not None:
@@ -90,12 +91,12 @@ def deduplicate(
 
 
 def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "DataFrame":
-    """Rows of dump, doc_id and n_alike: the documents that a survivor stands for, itself included.
+    """Counts the documents that each survivor represents, including itself: rows of dump, doc_id and n_alike.
 
     Args:
-        decided: Rows of `by_document`: those that name a survivor count for it.
-        duplicates: Rows of dump, doc_id and cluster_size, if clusters were honoured: they count all near-duplicates,
-            those that exact methods removed among them.
+        decided: Rows of `by_document`. A row that names a survivor is counted for it.
+        duplicates: Rows of dump, doc_id and cluster_size of the same dumps, if clusters were applied. The sizes count
+            all near-duplicates, including documents that exact methods removed.
     """
     named = decided.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
     survivor = F.col("survivor_dump").alias("dump"), F.col("survivor_id").alias("doc_id")
@@ -106,15 +107,16 @@ def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "Data
 
 
 def _in_short(decided: "DataFrame") -> "DataFrame":
-    """Rows of dump, doc_id, is_gone and paragraphs, which are null where none is cut."""
-    # Paragraphs of one step are in order; each step cuts others.
+    """Reduces decisions to dump, doc_id, is_gone (the document is removed) and paragraphs (null if none is removed)."""
+    # Each method removes paragraphs in order, and no two methods remove the same one.
     paragraphs = F.when(F.size("cuts") > 0, F.array_sort("cuts.paragraph"))
     is_gone = F.col("removed_by").isNotNull().alias("is_gone")
     return decided.select("dump", "doc_id", is_gone, paragraphs.alias("paragraphs"))
 
 
 def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
-    # One row a document, so that `filtered`, which holds the texts, is joined once. Two dumps may hold the same one.
+    # One row for each document, so that `filtered`, which holds the texts, is joined once. Two dumps may hold the same
+    # doc_id.
     key = ["dump", "doc_id"]
     said = (F.max(name).alias(name) for name in in_short.columns if name not in key)
     of_documents = in_short.groupBy(*key).agg(*said)
@@ -124,13 +126,13 @@ def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_pl
 
 
 def removed_rows(decided: "DataFrame") -> "DataFrame":
-    """Rows of `removed` for the documents that decisions take out."""
+    """Makes rows of `removed` for the documents that decisions remove."""
     gone = decided.where("removed_by IS NOT NULL")
     return gone.select("dump", F.lit("deduplicated").alias("stage"), "doc_id", "removed_by", "value", "detail")
 
 
 def cut_rows(decided: "DataFrame") -> "DataFrame":
-    """Rows of `cuts` for the paragraphs that decisions take out of documents that stay."""
+    """Makes rows of `cuts` for the paragraphs that decisions remove from documents that are kept."""
     cuts = decided.where("removed_by IS NULL").select("dump", "doc_id", F.explode("cuts").alias("cut"))
     return cuts.select(
         "dump",

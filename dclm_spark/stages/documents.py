@@ -1,4 +1,4 @@
-"""`documents`: one row is one page's main text."""
+"""Makes `documents`: one row is one page's main text."""
 
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
@@ -17,23 +17,24 @@ if TYPE_CHECKING:
 
 
 OpenFile = Callable[[str], BinaryIO]
-"""Opens a path for reading; runs in the worker, so it must be importable or a `functools.partial` of what is."""
+"""Function that opens a path for reading. It runs in the worker, so it must be importable, or a `functools.partial` of
+an importable function."""
 
 
 def extract_documents(
     files: "DataFrame", *, dump: str, open_file: OpenFile, recipe: Recipe = DCLM_BASELINE
 ) -> "DataFrame":
-    """Rows of four sorts, told apart by the column that is set: documents, faults, tallies of files, files not read.
+    """Reads archive files into rows of four kinds: documents, faults, counts of a file, and files that were not read.
 
-    Columns are those of `kernels.archive.pages.SCHEMA`: `text` is set in a document, `kind` in a fault, `n_records` in
-    a tally,
-    `unread` in the one row that says that a file (`warc_path`) could not be opened or read to its end. Such a file has
-    no tally, and its other rows are to be left out: they are not all of it.
+    Columns are those of `kernels.archive.pages.SCHEMA`. The column that is not null tells the kind: `text` for a
+    document, `kind` for a fault, `n_records` for the counts of a file, `unread` for a file (`warc_path`) that could not
+    be opened or read to its end. Such a file has no row with counts, and its other rows must be ignored, since they are
+    incomplete.
 
     Args:
-        files: Rows with `path`, as `columns.one_a_task` gives them; one file is one unit of work.
-        dump: The dump they belong to.
-        open_file: Opens a path in the worker.
+        files: Rows with `path`, as `columns.one_a_task` makes them; one file is one unit of work.
+        dump: Name of the dump that the files belong to.
+        open_file: Function that opens a path, in the worker.
         recipe: Its `extraction` is used.
 
     Raises:
@@ -45,7 +46,7 @@ def extract_documents(
 
 
 def with_pages(files: "DataFrame", *, dump: str, extraction: Extraction, open_file: OpenFile) -> "DataFrame":
-    """Rows of `kernels.archive.pages.SCHEMA` for rows that have a `path`."""
+    """Reads the file of each row's `path` into rows of `kernels.archive.pages.SCHEMA`."""
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

@@ -1,4 +1,4 @@
-"""`duplicates`: one row is a document's membership in a cluster of near-duplicates."""
+"""Makes `duplicates`: one row is a document's membership in a cluster of near-duplicates."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -45,17 +45,17 @@ def find_duplicates(
     earlier: "tuple[str, ...]" = (),
     signals: "DataFrame | None" = None,
 ) -> "DataFrame":
-    """Rows of `schemas.DUPLICATES`: every document of each cluster of two or more, in no order.
+    """Makes rows of `schemas.DUPLICATES`: every document of each cluster of two or more, in no order.
 
     Args:
         signatures: Rows of `signatures` of all dumps of the scope.
-        labels: Rows of text_hash and root, as `components.connected_components` gives them.
+        labels: Rows of text_hash and root, as `components.connected_components` makes them.
         minhash: How the signatures were made.
         near: The settings.
-        n_tasks: Tasks that go through components.
-        removed_before: Rows of doc_id and dump: documents of `earlier` that a run before did not keep.
-        earlier: Dumps whose other documents were kept before, and stay.
-        signals: Rows of doc_id, dump and the signals that the survivor order names, as columns of those names.
+        n_tasks: Number of tasks that process components.
+        removed_before: Rows of doc_id and dump: documents of the dumps `earlier` that an earlier run did not keep.
+        earlier: Dumps whose other documents an earlier run has kept; these are kept again.
+        signals: Rows of doc_id, dump and one column for each signal in the survivor order, with the signal's name.
 
     Raises:
         RecipeError: The settings have problems.
@@ -82,7 +82,7 @@ def find_duplicates(
 
 
 def survivor_order(near: NearDuplicates | Exact) -> "list[Column]":
-    """What documents of a cluster are sorted by; the first stays."""
+    """Returns the columns by which the documents of a cluster are sorted; the first one survives."""
     known = {
         "earliest_dump": lambda: F.col("dump").asc(),
         "latest_dump": lambda: F.col("dump").desc(),
@@ -93,7 +93,7 @@ def survivor_order(near: NearDuplicates | Exact) -> "list[Column]":
 
 
 def signals_of(near: NearDuplicates | Exact) -> list[str]:
-    """The signals that the survivor order names."""
+    """Lists the signals that the survivor order names."""
     return [word.removeprefix("-") for word in near.survivor if word not in ORDERS]
 
 
@@ -103,12 +103,12 @@ def _by_signal(word: str) -> "Column":
 
 
 def with_anchors(members: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
-    """Rows of doc_id, dump, was_kept, cluster_id, similarity and is_survivor: each member beside its survivor.
+    """Assigns each member to its survivor: rows of doc_id, dump, was_kept, cluster_id, similarity and is_survivor.
 
     Args:
-        members: Rows with root, doc_id, dump, was_kept, signature and, for exact similarities, shingles: the members of
-            a component one after the other, in the survivor order, in one partition.
-        minhash: How their signatures were made.
+        members: Rows with root, doc_id, dump, was_kept, signature and, for exact similarities, shingles. The members of
+            a component are in one partition, one after the other, in the survivor order.
+        minhash: How the signatures were made.
         near: Its `clusters`, `threshold` and `verify` are used.
     """
     is_exact = near.verify == "exact"

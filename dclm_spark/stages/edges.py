@@ -1,4 +1,4 @@
-"""`edges`: one row is a pair of texts that share a band key, and how alike they are."""
+"""Makes `edges`: one row is a pair of texts that share a band key, with their similarity."""
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
@@ -34,22 +34,24 @@ def find_edges(
     n_documents: int,
     n_tasks: int,
 ) -> "DataFrame":
-    """Rows of `schemas.EDGES`: each text beside the first text of every bucket that it is in, and beside what else of
-    a bucket it is found alike to (see `kernels.near.firsts`), each pair once.
+    """Makes rows of `schemas.EDGES`: pairs of candidate texts with their similarity, each pair once.
 
-    A bucket's first is its smallest by dump, then by the survivor order as far as a row of `signatures` tells it; the
-    others follow in the same order. Which edges there are depends on neither partitions nor batches.
+    Each text is paired with the first text of every bucket that it is in, and with further texts of the bucket that are
+    similar to it (see `kernels.near.firsts`).
+
+    The texts of a bucket are ordered by dump, then by the survivor order as far as the columns of `signatures` tell it.
+    The edges depend on neither partitions nor batches.
 
     Args:
-        signatures: Rows of `signatures`, of all the dumps. They are read twice: for their keys, and, to verify, for
-            their signatures.
-        dumps: The dumps, in the order of their places.
-        n_earlier: The first so many dumps have their edges among themselves already.
+        signatures: Rows of `signatures` of all dumps. They are read twice: for their keys, and, if pairs are verified,
+            for their signatures.
+        dumps: Names of the dumps, in their order.
+        n_earlier: Number of dumps, from the first, whose edges among themselves exist already.
         minhash: How the signatures were made.
-        near: All but its `clusters` is used. With `exact` the similarities are still those of the signatures: see
+        near: The settings; all but `clusters` are used. With `exact` the similarities are still estimates: see
             `refine_edges`.
-        n_documents: About how many rows there are, which divides the work into blocks.
-        n_tasks: Tasks that join blocks.
+        n_documents: Approximate number of rows in `signatures`; it decides the number of blocks.
+        n_tasks: Number of tasks that join blocks.
 
     Raises:
         RecipeError: The settings have problems.
@@ -65,9 +67,9 @@ def find_edges(
     if near.verify == "none":
         measured = _once(found).withColumn("similarity", F.lit(None).cast("double"))
     else:
-        # Spread by text once, for each pair to come once and for the text's signature.
+        # One shuffle by text serves two purposes: to drop repeated pairs, and to join the text's signature.
         pairs = _once(found.repartition(n_tasks, "text_hash"))
-        # One row a text: a text that 20,000 pages have must not meet each of its edges 20,000 times.
+        # One row for each text: if 20,000 pages have the same text, its edges must not be joined 20,000 times.
         of_texts = signed.groupBy("text_hash").agg(F.min("signature").alias("signature"))
         beside_first = pairs.join(of_texts, "text_hash").repartition(n_tasks, "other_hash")
         is_other = F.col("text_hash") != F.col("other_hash")
@@ -86,7 +88,7 @@ def find_edges(
 
 
 def _once(pairs: "DataFrame", *more: "Column") -> "DataFrame":
-    """Each pair once."""
+    """Drops repeated pairs."""
     return pairs.groupBy("text_hash", "other_hash").agg(
         F.max("place").alias("place"),
         F.max("bucket_size").alias("bucket_size"),
@@ -96,12 +98,12 @@ def _once(pairs: "DataFrame", *more: "Column") -> "DataFrame":
 
 
 def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
-    """The same edges; where a similarity is so near the threshold that chance could decide, it becomes the exact one.
+    """Replaces estimated similarities by exact ones where the estimate is so near the threshold that it could be wrong.
 
     Args:
-        edges: Rows of `edges`, as `find_edges` gives them, read from a table.
+        edges: Rows of `edges`, as `find_edges` makes them, read from a table.
         signatures: Rows of `signatures` with `shingles`.
-        minhash: How they were made.
+        minhash: How the signatures were made.
         near: Its `threshold`, `scope` and `n_shards` are used.
     """
     margin = exact_margin(near.threshold, minhash.n_permutations)
@@ -120,8 +122,11 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
 
 
 def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
-    """The order of documents within a bucket, a BIGINT of at least 0: the place, then what `signatures` knows of the
-    survivor order, in `PLACE_SHIFT` bits."""
+    """Returns the sort key of documents within a bucket, a BIGINT of at least 0.
+
+    Its highest bits are the dump's index; the `PLACE_SHIFT` bits below hold as much of the survivor order as the
+    columns of `signatures` tell.
+    """
     parts, left = [place.cast("bigint")], PLACE_SHIFT
     for word in near.survivor:
         if word == "longest_text" and left >= _CHARS_BITS:
@@ -136,20 +141,20 @@ def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
 
 
 def _n_blocks(n_entries: int, n_tasks: int) -> int:
-    """A power of two: four blocks a task or more, so that tasks are even, and none larger than what a task may hold."""
+    """Returns the number of blocks, a power of two: at least four for each task, none too large for a task."""
     wanted = max(4 * n_tasks, n_entries // (2 * FLUSH_ENTRIES))
     return 1 << min(20, max(0, (wanted - 1).bit_length()))
 
 
 def with_similarity(pairs: "DataFrame", *, one: str, other: str, name: str, is_exact: bool = False) -> "DataFrame":
-    """The same rows with `name`: the similarity of two of their columns, in the place of these.
+    """Replaces two columns of signatures or shingles by their similarity.
 
     Args:
-        pairs: Rows with signatures, or with shingles, in two columns; null where one of them is.
-        one: The one column.
-        other: The other.
-        name: What the similarity is called.
-        is_exact: The columns hold shingles.
+        pairs: Rows with signatures, or with shingles, in two columns; if either is null, the similarity is null.
+        one: Name of the first column.
+        other: Name of the second column.
+        name: Name of the new column.
+        is_exact: Whether the columns hold shingles; if false, signatures.
     """
     measure = jaccard if is_exact else estimate
     kept = [column for column in pairs.columns if column not in (one, other)]

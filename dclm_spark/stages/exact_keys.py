@@ -1,4 +1,4 @@
-"""`exact_keys`: one row is a document's key, the hash of its text or of its URL."""
+"""Makes `exact_keys`: one row is a document's key, the hash of its text or of its URL."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -23,20 +23,22 @@ SAMPLE_TEXTS = pa.array(
 
 
 def find_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
-    """Columns of `schemas.EXACT_KEYS` but `step`; a document without a key (no URL of a page) has no row.
+    """Computes the exact keys of documents; a document without a key (without the URL of a page) has no row.
+
+    Columns are those of `schemas.EXACT_KEYS` without `step`.
 
     Args:
         documents: Rows of doc_id, dump, host, url and text.
         exact: How keys are made.
     """
-    # A text is read for its length only where it is needed, or read for its key anyway.
+    # The text is read for its length only if the length is needed, or if the text is read for the key anyway.
     needs_length = exact.by == "text" or "longest_text" in exact.survivor
     length = F.length("text") if needs_length else F.lit(None)
     return with_exact_keys(documents.withColumn("n_chars", length.cast("bigint")), exact=exact)
 
 
 def with_exact_keys(documents: "DataFrame", *, exact: Exact) -> "DataFrame":
-    """Rows of `KEYS` for rows of doc_id, dump, host, n_chars and url or text; those without a key are left out."""
+    """Computes rows of `KEYS` from rows of doc_id, dump, host, n_chars and url or text; drops rows without a key."""
     is_url = exact.by == "url"
 
     def find(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,4 +1,4 @@
-"""`filter_blocks`: one row is a block of the filter, or a shard of its own, and what it answered the documents."""
+"""Makes `filter_blocks`: one row is a block of the n-gram filter, or a shard, and its answers to the documents."""
 
 from collections.abc import Iterator
 from itertools import groupby
@@ -38,21 +38,23 @@ def ask_blocks(
     before: "DataFrame | None" = None,
     keeps_filter: bool = False,
 ) -> "DataFrame":
-    """Rows of block, n_ngrams, fp_rate, filter and answers: each block of the filter that n-grams fall into.
+    """Queries each block of the filter with the n-grams that fall into it: rows of block, n_ngrams, fp_rate, filter,
+    answers.
 
     Args:
         ngrams: Rows of `schemas.NGRAMS`.
         bloom: The settings.
-        geometry: The size of the filter.
-        n_tasks: Tasks that go through blocks.
-        kept: Rows of `schemas.KEPT_UNITS`: only the n-grams of these units are added. Null adds all.
-        before: Rows of `schemas.FILTER_BLOCKS`: what the blocks hold already. All of them come back.
-        keeps_filter: The blocks' bits are among the rows.
+        geometry: The size and division of the filter.
+        n_tasks: Number of tasks that process blocks.
+        kept: Rows of `schemas.KEPT_UNITS`: only the n-grams of these units are added. Null: all are added.
+        before: Rows of `schemas.FILTER_BLOCKS`: the content of the blocks from earlier dumps. All of them are in the
+            result.
+        keeps_filter: Whether the result includes the bits of the blocks.
     """
     nothing = F.lit(None).cast("binary")
     parts = [ngrams.where(F.col("block") != FLOCK_BLOCK).select("block", "flock", "packet")]
     if kept is not None:
-        # Every block may hold some of a flock's units.
+        # Every block may hold n-grams of a flock's units.
         blocks = F.explode(F.sequence(F.lit(0), F.lit(geometry.n_blocks - 1))).alias("block")
         parts.append(kept.select(blocks, "flock", "is_kept"))
     if before is not None:
@@ -69,13 +71,13 @@ def ask_blocks(
 def of_flocks(
     ngrams: "DataFrame", blocks: "DataFrame", *, n_tasks: int, kept: "DataFrame | None" = None
 ) -> "DataFrame":
-    """What `decide_ngrams` and `keep_units` take: rows of flock, packet, answer and is_kept, sorted by flock.
+    """Gathers the rows of each flock for `decide_ngrams` and `keep_units`: flock, packet, answer and is_kept.
 
     Args:
         ngrams: Rows of `schemas.NGRAMS`.
-        blocks: Rows of `schemas.FILTER_BLOCKS`, whose answers are to these.
-        n_tasks: Tasks that go through flocks.
-        kept: Rows of `schemas.KEPT_UNITS` of the round before, if there was one.
+        blocks: Rows of `schemas.FILTER_BLOCKS` with the answers to these n-grams.
+        n_tasks: Number of tasks that process flocks.
+        kept: Rows of `schemas.KEPT_UNITS` of the previous round; null in the first.
     """
     nothing = F.lit(None).cast("binary")
     flocks = ngrams.where(F.col("block") == FLOCK_BLOCK)
@@ -88,14 +90,15 @@ def of_flocks(
 
 
 def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_filter: bool) -> "DataFrame":
-    """Rows of `BLOCKS` for what comes together in each block: what it held before, packets, and which units are kept.
+    """Answers the packets of each block, given its previous content and which units are kept: rows of `BLOCKS`.
 
     Args:
-        rows: Rows of block, flock, packet, is_kept and filter, sorted by block: one with a filter for a block that is
-            not new; for each flock one with a packet, and one with is_kept unless all its units are.
+        rows: Rows of block, flock, packet, is_kept and filter, sorted by block. A block that is not new has one row
+            with its filter. Each flock has one row with a packet, and one row with is_kept unless all its units are
+            kept.
         bloom: The settings.
-        geometry: Of the filter.
-        keeps_filter: The blocks themselves are among the rows made.
+        geometry: The size and division of the filter.
+        keeps_filter: Whether the result includes the bits of the blocks.
     """
     n_buckets = None if bloom.filter == "exact" else geometry.n_buckets
 
@@ -129,10 +132,10 @@ def with_answers(rows: "DataFrame", *, bloom: Bloom, geometry: Geometry, keeps_f
 
 
 def keep_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
-    """Rows of `KEPT`, flock, is_kept and n_changed: which units are kept, by what was seen of each.
+    """Decides which units of each flock are kept, by the share of their n-grams that was seen: rows of `KEPT`.
 
     Args:
-        rows: As `of_flocks` gives them, those of the round before with is_kept.
+        rows: Rows of `of_flocks`, with the previous round's is_kept.
         bloom: The settings.
     """
 
@@ -176,5 +179,5 @@ def _to_bits(flags: np.ndarray) -> bytes:
 
 
 def _from_bits(bits: bytes) -> np.ndarray:
-    """The truth values, and up to seven more."""
+    """Unpacks bits to truth values, followed by up to seven values of padding."""
     return np.unpackbits(np.frombuffer(bits, dtype=np.uint8)).view(bool)

@@ -1,4 +1,4 @@
-"""`filtered`: one row is a document that broke none of the recipe's bounds."""
+"""Makes `filtered`: one row is a document that broke none of the recipe's bounds."""
 
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) -> "DataFrame":
-    """Every document, flagged: `removed_by` is null for those that stay, else the first signal out of bounds.
+    """Flags every document: `removed_by` is null if it is kept, else the first signal out of bounds.
 
     Columns are those of `schemas.FILTERED` and `removed_by`, `value`, `detail` of `schemas.REMOVED`.
 
@@ -23,8 +23,8 @@ def filter_documents(annotated: "DataFrame", *, recipe: Recipe = DCLM_BASELINE) 
         recipe: Its `bounds` are used, in their order.
 
     Raises:
-        RecipeError: The recipe has problems. A bound on signals that were not measured on a row fails when the rows are
-            asked for.
+        RecipeError: The recipe has problems. (If a bound uses signals that were not measured on a row, the Spark job
+            fails.)
     """
     refuse_recipe(recipe.problems())
     return annotated.select(

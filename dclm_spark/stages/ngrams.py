@@ -1,4 +1,4 @@
-"""`ngrams`: one row is a packet of n-grams on their way to a block of the filter."""
+"""Makes `ngrams`: one row is a packet of n-grams that is sent to a block of the filter."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 FLUSH_NGRAMS = 1 << 23
-"""n-grams that a task holds before it packs them: some 200 MB, packing included."""
+"""Number of n-grams that a task collects before it packs them: about 200 MB, packing included."""
 PACKETS = pa.schema([field for field in schemas.NGRAMS if field.name not in ("dump", "step")])
 COUNTS = pa.schema(
     [
         ("shard", pa.int32()),
         ("n_documents", pa.int64()),
         ("n_bytes", pa.int64()),
-        # What follows is of the sample alone; the last three are sums of products.
+        # The columns below count the sample only; the last three are sums of products.
         ("n_sampled", pa.int64()),
         ("n_sampled_bytes", pa.int64()),
         ("n_ngrams", pa.int64()),
@@ -36,7 +36,7 @@ COUNTS = pa.schema(
         ("ngrams_by_ngrams", pa.float64()),
     ]
 )
-"""One row is a sum over some documents of a shard."""
+"""One row holds sums over some documents of a shard."""
 SAMPLE_TEXTS = pa.array(
     ["To be or not to be, that is the question:\nWhether 'tis nobler – in the mind – to suffer", "", None]
 )
@@ -44,28 +44,28 @@ _IDS = ["0" * 31 + digit for digit in "123"]
 
 
 def pack_ngrams(documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], n_blocks: int) -> "DataFrame":
-    """Rows of `schemas.NGRAMS` without dump and step.
+    """Packs the n-grams of documents: rows of `schemas.NGRAMS` without dump and step.
 
     Args:
         documents: Rows of doc_id, dump, host and text.
         bloom: The settings.
-        dumps: The dumps in their places, those that came before first.
-        n_blocks: A power of two.
+        dumps: Names of the dumps in their order, earlier ones first.
+        n_blocks: Number of blocks, a power of two.
     """
     order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
     return with_ngrams(documents.withColumn("bloom_order", order), bloom=bloom, n_blocks=n_blocks)
 
 
 def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "DataFrame":
-    """One row a shard: sums over all its documents, and over a sample of them, see `COUNTS`.
+    """Counts the n-grams of each shard: sums over all its documents and over a sample of them, see `COUNTS`.
 
     Args:
         documents: Rows of doc_id, text and shard.
         bloom: The settings.
-        n_shares: One share of so many is the sample, by a hash of the doc_id.
+        n_shares: The sample is 1 / `n_shares` of the documents, chosen by a hash of the doc_id.
     """
     is_sampled = hash_share("doc_id", n_shares) == 0
-    # Of all other documents the length alone goes to a worker.
+    # Of documents that are not in the sample, only the length is sent to a worker.
     rows = documents.select(
         "shard", F.octet_length("text").cast("bigint").alias("n_bytes"), F.when(is_sampled, F.col("text")).alias("text")
     )
@@ -74,14 +74,14 @@ def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "Dat
 
 
 def shard_of(bloom: Bloom, dumps: Sequence[str]) -> "Column":
-    """A document's shard, an INT from 0 on; of rule `warc_file` the rows need its path as `warc_path`."""
+    """Returns a document's shard, an INT from 0; for the rule `warc_file`, rows need the column `warc_path`."""
     if bloom.shard_by == "dump":
         return place_of(dumps)
     return hash_share("doc_id" if bloom.shard_by == "doc_id" else "warc_path", bloom.n_shards)
 
 
 def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
-    """Rows of `COUNTS` for rows of shard, n_bytes, and text, which is null where a document is not in the sample."""
+    """Counts rows of shard, n_bytes and text, which is null if a document is not in the sample: rows of `COUNTS`."""
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in sized(batches):
@@ -111,10 +111,10 @@ def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
 
 
 def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "DataFrame":
-    """Rows of `PACKETS` for rows of doc_id, bloom_order and text.
+    """Packs the n-grams of rows of doc_id, bloom_order and text: rows of `PACKETS`.
 
-    A task holds `FLUSH_NGRAMS`, packs them, and forgets them. Where every n-gram is kept, an equal unit is not sent
-    again.
+    A task collects `FLUSH_NGRAMS`, packs them and frees them. If all n-grams are inserted, units equal to one already
+    sent are not sent again.
     """
     is_exact, by_paragraph = bloom.filter == "exact", bloom.mode != "document"
 
@@ -149,7 +149,7 @@ def with_ngrams(documents: "DataFrame", *, bloom: Bloom, n_blocks: int) -> "Data
 
 
 def exercise_ngrams() -> None:
-    """Runs every kernel of n-grams on little, so that workers need not compile them."""
+    """Runs every kernel of n-grams on tiny data, so that workers need not compile them."""
     ids = ngram_packets.halves(_IDS)
     for name in ("bloom", "exact"):
         bloom = Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards")
@@ -165,4 +165,4 @@ def exercise_ngrams() -> None:
 
 
 KERNELS = Kernels("deduplication", exercise_ngrams)
-"""What workers run that pack n-grams, ask the filter and decide."""
+"""Kernels that workers run to pack n-grams, query the filter and decide."""

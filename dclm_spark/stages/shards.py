@@ -1,4 +1,4 @@
-"""Shards: one worker reads the documents of each, one after the other, and decides."""
+"""Deduplicates by shard: one worker reads the documents of a shard in order, with a filter of its own, and decides."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
 
 
 FLUSH_DECISIONS = 1 << 16
-"""Decisions that a task holds before it hands them on."""
+"""Number of decisions that a task collects before it yields them."""
 
 
 def ask_shards(
     documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], capacity: int, n_tasks: int
 ) -> "DataFrame":
-    """The same rows, of shards in the place of blocks: their answers are decisions.
+    """Decides the documents of each shard: rows like those of `filter_blocks.ask_blocks`, whose answers are decisions.
 
     Args:
-        documents: Rows of doc_id, dump, host, text, shard and task: those of a shard have one number of a task.
+        documents: Rows of doc_id, dump, host, text, shard and task; all rows of a shard have the same task number.
         bloom: The settings.
-        dumps: The dumps in their places.
-        capacity: n-grams that the filter of a shard is made for.
-        n_tasks: Tasks that read shards.
+        dumps: Names of the dumps in their order.
+        capacity: Number of n-grams that the filter of a shard is sized for.
+        n_tasks: Number of tasks that read shards.
     """
     order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
     rows = documents.select("shard", "task", "doc_id", "dump", "text", order.alias("bloom_order"))
@@ -43,8 +43,11 @@ def ask_shards(
 
 
 def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -> "DataFrame":
-    """Rows of `BLOCKS`, in which a shard is a block and its answers are decisions, for rows that have shard, doc_id,
-    dump and text: those of a shard one after the other, in their order, in one partition."""
+    """Decides rows of shard, doc_id, dump and text: rows of `BLOCKS`, where a shard is a block and answers are
+    decisions.
+
+    The rows of a shard must be in one partition, one after the other, in their order.
+    """
     is_exact = bloom.filter == "exact"
     geometry = None if is_exact else geometry_for(capacity, bloom.fp_rate)
 
@@ -83,7 +86,7 @@ def with_shard_answers(documents: "DataFrame", *, bloom: Bloom, capacity: int) -
 
 
 def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
-    """Rows of `DECISIONS` for rows that have an answer of a shard."""
+    """Unpacks the answers of shards into rows of `DECISIONS`."""
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -94,7 +97,7 @@ def with_shard_decisions(answers: "DataFrame") -> "DataFrame":
 
 
 def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows, but for those of the document of the row before: one that is there twice is one."""
+    """Drops rows that have the same document as the row before."""
     last = None
     for batch in batches:
         ids = list(zip(batch.column("dump").to_pylist(), batch.column("doc_id").to_pylist(), strict=True))
@@ -104,7 +107,7 @@ def _without_repeats(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBat
 
 
 def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches none of which reaches over two shards."""
+    """Splits batches so that none holds rows of two shards."""
     for batch in batches:
         shards = batch.column("shard").to_numpy()
         ends = np.append(np.flatnonzero(np.diff(shards)) + 1, len(shards)).tolist()
@@ -124,7 +127,7 @@ def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
 
 
 def _exercise() -> None:
-    """Runs the kernel of shards on little, so that workers need not compile it."""
+    """Runs the kernel of shards on tiny data, so that workers need not compile it."""
     for name, geometry in (("bloom", Geometry(1, 1)), ("exact", None)):
         Shard(Bloom(min_ngram=2, max_ngram=3, filter=name, scope="shards"), geometry).judge(SAMPLE_TEXTS)
 

@@ -1,4 +1,4 @@
-"""`signatures`: one row is a document's MinHash signature and band keys."""
+"""Makes `signatures`: one row is a document's MinHash signature and band keys."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -22,10 +22,10 @@ _SAMPLE = pa.array(["To be or not to be, that is the question: whether 'tis nobl
 
 
 def sign_documents(filtered: "DataFrame", *, minhash: MinHash = MinHash()) -> "DataFrame":  # noqa: B008 - frozen
-    """The same documents with what near-duplicates are found by, without their text.
+    """Computes the MinHash signatures and band keys of documents; texts are not in the result.
 
-    A document with too few words for a shingle has a row without text_hash, signature and keys: it is nobody's
-    candidate.
+    A document with too few words for a shingle has a row whose text_hash, signature and keys are null: it is in no
+    candidate pair.
 
     Args:
         filtered: Rows with doc_id, dump, host and text.
@@ -39,23 +39,23 @@ def sign_documents(filtered: "DataFrame", *, minhash: MinHash = MinHash()) -> "D
 
 
 def in_shards(signatures: "DataFrame", *, near: NearDuplicates) -> "DataFrame":
-    """The same documents with `shard`, and a `text_hash` that two shards never share, though they have the same text.
+    """Adds `shard`, and changes `text_hash` so that equal texts of two shards have different ones.
 
-    Of a scope other than `shards` all documents are in shard 0, and `text_hash` is as it was.
+    For scopes other than `shards`, all documents are in shard 0 and `text_hash` does not change.
 
     Args:
         signatures: Rows of `signatures`.
         near: Its `scope` and `n_shards` are used.
     """
     shard = hash_share("doc_id", near.n_shards) if near.scope == "shards" else F.lit(0)
-    # In the lowest bits alone: texts of a shard keep the order of their hashes, which decides where the survivor order
-    # does not, so that a shard's clusters are those of its documents by themselves.
+    # Only the lowest bits change, so that texts of a shard keep the order of their hashes, which breaks ties of the
+    # survivor order. So a shard's clusters are the same as if its documents were processed alone.
     text = F.col("text_hash").bitwiseXOR(F.col("shard"))
     return signatures.withColumn("shard", shard.cast("bigint")).withColumn("text_hash", text)
 
 
 def with_minhash(documents: "DataFrame", *, minhash: MinHash) -> "DataFrame":
-    """Rows of `signatures` for rows that have doc_id, dump, host and text."""
+    """Computes rows of `signatures` from rows of doc_id, dump, host and text."""
 
     def measure(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in sized(batches):

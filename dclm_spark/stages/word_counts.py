@@ -1,4 +1,4 @@
-"""Words of texts, counted by language."""
+"""Counts the words of texts by language."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -18,9 +18,9 @@ _WORD_COUNTS = pa.schema([("language", pa.string()), ("word", pa.string()), ("n"
 
 
 def with_word_counts(texts: "DataFrame") -> "DataFrame":
-    """Rows of `language`, `word` and `n` for rows of language and text: the words of some texts, in lower case.
+    """Counts the lower-case words of rows of language and text: rows of `language`, `word` and `n`.
 
-    A word comes once for each batch of texts that holds it. Words are those of UAX #29.
+    A word has one row for each batch of texts that holds it. Words are those of UAX #29.
     """
 
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -218,7 +218,7 @@ def test_the_most_chained_are_those_with_the_farthest_member(dclm):
         ("d00", 0.71),
         ("a20", 0.95),
     ]
-    assert f"{doc_id('b0')}  is least alike" in format_chained(chained)
+    assert f"{doc_id('b0')}  is least similar" in format_chained(chained)
 
 
 def test_sizes_by_powers_of_two(dclm, tmp_path):
@@ -312,7 +312,7 @@ def test_a_page_whose_similarity_is_not_known(dclm):
 
 
 def test_a_page_in_no_cluster(dclm):
-    said = f"  is in no cluster: no other page of the dumps compared with {A} is alike"
+    said = f"  is in no cluster: no other page of the dumps compared with {A} is similar"
     (entry,) = dclm("clusters", "http://long.org/alone", "--json")
     assert format_pages([entry]).splitlines()[-1] == said
     assert (entry["duplicates"]["scope"], entry["duplicates"]["cluster_size"], entry["cluster"]) == ("all", 1, None)
@@ -356,7 +356,7 @@ def test_the_sentence_speaks_of_the_sums_that_were_made(dclm):
             f"near-duplicate of {doc_id('a0')} ({URL}), similarity 0.90, cluster of 3, removed",
             (3, 0.9, False, URL),
         ),
-        ("a4", "alike to no other page", (1, None, True, None)),
+        ("a4", "similar to no other page", (1, None, True, None)),
     ],
 )
 def test_explain_says_what_became_of_a_page(dclm, name, said, data):
@@ -414,7 +414,7 @@ def test_where_none_are_alike_there_is_nothing_to_list(spark, tmp_path):
         "median_size": None,
         "largest_size": None,
     }
-    assert format_clusters(count_clusters(place)) == "no clusters: no two documents are alike"
+    assert format_clusters(count_clusters(place)) == "no clusters: no two documents are similar"
     for listed, said in (
         (format_chained(list_chained(place, 3)), "no clusters in which"),
         (format_sizes(count_sizes(place)), "no clusters: "),

@@ -148,7 +148,7 @@ def test_signatures_are_borrowed_from_one_warehouse(spark, tmp_path):
 def test_words_and_picture(entries, tmp_path):
     words = format_survey(entries)
     assert "text-all                         4   66.7%                35   59.3%" in words
-    assert "words that stay, by dump" in words
+    assert "words kept, by dump" in words
     assert "8-15" in format_survey(entries, by="length")
     bare = [{**entry, "by": {"dump": entry["by"]["dump"]}} for entry in entries]
     with pytest.raises(InputError, match="no table documents"):

@@ -83,9 +83,9 @@ def lake(source, tmp_path_factory) -> Warehouse:
             CUT,
             [
                 "deduplicated: kept, but for 2 of its 4 paragraphs",
-                f"paragraph 2 {FOX!r}: gone (duplicate_paragraph, 100.0% of its n-grams seen before, "
+                f"paragraph 2 {FOX!r}: removed (duplicate_paragraph, 100.0% of its n-grams seen before, "
                 f"first seen in {FIRST} of A)",
-                f"paragraph 3 {LONG[:80] + '…'!r}: gone (duplicate_paragraph, 100.0% of its n-grams seen before, "
+                f"paragraph 3 {LONG[:80] + '…'!r}: removed (duplicate_paragraph, 100.0% of its n-grams seen before, "
                 f"first seen in {SECOND} of A)",
             ],
         ),

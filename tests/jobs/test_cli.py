@@ -97,7 +97,7 @@ def test_run_again_says_that_there_is_nothing_to_do(lake, place):
     again = dclm("run", *what(place), "--input", place / "warc")
     assert again.status == 0
     assert again.err.splitlines() == [
-        f"{stage} {DUMP}: up to date, {n} rows; nothing done (--force redoes it)"
+        f"{stage} {DUMP}: up to date, {n} rows; nothing done (--force makes it again)"
         for stage, n in (("documents", 10), ("annotated", 10), ("filtered", 8))
     ]
     answer = dclm("run", *what(place), "--input", place / "warc", "--json")
@@ -130,7 +130,7 @@ def test_another_recipe_is_refused_or_forced_or_borrows(lake, place, tmp_path):
 
     lent = dclm("run", *what(place, tmp_path / "own", "stricter"), "--upstream", lake)
     assert lent.status == 0
-    assert lent.err.splitlines()[0].startswith(f"annotated {DUMP}: lent by the upstream, 10 rows; nothing done")
+    assert lent.err.splitlines()[0].startswith(f"annotated {DUMP}: up to date in the upstream, 10 rows; nothing done")
     assert "10 in, 5 out, 5 removed" in lent.err
     assert lent.out.splitlines()[0] == f"{DUMP}   recipe stricter" and "  adds up" in lent.out
 

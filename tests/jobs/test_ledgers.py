@@ -175,7 +175,7 @@ def test_texts_of_a_table_that_is_older_than_what_it_was_made_from_are_not_hande
     [done] = export_table(lake, "deduplicated", to=str(tmp_path / "pool"))
     assert done["n_rows"] == 8
     make_filtered(job_of(lake, recipe=STRICTER, is_forced=True))
-    with pytest.raises(WarehouseError, match=f"the deduplicated of {DUMP} are out of date: filtered were made anew"):
+    with pytest.raises(WarehouseError, match=f"the deduplicated of {DUMP} are out of date: filtered were made again"):
         export_table(lake, "deduplicated", to=str(tmp_path / "other"))
     assert not (tmp_path / "other").exists()
     assert count_funnel(lake)[0]["is_stale"]

@@ -1,6 +1,6 @@
-"""The careful reader of archives: takes no byte on trust, and finds the next record behind any damage.
+"""Reads archives carefully: checks every byte, and finds the next record after any damage.
 
-A record that is damaged costs itself, and one damaged stretch is one fault, whatever its length.
+Damage to a record loses only that record, and one damaged range is one fault, whatever its length.
 """
 
 import re
@@ -25,17 +25,17 @@ from dclm_spark.kernels.archive.records import (
 )
 
 MAX_COUNTED = 1 << 20
-"""Of so many records of one member it is remembered what they say they are."""
+"""Largest number of records of one member whose identities are remembered."""
 
 _EMPTY_LINES = re.compile(rb"[\r\n]*")
 
 
 class CarefulReader:
-    """Goes from record to record: finds where each ends, judges it, and finds the way on where one is damaged.
+    """Reads record after record: finds the end of each, judges it, and after damage searches for the next one.
 
     Args:
         stream: The open file, binary and seekable.
-        wanted: Which records are pages.
+        wanted: Says which records are pages.
     """
 
     def __init__(self, stream: BinaryIO, wanted: Wanted) -> None:
@@ -43,8 +43,8 @@ class CarefulReader:
         self._wanted = wanted
         self._start = 0
         self.is_archive = False  # whether one record header was seen
-        self._endless: dict[bytes, int] = {}  # ends of headers, and the position up to which none was found
-        self._member = -1  # the file offset of the member that the records counted lie in
+        self._endless: dict[bytes, int] = {}  # end of a header -> position up to which it was not found
+        self._member = -1  # file offset of the member that holds the counted records
         self._n_counted = 0
         self._counted: Counter[str] = Counter()  # by what they say they are
 
@@ -54,24 +54,26 @@ class CarefulReader:
         return self._members.raw.size
 
     def jump(self, offset: int) -> None:
-        """Go on at a file offset where a member, or a plain record, begins; the stream may stand anywhere."""
+        """Moves to a file offset where a member or a plain record begins, from any position of the stream."""
         self._members.raw.forget()
         self._members.jump(offset)
         self._start = self._members.position()
 
     def has_earned_change(self) -> bool:
-        """Whether more was passed over since the last jump than lies ahead: another reader would decode that anew."""
+        """Returns whether more bytes were read since the last jump than are ahead, which another reader would decode
+        again."""
         members = self._members
         return members.position() - self._start >= members.ahead()
 
     def begun_member(self) -> int | None:
-        """The file offset of the compressed member that begins just here, with a WARC record; None where none does."""
+        """Returns the file offset of the compressed member that begins here with a WARC record; None if there is
+        none."""
         members = self._members
         is_begun = members.has_edge(0, 1) and members.window.startswith(b"WARC/", members.at)
         return members.offset() if is_begun and not members.is_plain() else None
 
     def is_more(self) -> bool:
-        """Whether something other than empty lines is left. Passes over the empty lines between records."""
+        """Skips empty lines between records; returns whether more bytes follow."""
         members = self._members
         while members.fill(1):
             members.at = _after_empty_lines(members.window, members.at)
@@ -80,7 +82,7 @@ class CarefulReader:
         return members.damage is not None
 
     def next(self) -> Page | Fault | Skip:
-        """The record at the cursor. Afterwards the cursor stands behind it or, after damage, at the next one found."""
+        """Returns the record at the cursor, and moves behind it or, after damage, to the next one found."""
         members = self._members
         offset = members.offset()
         if not members.ahead():
@@ -114,7 +116,7 @@ class CarefulReader:
         return self._wanted.judge(header, offset, members.window, start, members.at)
 
     def _header(self, offset: int) -> Header | Fault:
-        """The record header at the cursor, which stays; after a fault it stands where the search begins."""
+        """Reads the record header at the cursor without moving; after a fault, moves to where the search begins."""
         members = self._members
         line = RECORD.match(members.window, members.at)
         if line is None:
@@ -150,14 +152,14 @@ class CarefulReader:
         )
 
     def _sound(self, header: Header, offset: int) -> Header | Fault:
-        """The header that begins at the cursor, or the fault that it is."""
+        """Returns the header if it is sound, else a fault."""
         if header.problem is None:
             return header
         self._members.at += 1
         return Fault(offset, header.record_id, header.url, BAD_HEADER, header.problem)
 
     def _told_apart(self, header: Header, offset: int) -> Header:
-        """The header with the number of its twins, since their offset is the same too."""
+        """Adds to a header the number of records before it in the member with the same identity."""
         if header.kind not in PAGES or self._members.is_plain():
             return header
         if offset != self._member:
@@ -171,7 +173,7 @@ class CarefulReader:
         return header._replace(n_twins=n_twins) if n_twins else header
 
     def _problem(self, header: Header, offset: int, n_bytes: int) -> tuple[str, str] | None:
-        """Kind and message of what is wrong with the bounds of the record at the cursor, whose bytes lie ahead.
+        """Returns kind and message of a fault in the bounds of the record at the cursor, whose bytes are in memory.
 
         Where something is, the cursor goes to the place from which the next record is to be searched.
         """
@@ -199,7 +201,8 @@ class CarefulReader:
         return None
 
     def _skip_problem(self, header: Header) -> tuple[str, str] | None:
-        """The same for a body too large to hold; passes over it. The cursor stands at its beginning."""
+        """Skips a body that is too large for memory, from its beginning; returns kind and message of a fault, or
+        None."""
         members = self._members
         if not members.skip(header.n_body_bytes):
             kind, why = self._why_short()
@@ -209,7 +212,7 @@ class CarefulReader:
         return None
 
     def _ends_at(self, distance: int, end: bytes) -> bool:
-        """Whether the record at the cursor may end here: before a record, a member or the end of the file."""
+        """Returns whether the record at the cursor may end here: before a record, a member or the end of the file."""
         members = self._members
         members.fill(distance + len(end))
         is_marked = members.window.startswith(end, members.at + distance)
@@ -229,7 +232,7 @@ class CarefulReader:
         )
 
     def _why_short(self) -> tuple[str, str]:
-        """Kind and message of why fewer bytes lie ahead than should."""
+        """Returns kind and message of the reason why fewer bytes follow than expected."""
         members = self._members
         if members.damage is not None:
             return members.damage.kind, str(members.damage)
@@ -238,7 +241,7 @@ class CarefulReader:
         return TRUNCATED, "the file ends"
 
     def _recover(self, fault: Fault) -> Fault:
-        """Goes on at the next record after the cursor, and says in the fault how much was passed over for it."""
+        """Moves to the next record after the cursor, and adds the number of skipped bytes to the fault."""
         members = self._members
         is_found = self._scan() or (members.damage is not None and members.resume())
         end = members.offset() if is_found else members.raw.size
@@ -248,7 +251,7 @@ class CarefulReader:
         return fault._replace(kind=kind, message=f"{fault.message} ({end - fault.offset} bytes passed over)")
 
     def _scan(self) -> bool:
-        """Whether a record begins in the decompressed bytes at or after the cursor; moves to it, or to their end."""
+        """Moves to the next record in the decompressed bytes, or to their end; returns whether there is one."""
         members = self._members
         while True:
             n_ahead = members.ahead()

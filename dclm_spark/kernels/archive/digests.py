@@ -1,4 +1,4 @@
-"""The digests that a record's header claims for its block and its payload, and whether the bytes bear them out."""
+"""Checks the digests that a record's header gives for its block and its payload."""
 
 import base64
 import binascii
@@ -10,26 +10,26 @@ from dclm_spark.kernels.archive.http import BadCoding, Head, without_chunks
 from dclm_spark.kernels.archive.records import Header
 
 _ALGORITHMS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
-"""Name -> bytes of a digest."""
+"""Name of the algorithm -> length of a digest in bytes."""
 
-# The letters of base32 (RFC 4648) as digits to base 32, all others as none.
+# Translates the letters of base32 (RFC 4648) to digits of base 32, all other bytes to an invalid digit.
 _BASE32 = bytearray(b"!" * 256)
 for _digit, _letter in enumerate(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"):
     _BASE32[_letter] = _BASE32[bytes([_letter]).lower()[0]] = b"0123456789abcdefghijklmnopqrstuv"[_digit]
 
 
 def digests_problem(header: Header, head: Head | None, body: bytes, start: int, end: int) -> str | None:
-    """What is wrong with the digests of the record whose body is `body[start:end]`; None where nothing is.
+    """Describes a wrong digest of the record whose body is `body[start:end]`; None if there is none.
 
-    Of a response's payload tools disagree whether the digest is of the bytes stored or of those without their chunks:
-    either will do.
+    Tools disagree whether the digest of a response's payload is that of the stored bytes or of those without chunks:
+    either is accepted.
 
     Args:
         header: The record's header.
-        head: The header of the response; None where it is none.
-        body: The bytes that hold its body.
-        start: Where the body begins.
-        end: Where it ends.
+        head: The HTTP header of the response; None for other records.
+        body: Bytes that contain the record's body.
+        start: Start of the body.
+        end: End of the body.
     """
     view = memoryview(body)
     problem = digest_problem(header.block_digest, "block", [lambda: view[start:end]])
@@ -49,15 +49,15 @@ def _without_chunks(payload: bytes) -> bytes:
 
 
 def digest_problem(claim: bytes, what: str, candidates: Iterable[Callable[[], bytes | memoryview]]) -> str | None:
-    """What is wrong with a digest that is claimed; None if it is that of one of the candidates, or cannot be checked.
+    """Describes a wrong digest; None if it is that of one of the candidates, or cannot be checked.
 
-    A digest is `algorithm:value` (WARC 1.1, section 5.8); the value is in base32, as archives mostly have it, base64 or
-    hex letters. One by an algorithm unknown here cannot be checked.
+    A digest is `algorithm:value` (WARC 1.1, section 5.8); the value is in base32, as in most archives, in base64 or in
+    hex digits. A digest of an unknown algorithm cannot be checked.
 
     Args:
-        claim: The header field's value; empty where there is none.
-        what: What it is the digest of, for a person.
-        candidates: What gives the bytes; the later ones are asked for only where the earlier ones do not fit.
+        claim: Value of the header field; empty if there is none.
+        what: Name of the digested bytes, for the message.
+        candidates: Functions that return bytes; later ones are called only if earlier ones do not match.
 
     >>> digest_problem(b"sha1:3I42H3S6NNFQ2MSVX7XZKYAYSCX5QBYJ", "block", [lambda: b""])
     >>> digest_problem(b"md5:d41d8cd98f00b204e9800998ecf8427e", "block", [lambda: b"x"])
@@ -80,13 +80,14 @@ def digest_problem(claim: bytes, what: str, candidates: Iterable[Callable[[], by
 
 
 def _decoded(value: bytes, n_bytes: int) -> bytes | None:
-    """A digest of this many bytes, as it is written; None where it is written in no way known here.
+    """Decodes a digest of this number of bytes; None if its notation is unknown.
 
-    The ways differ in length: hex letters are two a byte, base32 has eight for five bytes, base64 four for three.
+    The notations differ in length: hex has two digits for a byte, base32 eight letters for five bytes, base64 four
+    letters for three.
     """
     bare = value.rstrip(b"=")
     try:
-        if n_bytes == 20 and len(value) == 32:  # nearly all are such; base64's own reader takes five times as long
+        if n_bytes == 20 and len(value) == 32:  # nearly all digests; the module base64 takes five times as long
             return int(value.translate(_BASE32), 32).to_bytes(20)
         if len(value) == 2 * n_bytes and bare == value:
             return binascii.unhexlify(value)

@@ -1,7 +1,7 @@
-"""One compressed member of an open file -> its bytes: gzip, Zstandard, LZ4.
+"""Decompresses one member of an open file: gzip, Zstandard or LZ4.
 
-Each decoder reads exactly one member, leaves the file right behind it, gives its bytes in bounded pieces, and raises
-`Damaged` where they end too early or are not what they should be.
+Each decoder reads exactly one member, leaves the file directly behind it, yields its bytes in pieces of limited size,
+and raises `Damaged` if they end too early or are invalid.
 """
 
 import io
@@ -13,13 +13,13 @@ from typing import BinaryIO
 from fastwarc.stream_io import Lz4Reader, ZstdReader
 
 GZIP, ZSTD, LZ4 = b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"
-READ_BYTES = 1 << 18  # what is asked of the file at once
-_FIRST_BYTES = 1 << 13  # the same after a leap: whoever leaps to and fro looks at little each time
-_INPUT_BYTES = 1 << 15  # what is handed to inflate at once: most members whole, and little to hand back
-_FIRST_INPUT_BYTES = 1 << 12  # the same at a member's beginning: it may be tiny, and what follows it is copied
-_OUTPUT_BYTES = 1 << 20  # the most that one step of a decompressor may give: a bomb comes in steps
+READ_BYTES = 1 << 18  # bytes of one read from the file
+_FIRST_BYTES = 1 << 13  # of the first read after a seek, since a reader that seeks often needs few bytes each time
+_INPUT_BYTES = 1 << 15  # passed to inflate at once: most members whole, and little is returned unused
+_FIRST_INPUT_BYTES = 1 << 12  # the same at a member's beginning: it may be tiny, and unused input is copied
+_OUTPUT_BYTES = 1 << 20  # largest output of one step of a decompressor, which protects against decompression bombs
 _STEP_BYTES = 1 << 12  # what fastwarc's decoders are asked for at once: that much they lose where their bytes end early
-HEAD_BYTES = 1 << 12  # enough of a member to know a record by, and of a damaged one to read its header
+HEAD_BYTES = 1 << 12  # enough of a member to recognize a record, and to read the header of a damaged one
 _ZSTD_BLOCK_BYTES = 1 << 17  # RFC 8878, section 3.1.1.2.4
 _LONGEST_MAGIC = 7
 _ZEROS = re.compile(rb"\0+")
@@ -47,7 +47,7 @@ class Damaged(ValueError):
 
 
 class RawBytes:
-    """The file's own bytes, buffered, with a position. Errors of the stream itself pass through untouched."""
+    """Reads the raw bytes of the file with a buffer and a position. Errors of the stream are raised unchanged."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -60,12 +60,12 @@ class RawBytes:
         self.seek(0)
 
     def peek(self, n: int) -> bytes:
-        """The next `n` bytes, fewer only where the file ends."""
+        """Returns the next `n` bytes without moving; fewer only at the end of the file."""
         self._hold(n)
         return self._buffer[self._at : self._at + n]
 
     def _hold(self, n: int) -> None:
-        """Makes the buffer reach `n` bytes further than the position, or to the file's end."""
+        """Fills the buffer to `n` bytes after the position, or to the file's end."""
         missing = min(n, self.size - self.position) - (len(self._buffer) - self._at)
         if missing > 0:
             pieces = [self._buffer[self._at :]]
@@ -76,19 +76,19 @@ class RawBytes:
             self._buffer, self._at = b"".join(pieces), 0
 
     def advance(self, n: int) -> None:
-        """Pass over `n` bytes that were peeked at."""
+        """Skips `n` bytes that were peeked at."""
         self._at += n
         self.position += n
 
     def take(self, n: int) -> bytes:
-        """The next `n` bytes, passed over."""
+        """Returns the next `n` bytes, and moves behind them."""
         if n > self.size - self.position or len(taken := self.peek(n)) < n:
             raise Damaged(TRUNCATED, "the file ends inside a compressed member")
         self.advance(n)
         return taken
 
     def seek(self, position: int) -> None:
-        """Go to a position, or to the file's end where it lies beyond."""
+        """Moves to a position, at most to the file's end."""
         position = min(position, self.size)
         at = self._at + position - self.position
         self.position = position
@@ -99,12 +99,12 @@ class RawBytes:
         self._stream.seek(position)
 
     def forget(self) -> None:
-        """Read anew what comes next: somebody else has moved the stream."""
+        """Discards the buffer, because another reader has moved the stream."""
         self._buffer, self._at, self._n_asked = b"", 0, _FIRST_BYTES
         self._stream.seek(self.position)
 
     def find(self, pattern: re.Pattern[bytes], start: int) -> int | None:
-        """Where the pattern first matches at or after `start` (> 0), None where it does not."""
+        """Returns the first match of the pattern at or after `start` (> 0); None if there is none."""
         self.seek(start - 1)  # one byte early, for a pattern that looks behind
         while True:
             self._hold(_FIRST_BYTES)
@@ -116,20 +116,20 @@ class RawBytes:
             self.advance(n_searched - _LONGEST_MAGIC)
 
     def pass_zeros(self) -> None:
-        """Pass over bytes that are zero."""
+        """Skips bytes that are zero."""
         while zeros := _ZEROS.match(self.peek(_FIRST_INPUT_BYTES)):
             self.advance(zeros.end())
 
 
 def read_plain(raw: RawBytes) -> Iterator[bytes]:
-    """What is not compressed: the bytes themselves, to the end of the file."""
+    """Yields uncompressed bytes, to the end of the file."""
     while piece := raw.peek(READ_BYTES):
         raw.advance(len(piece))
         yield piece
 
 
 def read_gzip(raw: RawBytes) -> Iterator[bytes]:
-    """A gzip member (RFC 1952), its checksum verified."""
+    """Decompresses a gzip member (RFC 1952), and verifies its checksum."""
     member = zlib.decompressobj(wbits=31)
     is_first = True
     n_handed = _FIRST_INPUT_BYTES
@@ -159,7 +159,7 @@ def _gzip_head(given: bytes) -> bytes:
 
 
 class _Frame:
-    """One frame's bytes as the file object that fastwarc reads: it ends where the frame ends."""
+    """File object with the bytes of one frame, for fastwarc."""
 
     def __init__(self, pieces: Iterator[bytes]) -> None:
         self._pieces = pieces
@@ -183,12 +183,12 @@ class _Frame:
 
 
 def read_zstd(raw: RawBytes, dictionary: bytes | None) -> Iterator[bytes]:
-    """A Zstandard frame, its checksum verified where it has one."""
+    """Decompresses a Zstandard frame, and verifies its checksum if it has one."""
     return _read_frame("zstd", lambda frame: ZstdReader(frame, dictionary=dictionary), _zstd_pieces(raw))
 
 
 def read_lz4(raw: RawBytes) -> Iterator[bytes]:
-    """An LZ4 frame, its checksums verified where it has them."""
+    """Decompresses an LZ4 frame, and verifies its checksums if it has any."""
     return _read_frame("lz4", Lz4Reader, _lz4_pieces(raw))
 
 
@@ -218,7 +218,7 @@ def _read_frame(name: str, reader: Callable, pieces: Iterator[bytes]) -> Iterato
 
 
 def _zstd_pieces(raw: RawBytes) -> Iterator[bytes]:
-    """A Zstandard frame, block by block (RFC 8878, section 3.1.1): only the blocks' headers say where it ends."""
+    """Yields a Zstandard frame block by block (RFC 8878, section 3.1.1): only the blocks' headers tell its end."""
     descriptor = (raw.peek(5) + b"\0")[4]
     has_single_segment = descriptor >> 5 & 1
     size_bytes = (has_single_segment, 2, 4, 8)[descriptor >> 6]
@@ -236,7 +236,7 @@ def _zstd_pieces(raw: RawBytes) -> Iterator[bytes]:
 
 
 def _lz4_pieces(raw: RawBytes) -> Iterator[bytes]:
-    """An LZ4 frame, block by block (LZ4 Frame Format 1.6.4)."""
+    """Yields an LZ4 frame block by block (LZ4 Frame Format 1.6.4)."""
     flags = (raw.peek(5) + b"\0")[4]
     yield raw.take(7 + (8 if flags & 8 else 0) + (4 if flags & 1 else 0))
     while True:

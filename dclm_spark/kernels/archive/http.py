@@ -1,4 +1,4 @@
-"""An HTTP response as an archive holds it: what its header says, and its payload with the codings taken off."""
+"""Parses an HTTP response in an archive: reads its header, and removes the codings of its payload."""
 
 import io
 import re
@@ -10,7 +10,7 @@ from fastwarc.stream_io import BrotliReader, ZstdReader
 from dclm_spark.kernels.archive.sniffing import COMPRESSED, OCTETS, SNIFFED_BYTES, binary_type
 
 MAX_HEAD_BYTES = 1 << 16
-"""A longer header is a broken one. Browsers stop at 256 KiB, most servers at 8."""
+"""Largest header that is accepted. Browsers stop at 256 KiB, most servers at 8 KiB."""
 
 _MAX_CODINGS = 4
 # More than RFC 9112 allows, since servers write more and other readers take it: any case, a version that is missing or
@@ -47,15 +47,15 @@ _HTML = re.compile(
 
 
 class BadCoding(ValueError):
-    """A payload that is not in the coding its header claims, and no text either."""
+    """Raised for a payload that is neither in the coding of its header nor text."""
 
 
 class TooLarge(ValueError):
-    """A payload larger than the limit."""
+    """Raised for a payload larger than the limit."""
 
 
 class Head(NamedTuple):
-    """What the header of a response says.
+    """The header of a response.
 
     Attributes:
         status: The status code.
@@ -96,11 +96,11 @@ def read_fields(head: bytes) -> dict[bytes, bytes]:
 
 
 def read_head(block: bytes, start: int, end: int) -> Head | None:
-    """The header of the response in `block[start:end]`; None where it does not begin with an HTTP status line.
+    """Reads the header of the response in `block[start:end]`; None if it does not begin with an HTTP status line.
 
-    Lines may end with LF alone. A header without an empty line reaches to the end: the payload is empty. What other
-    readers take for a status line is one. Interim answers (status 1xx, or a proxy's that the tunnel stands) are passed
-    over where another answer follows; they count as part of the header.
+    Lines may end with LF alone. A header without an empty line extends to the end, and the payload is empty. Status
+    lines that other readers accept are accepted. Interim responses (status 1xx, or a proxy's for an open tunnel) are
+    skipped if another response follows; they count as part of the header.
 
     >>> read_head(b"HTTP/1.1 200 OK\\r\\nContent-Type: Text/HTML; charset=ISO-8859-1\\r\\n\\r\\n<p>", 0, 64)[:3]
     (200, 'text/html', 'ISO-8859-1')
@@ -143,10 +143,10 @@ def _read_head(block: bytes, start: int, end: int) -> Head | None:
 
 
 def read_content_type(declared: bytes) -> tuple[str | None, str | None]:
-    """Media type, lower-case and without parameters, and charset as written, of a Content-Type field.
+    """Parses a Content-Type field: returns the media type, lower-case without parameters, and the charset as written.
 
-    Of a list the last type counts that says anything; it inherits the charset of the same type before it (WHATWG Fetch,
-    "extract a MIME type"). An entry of a charset alone gives it to a type that has none.
+    In a list the last valid type is used; it inherits the charset of the same type before it (WHATWG Fetch, "extract a
+    MIME type"). An entry of a charset alone gives it to a type that has none.
 
     >>> read_content_type(b"text/html;charset='utf-8'")
     ('text/html', 'utf-8')
@@ -183,7 +183,7 @@ def _codings(field: bytes) -> tuple[str, ...]:
 
 
 def looks_like_html(payload: bytes) -> bool:
-    """Whether a payload without a media type begins as html does (WHATWG MIME Sniffing, section 7.1).
+    """Returns whether a payload without a media type begins like html (WHATWG MIME Sniffing, section 7.1).
 
     >>> looks_like_html(b"  <!DOCTYPE html><p>x"), looks_like_html(b"x <p>"), looks_like_html(b"")
     (True, False, False)
@@ -192,15 +192,15 @@ def looks_like_html(payload: bytes) -> bool:
 
 
 def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
-    """The payload as the server's program wrote it: transfer coding off, content codings off.
+    """Removes the transfer and content codings of a payload.
 
-    Archives often keep the header's claim and store the payload decoded. So a payload that is not in the claimed
-    coding, or in a coding unknown here, is taken as it is when it looks like text, or like a file of a known kind. A
-    page compressed once more than the header says, with gzip or Zstandard, is decoded too.
+    Archives often keep the header but store the payload decoded. So a payload that is not in the coding of the header,
+    or in an unknown coding, is returned unchanged if it looks like text or like a file of a known type. A page that is
+    compressed once more than the header says, by gzip or Zstandard, is decompressed too.
 
     Raises:
-        BadCoding: It is not in the claimed coding, nor text, nor of a known kind; or it ends too early.
-        TooLarge: It is longer than `limit` bytes; no more than that is ever held.
+        BadCoding: The payload is not in the coding of the header, nor text, nor of a known type; or it ends too early.
+        TooLarge: It is longer than `limit` bytes; never more than that is in memory.
     """
     if head.is_chunked:
         payload = without_chunks(payload)
@@ -215,10 +215,10 @@ def decode_payload(payload: bytes, head: Head, *, limit: int) -> bytes:
 
 
 def without_chunks(payload: bytes) -> bytes:
-    """A payload without the transfer coding `chunked`; one that was stored so as it is.
+    """Removes the transfer coding `chunked`; a payload stored without chunks is returned unchanged.
 
     Raises:
-        BadCoding: It begins in chunks, and does not go on so.
+        BadCoding: The payload begins with chunks, but does not continue with chunks.
     """
     line = _CHUNK_SIZE.match(payload)
     if line is None or not _ends_chunk(payload, line):
@@ -286,7 +286,7 @@ def _read(reader: BrotliReader | ZstdReader, limit: int) -> bytes:
 
 
 def _without_unsaid(payload: bytes, limit: int) -> bytes:
-    """The page in a payload that is compressed although nothing says so; other payloads as they are."""
+    """Decompresses a payload that is compressed although its header does not say so; returns others unchanged."""
     page = payload
     for _ in range(_MAX_CODINGS):
         if not page.startswith((_GZIP, _ZSTD)):

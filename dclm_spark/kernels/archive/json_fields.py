@@ -1,4 +1,4 @@
-"""A JSON object -> its members as they are written: what is kept of them is kept digit by digit."""
+"""Reads the members of a JSON object as they are written, so that they can be stored without any change."""
 
 import json
 import re
@@ -24,15 +24,15 @@ class Field(NamedTuple):
 
 
 def read_fields(written: str) -> dict[str, Field]:
-    """The members of a JSON object by name, in order; of several with one name the last, as Python's reader has it.
+    """Reads the members of a JSON object by name, in order; of repeated names the last, as Python's json module does.
 
     >>> read_fields('{"n": 12345678901234567890, "x": [1.0, 1e400]}')["x"]
     Field(name='"x"', written='[1.0, 1e400]', value=[1.0, inf])
 
     Raises:
-        json.JSONDecodeError: It is no object.
-        UnicodeEncodeError: A string holds half of a surrogate pair, which UTF-8 has no bytes for.
-        RecursionError: It is nested too deeply.
+        json.JSONDecodeError: The text is not an object.
+        UnicodeEncodeError: A string holds a lone surrogate, which UTF-8 cannot encode.
+        RecursionError: The object is nested too deeply.
     """
     fields: dict[str, Field] = {}
 

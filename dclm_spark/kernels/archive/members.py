@@ -1,7 +1,7 @@
-"""An open archive file -> its decompressed bytes, member after member, and the way back after damage.
+"""Decompresses an open archive file, member after member, and finds the next member after damage.
 
-A crawl archive is a row of members: gzip members, Zstandard frames or LZ4 frames, as a rule of one record each, or one
-plain stretch to the end of the file. What a member is compressed with is read from its first bytes, never from a name.
+A crawl archive is a sequence of members: gzip members, Zstandard frames or LZ4 frames, usually of one record each, or
+one uncompressed range to the end of the file. The first bytes of a member tell its compression, never a file name.
 """
 
 import contextlib
@@ -28,7 +28,7 @@ from dclm_spark.kernels.archive.frames import (
 )
 
 NO_RECORD = "bad_header"
-"""Kind of damage: neither a compressed member nor a record, where one of them is due."""
+"""Kind of damage: there is neither a compressed member nor a record where one is expected."""
 
 # Where a member may begin, for the search after damage. A plain record counts at the start of a line only.
 # The upper bits of a gzip member's flags are zero.
@@ -55,10 +55,10 @@ _DICTIONARY_BYTES = 1 << 24
 
 
 class Members:
-    """The decompressed bytes of an archive behind a cursor, and the places where its members begin.
+    """Provides the decompressed bytes of an archive at a cursor, and the positions where its members begin.
 
-    `window[at:]` is what lies decompressed ahead of the cursor; `fill` makes it longer, `at += n` passes over.
-    Distances given to methods count from the cursor.
+    `window[at:]` are the decompressed bytes ahead of the cursor; `fill` extends them, `at += n` skips bytes. Distances
+    in arguments count from the cursor.
 
     Args:
         stream: A seekable binary file. It is read from its start.
@@ -75,7 +75,7 @@ class Members:
         self.jump(0)
 
     def jump(self, offset: int, *, is_plain: bool = False) -> None:
-        """Go on at a file offset where a member begins or, with `is_plain`, anywhere in a plain file."""
+        """Moves to a file offset where a member begins, or with `is_plain` to any offset in an uncompressed file."""
         self.raw.seek(offset)
         self.window = b""
         self.at = 0
@@ -88,7 +88,7 @@ class Members:
         self._pieces = self._decode(is_plain)
 
     def fill(self, n: int) -> bool:
-        """Whether `n` bytes lie ahead of the cursor, after as many were decompressed as there are."""
+        """Decompresses until `n` bytes are ahead of the cursor; returns whether there are that many."""
         missing = n - (len(self.window) - self.at)
         if missing <= 0:
             return True
@@ -106,7 +106,7 @@ class Members:
         return n_added >= missing
 
     def ahead(self) -> int:
-        """Bytes that lie decompressed ahead of the cursor."""
+        """Number of decompressed bytes ahead of the cursor."""
         return len(self.window) - self.at
 
     def position(self) -> int:
@@ -114,7 +114,7 @@ class Members:
         return self._decoded - self.ahead()
 
     def offset(self) -> int:
-        """File offset of the cursor: in a plain file of its byte, else of the member that holds it."""
+        """File offset of the cursor in an uncompressed file, else of the member that holds it."""
         here, edges = self.position(), self._edges
         if not edges:
             return self.raw.position
@@ -124,18 +124,19 @@ class Members:
         return offset + here - start if is_plain else offset
 
     def is_plain(self) -> bool:
-        """Whether the bytes at the cursor lie in the file as they are."""
+        """Whether the bytes at the cursor are not compressed in the file."""
         self.offset()
         return bool(self._edges) and self._edges[self._here][2]
 
     def has_edge(self, first: int, last: int) -> bool:
-        """Whether a member begins at a distance in [first, last)."""
+        """Returns whether a member begins at a distance in [first, last)."""
         here = self.position()
         at = bisect_left(self._edges, (here + first,))
         return at < len(self._edges) and self._edges[at][0] < here + last
 
     def record_edge(self, first: int, last: int) -> int | None:
-        """Distance, in [first, last), to the first member that begins there with a record, None where none does."""
+        """Returns the distance, in [first, last), to the first member that begins with a record; None if there is
+        none."""
         here = self.position()
         while self._begun and self._begun[0] < here:
             self._begun.popleft()
@@ -154,7 +155,7 @@ class Members:
         return edge if edge < last else None
 
     def skip(self, n: int) -> bool:
-        """Pass over `n` bytes without holding them, or, giving False, up to a member that begins with a record."""
+        """Skips `n` bytes without keeping them; stops at a member that begins with a record, and then returns False."""
         while n > 0:
             if self.is_plain() and n > self.ahead():
                 target = self.offset() + n
@@ -171,9 +172,9 @@ class Members:
         return True
 
     def resume(self) -> bool:
-        """Go on at the first member behind the damage that begins with a record; False where there is none."""
+        """Moves to the first member after the damage that begins with a record; returns False if there is none."""
         damage = self.damage
-        assert damage is not None  # else there is nothing to go on behind
+        assert damage is not None  # else there is nothing to pass over
         start = self._start_after(damage.offset, damage.reached)
         while (found := self.raw.find(_MEMBER, start)) is not None:
             self.jump(found)
@@ -189,7 +190,7 @@ class Members:
         return False
 
     def _start_after(self, vain: int, reached: int) -> int:
-        """Where to search on behind a member in vain, from which a decoder has reached so far."""
+        """Returns where to continue the search after a damaged member, given how far its decoder has read."""
         is_spent = self._n_vain > _MAX_VAIN * self.raw.size
         return max(vain + _VAIN_STEP, reached) if is_spent else vain + 1
 

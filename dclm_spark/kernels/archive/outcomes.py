@@ -1,4 +1,4 @@
-"""What a record of an archive turns out to be: a page, a fault or a skip."""
+"""Classifies the records of an archive: each is a page, a fault or a skip."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -22,18 +22,19 @@ from dclm_spark.recipe.recipe import FETCH_YEARS
 NOT_AN_ARCHIVE = "not_an_archive"
 """Fault kind: the file holds no WARC or ARC record at all."""
 BAD_HEADER = NO_RECORD
-"""Fault kind: no record header where one is due, or one without a type or a length that leads to the next record."""
+"""Fault kind: no record header where one is expected, or one without a type or a length that leads to the next
+record."""
 BAD_HTTP = "bad_http"
-"""Fault kind: the body is said to be an HTTP response and does not begin like one."""
+"""Fault kind: the body should be an HTTP response, but does not begin like one."""
 BAD_ENCODING = "bad_encoding"
 """Fault kind: the payload is not in the content or transfer coding that its header claims."""
 TOO_LARGE = "too_large"
 """Fault kind: the page is larger than the limit."""
 CHARSET = "charset"
-"""Fault kind: the page's bytes are no text in the charset that the recipe decodes, or a pool's line none in UTF-8."""
+"""Fault kind: the page's bytes are not valid in the charset that the recipe decodes, or a pool's line is not UTF-8."""
 
 BAD_DIGEST = "bad_digest"
-"""Fault kind: the record's bytes are not those that its header gives a digest of. Only where the recipe says so."""
+"""Fault kind: the record's bytes do not match a digest in its header. Used only if the recipe says so."""
 
 KINDS = (NOT_AN_ARCHIVE, TRUNCATED, UNREADABLE, BAD_HEADER, BAD_HTTP, BAD_ENCODING, TOO_LARGE)
 
@@ -93,7 +94,7 @@ class Fault(NamedTuple):
 
 
 class Skip(NamedTuple):
-    """A sound record that is no page.
+    """A sound record that is not a page.
 
     Attributes:
         reason: `type:` and the record type, `not_http`, `http_status` or `content_type`: the first that held. Of a
@@ -106,14 +107,14 @@ class Skip(NamedTuple):
 
 
 PAGES = ("response", "conversion")
-"""The types of records that may be pages."""
+"""Types of records that may be pages."""
 
 _SKIPS = {kind: Skip(f"type:{kind}") for kind in TYPES}
 _NOT_HTTP, _STATUS, _CONTENT_TYPE = Skip("not_http"), Skip("http_status"), Skip("content_type")
 
 
 class Wanted(NamedTuple):
-    """Which records are pages.
+    """Says which records are pages.
 
     Attributes:
         max_page_bytes: A larger page is a fault.
@@ -132,11 +133,12 @@ class Wanted(NamedTuple):
     fetch_years: tuple[int, ...] = FETCH_YEARS
 
     def may_hold(self, header: Header) -> bool:
-        """Whether the record's body is small enough to be read whole."""
+        """Returns whether the record's body is small enough to be read whole."""
         return header.n_body_bytes <= self.max_page_bytes + MAX_HEAD_BYTES
 
     def judge(self, header: Header, offset: int, body: bytes, start: int, end: int) -> Page | Fault | Skip:
-        """What the record with this header is, whose body is `body[start:end]`, or begins so if it is too large."""
+        """Classifies the record with this header; `body[start:end]` is its body, or the beginning of one that is too
+        large."""
         if header.kind not in PAGES:
             return _SKIPS[header.kind]
 
@@ -154,7 +156,7 @@ class Wanted(NamedTuple):
     def _judge(
         self, header: Header, offset: int, head: Head | None, body: bytes, start: int, end: int
     ) -> Page | Fault | Skip:
-        """The same by all but its digests, of a response or a conversion; `head` is that of its HTTP, if it has one."""
+        """Classifies a response or a conversion without checking digests; `head` is its HTTP header, if it has one."""
 
         def fault(kind: str, message: str) -> Fault:
             return Fault(offset, header.record_id, header.url, kind, message)

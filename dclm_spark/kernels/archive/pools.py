@@ -1,4 +1,4 @@
-"""DCLM's pools, files of one JSON object a line: an open one -> its lines, and a document -> its line.
+"""Reads and writes DCLM's pools, files of one JSON object a line.
 
 A line has a `text`, mostly a `url`, a `metadata` object with the headers of the WARC record it came from, and whatever
 DCLM's mappers have measured. What is no column of `documents` is kept as the line writes it, digit by digit.
@@ -24,20 +24,20 @@ from dclm_spark.kernels.archive.records import fetch_date
 from dclm_spark.recipe.recipe import FETCH_YEARS
 
 POOL = re.compile(r"\.jsonl(?P<coding>\.(gz|zst|zstd))?(\?.*)?$", re.IGNORECASE)
-"""Names that are taken for pools, the endings that DCLM's code knows. An address of the web may end in a query."""
+"""Matches names of pools, by the suffixes that DCLM's code knows. A web address may end in a query."""
 
 STATISTICS = re.compile(r"_stats\.jsonl$")
-"""Names of the files that DCLM's code writes beside a pool: they hold counts, no documents."""
+"""Matches names of files with counts instead of documents, which DCLM's code writes next to a pool."""
 
 BAD_JSON = "bad_json"
-"""Fault kind: the line is no JSON object."""
+"""Fault kind: the line is not a JSON object."""
 NO_TEXT = "no_text"
-"""Fault kind: the object has no field `text`, or one that is no string."""
+"""Fault kind: the object has no field `text`, or one that is not a string."""
 
 KINDS = (BAD_JSON, NO_TEXT, CHARSET, TOO_LARGE, TRUNCATED, UNREADABLE)
 
 FORMATS = ("jsonl.zst", "jsonl.gz", "jsonl")
-"""How a pool can be written; the endings of its files."""
+"""Formats in which a pool can be written: the suffixes of its files."""
 
 BLANK_LINE = Skip("blank_line")
 
@@ -72,7 +72,7 @@ class Line(NamedTuple):
 
 
 def is_pool(path: str) -> bool:
-    """Whether a file is read as a pool: its name alone decides.
+    """Returns whether a file is read as a pool, judged by its name only.
 
     >>> is_pool("/pool/a.jsonl.zst"), is_pool("https://host/a.JSONL.gz?part=1"), is_pool("/warc/a.warc.gz")
     (True, True, False)
@@ -83,10 +83,10 @@ def is_pool(path: str) -> bool:
 def read_pool(
     stream: BinaryIO, *, path: str, max_line_bytes: int, fetch_years: tuple[int, ...] = FETCH_YEARS
 ) -> Iterator[Line | Fault | Skip]:
-    """The lines of a pool in order, each of them a document, a fault or, where it is blank, a skip.
+    """Reads the lines of a pool in order; each is a document, a fault or, if it is blank, a skip.
 
-    Where the bytes end too early or cannot be decompressed, the lines before stay, the rest of the file is one fault.
-    Memory holds one line of at most the limit and a few MiB, whatever the file.
+    If the bytes end too early or cannot be decompressed, the lines before are kept, and the rest of the file is one
+    fault. Memory holds one line of at most the limit and a few MiB, whatever the file.
 
     Args:
         stream: The open file, binary and seekable. What it is compressed with its first bytes say.
@@ -138,7 +138,7 @@ def _lines(members: Members, max_bytes: int) -> Iterator[tuple[bytes | None, int
 
 
 def _judge(line: bytes, offset: int, fetch_years: tuple[int, ...]) -> Line | Fault | Skip:
-    """What a line is."""
+    """Classifies a line."""
     record_id = url = None
 
     def fault(kind: str, message: str) -> Fault:
@@ -178,7 +178,7 @@ def _judge(line: bytes, offset: int, fetch_years: tuple[int, ...]) -> Line | Fau
 
 
 def write_line(url: str | None, text: str, metadata: str) -> bytes:
-    """A line that DCLM's code reads, with its end: `url`, `text`, and the fields of `metadata` as written there.
+    """Makes a line for DCLM's code, with a newline: `url`, `text`, and the fields of `metadata` as written there.
 
     Args:
         url: None writes no such field; nor does one that `metadata` has.
@@ -198,7 +198,8 @@ def write_line(url: str | None, text: str, metadata: str) -> bytes:
 def archive_metadata(
     *, doc_id: str, dump: str, url: str | None, fetched_at: datetime | None, record_id: str | None
 ) -> str:
-    """What stands for `metadata` in a line of a document from an archive: its WARC headers, and where it comes from."""
+    """Makes the other fields of a line for a document from an archive: `metadata` with WARC headers, and
+    `dclm_spark`."""
     date = fetched_at.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z" if fetched_at is not None else None
     headers = {"WARC-Record-ID": record_id, "WARC-Target-URI": url, "WARC-Date": date}
     given = {name: value for name, value in headers.items() if value is not None}
@@ -206,7 +207,7 @@ def archive_metadata(
 
 
 def numbered_lines(documents: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, bytes]]:
-    """(`file`, line) of rows that have file, doc_id, dump, url, text, fetched_at, warc_record_id and metadata."""
+    """Yields (`file`, line) for rows with file, doc_id, dump, url, text, fetched_at, warc_record_id and metadata."""
     for batch in documents:
         for row in batch.to_pylist():
             metadata = row["metadata"]
@@ -240,7 +241,7 @@ def _string(value: Any) -> str | None:
 
 
 def _id(fields: Mapping[str, Field]) -> str | None:
-    """The field `id` where it is a string or a number."""
+    """Returns the field `id` if it is a string or a number."""
     value = _value(fields, "id")
     return fields["id"].written if isinstance(value, float) else _string(value)
 

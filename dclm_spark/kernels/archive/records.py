@@ -1,4 +1,4 @@
-"""The grammar of crawl archives: the headers of WARC and ARC records, and how to know one among other bytes."""
+"""Parses the headers of WARC and ARC records, and recognizes them among other bytes."""
 
 import re
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ TYPES = ("response", "conversion", "warcinfo", "request", "metadata", "revisit",
 """The record types of WARC 1.1 (section 5.5); a type of any other name is `unknown`."""
 
 LONGEST_LINE = 9000
-"""No record's first line is longer."""
+"""Largest length of a record's first line, in bytes."""
 
 _WARC_END, _ARC_END = b"\r\n\r\n", b"\n"
 _WARC_LINE = rb"WARC/[01]\.\d{1,2}[ \t]*\r?\n"
@@ -58,7 +58,7 @@ _LENGTH = re.compile(rb"\d{1,15}")
 
 
 class Header(NamedTuple):
-    """What a record's header says.
+    """The header of a record.
 
     Attributes:
         n_bytes: Its own length, the empty line included.
@@ -95,7 +95,7 @@ class Header(NamedTuple):
 
 
 def is_record(begin: bytes) -> bool:
-    """Whether bytes begin with a record's first line.
+    """Returns whether bytes begin with a record's first line.
 
     >>> is_record(b"WARC/1.1\\r\\n"), is_record(b"http://a.b/ 1.2.3.4 20200131010203 text/html 9\\n"), is_record(b"")
     (True, True, False)
@@ -104,12 +104,12 @@ def is_record(begin: bytes) -> bool:
 
 
 def read_warc_header(head: bytes, n_bytes: int) -> Header:
-    """A WARC record's header: `head` without its last, empty line, `n_bytes` with it."""
+    """Parses a WARC record's header: `head` without the empty line at its end; `n_bytes` includes that line."""
     return header_of(read_fields(head), n_bytes)
 
 
 def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
-    """The header that these fields make, their names in lower case."""
+    """Makes a header from its fields, whose names are in lower case."""
     kind = fields.get(b"warc-type", b"").lower().decode("latin-1")
     length = fields.get(b"content-length", b"")
     problem = None
@@ -137,7 +137,8 @@ def header_of(fields: Mapping[bytes, bytes], n_bytes: int) -> Header:
 
 
 def read_arc_header(line: bytes) -> Header:
-    """An ARC record's header, the group `arc` of `RECORD`. It has no type and no id; its address says what it is."""
+    """Parses an ARC record's header, the group `arc` of `RECORD`. It has no type and no id; its address tells the
+    type."""
     fields = next(found for pattern in _ARC_FIELDS if (found := pattern.fullmatch(line)))
     url, length = fields["url"], fields["length"]
     is_sound = _LENGTH.fullmatch(length) is not None
@@ -167,7 +168,7 @@ def identity(record_id: str | None, url: str | None, date: datetime | None) -> s
 
 
 def _text(field: bytes | None) -> str | None:
-    """A header field as text: UTF-8, else Latin-1, without NUL. None where the field is missing or empty.
+    """Decodes a header field: UTF-8, else Latin-1, without NUL; None if the field is missing or empty.
 
     >>> _text(b"caf\\xc3\\xa9"), _text(b"caf\\xe9"), _text(b""), _text(None)
     ('café', 'café', None, None)
@@ -182,7 +183,7 @@ def _text(field: bytes | None) -> str | None:
 
 
 def _url(field: bytes | None) -> str | None:
-    """An address as written, out of the angle brackets in which WARC 1.0 and its tools put some."""
+    """Removes the angle brackets that WARC 1.0 and its tools put around some addresses."""
     if field and field[:1] == b"<" and field[-1:] == b">":
         field = field[1:-1]
     return _text(field)
@@ -196,7 +197,7 @@ _MOMENT = re.compile(r"(?P<day>\d{4}-?\d\d-?\d\d|\d{4}-?W\d\d(?:-?\d)?)(?P<time>
 
 
 def read_date(date: bytes) -> datetime | None:
-    """A WARC date (ISO 8601) or an ARC date (14 digits) as UTC; None where it is neither. Without a zone it is UTC.
+    """Parses a WARC date (ISO 8601) or an ARC date (14 digits) to UTC; None if it is neither. Without a zone it is UTC.
 
     A date of less than a second's precision, as WARC 1.1 allows it, is its first moment; of more than a microsecond's
     the rest is dropped.
@@ -229,13 +230,13 @@ def read_date(date: bytes) -> datetime | None:
 
 
 def fetch_date(date: bytes, years: tuple[int, ...] = FETCH_YEARS) -> datetime | None:
-    """The same where its year, in UTC, is one in which a page may have been fetched: from the first to the last."""
+    """Parses a date by `read_date`; None if its year, in UTC, is not from the first to the last of `years`."""
     found = read_date(date)
     return found if found is not None and years[0] <= found.year <= years[-1] else None
 
 
 def what_is_wrong_with(date: bytes) -> str:
-    """Why a date gave none: `unreadable` or `out_of_range`.
+    """Says why `fetch_date` returned None: `unreadable` or `out_of_range`.
 
     >>> what_is_wrong_with(b"1114-12-26T20:15:00Z"), what_is_wrong_with(b"yesterday")
     ('out_of_range', 'unreadable')

@@ -1,4 +1,4 @@
-"""A payload's bytes -> what they are where they are no text: of a file said to be html, only its bytes can tell."""
+"""Recognizes binary payloads by their bytes, since a file declared as html may be something else."""
 
 import re
 
@@ -10,7 +10,7 @@ BINARY = bytes([*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)])
 SNIFFED_BYTES = 1445  # WHATWG MIME Sniffing, section 5.2, "resource header"
 
 OCTETS = "application/octet-stream"
-"""What bytes are called that are no text and of no kind known here."""
+"""Media type of binary data of an unknown type."""
 
 COMPRESSED = frozenset(
     f"application/{name}" for name in ("gzip", "zstd", "x-bzip2", "x-xz", "x-lz4", "x-lzip", "x-lzop", "x-compress")
@@ -48,7 +48,7 @@ _MIN_FRAC_WIDE = 0.4
 
 
 def binary_type(payload: bytes, identified: str | None = None) -> str | None:
-    """The media type of bytes that are no text; None of text. The bytes decide, a claim only names what they are.
+    """Returns the media type of binary data; None for text. The bytes decide; a declared type is only used as a name.
 
     Text is what begins like markup, behind white space or a byte order mark; what has a byte order mark, or the NULs of
     UTF-16 or UTF-32 in their places; and whatever else begins like no known kind of file and has few control

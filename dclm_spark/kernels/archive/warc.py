@@ -1,4 +1,4 @@
-"""An open WARC, ARC or WET file -> its records: pages, faults and skips, each record one of the three.
+"""Reads the records of an open WARC, ARC or WET file; each is a page, a fault or a skip.
 
 Two readers share the work. fastwarc reads what is sound: gzip members of one record each, as crawls are. Where anything
 is out of order, and for the rest (ARC, Zstandard, LZ4, plain files), the careful reader takes over behind the last
@@ -32,7 +32,7 @@ def read_archive(
     digests: str = "ignore",
     fetch_years: tuple[int, ...] = FETCH_YEARS,
 ) -> Iterator[Outcome]:
-    """The records of a file in order. Pages, faults and skips together are the records read: none is lost or twice.
+    """Reads the records of a file in order; every record is exactly one page, fault or skip, none is lost or repeated.
 
     A record is asked first for its type (responses and WET's conversions are pages), then for its HTTP status, then
     for its media type; the first answer that is not wanted skips it. Text records have no status and no type to ask.
@@ -77,7 +77,7 @@ def read_archive(
 
 
 def _read_careful(careful: CarefulReader, n: int) -> Generator[Outcome, None, int | None]:
-    """The next `n` records, and those after up to a compressed member; returns its offset, None at the file's end."""
+    """Yields at least `n` records, up to the next compressed member; returns its offset, None at the file's end."""
     while careful.is_more():
         yield careful.next()
         n -= 1
@@ -88,7 +88,8 @@ def _read_careful(careful: CarefulReader, n: int) -> Generator[Outcome, None, in
 
 
 def _read_sound(stream: BinaryIO, offset: int, wanted: Wanted) -> Generator[Outcome, None, int]:
-    """The records from `offset` on as long as all is well; returns the offset of the first that is not given.
+    """Yields the records from `offset` on until something is irregular; returns the offset of the first one not
+    yielded.
 
     A record is given when the member that it begins has proved to hold it and nothing else: the member's own account of
     its size, its last four bytes (RFC 1952, section 2.3.1), is that of the record. They are known when the next member
@@ -124,7 +125,7 @@ def _read_sound(stream: BinaryIO, offset: int, wanted: Wanted) -> Generator[Outc
 
 
 class _Recent:
-    """A stream as fastwarc reads it, which remembers its two last pieces: a member's end lies in them."""
+    """Wraps a stream for fastwarc, and keeps the last two pieces read, which hold the end of the last member."""
 
     def __init__(self, stream: BinaryIO, position: int) -> None:
         self._stream = stream
@@ -142,7 +143,7 @@ class _Recent:
         return self._end
 
     def before(self, position: int) -> bytes:
-        """The four bytes before a position; fewer where they are not remembered."""
+        """Returns the four bytes before a position; fewer if they are no longer kept."""
         at = position - 4 - (self._end - len(self._bytes))
         return self._bytes[at : at + 4] if at >= 0 else b""
 

@@ -1,4 +1,4 @@
-"""Columns of bytes: from Arrow to NumPy and back, without a copy."""
+"""Converts columns of bytes from Arrow to NumPy and back, without a copy."""
 
 import numpy as np
 import pyarrow as pa
@@ -7,7 +7,7 @@ MAX_BYTES = np.iinfo(np.int32).max  # of all values of a `binary` array
 
 
 def binary_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The bytes behind a binary or large_binary array, and the int64 offsets of its rows in them; both are read-only.
+    """Returns the bytes of a binary or large_binary array, and the int64 offsets of its rows; both are read-only.
 
     >>> data, offsets = binary_buffers(pa.array([b"ab", None, b"c"])[1:])
     >>> offsets.tolist(), data[offsets[1]:offsets[2]].tobytes()
@@ -21,13 +21,13 @@ def binary_buffers(column: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     if len(column) and offset_buffer is not None:
         offsets[:] = np.frombuffer(offset_buffer, offset_type)[column.offset : column.offset + len(column) + 1]
     data = np.frombuffer(data_buffer if data_buffer is not None else b"", dtype=np.uint8)
-    # Buffers that may be written to would compile every kernel a second time.
+    # With writable buffers, every kernel would be compiled a second time.
     data.flags.writeable = offsets.flags.writeable = False
     return data, offsets
 
 
 def fixed_width(column: pa.Array, dtype: str, n: int) -> np.ndarray:
-    """Binary values of `n` numbers each as a matrix (rows, n), without a copy.
+    """Converts binary values of `n` numbers each to a matrix (rows, n), without a copy.
 
     >>> fixed_width(pa.array([b"\\1\\0\\2\\0", b"\\3\\0\\4\\0"]), "<u2", 2).tolist()
     [[1, 2], [3, 4]]
@@ -43,7 +43,7 @@ def fixed_width(column: pa.Array, dtype: str, n: int) -> np.ndarray:
 
 
 def binary_rows(values: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
-    """The bytes of each row of a matrix; null where `is_valid` is False.
+    """Converts each row of a matrix to a binary value; null where `is_valid` is False.
 
     >>> binary_rows(np.array([[1, 2], [3, 4]], np.uint8), np.array([True, False])).to_pylist()
     [b'\\x01\\x02', None]
@@ -54,10 +54,10 @@ def binary_rows(values: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
 
 
 def binary_array(values: np.ndarray, offsets: np.ndarray, is_valid: np.ndarray) -> pa.BinaryArray:
-    """Row i has the bytes of `values` from `offsets[i]` to `offsets[i + 1]`; null where `is_valid` is False.
+    """Makes a binary array: row i is `values[offsets[i]:offsets[i + 1]]`; null where `is_valid` is False.
 
     Raises:
-        ValueError: There are more bytes than `binary` can count.
+        ValueError: There are more bytes than an array of type `binary` can hold.
     """
     check_size(offsets[-1])
     buffers = [
@@ -69,7 +69,7 @@ def binary_array(values: np.ndarray, offsets: np.ndarray, is_valid: np.ndarray) 
 
 
 def check_size(n_bytes: int) -> None:
-    """Raises ValueError if an array of type `binary` cannot have so many bytes."""
+    """Raises ValueError if an array of type `binary` cannot hold `n_bytes`."""
     if n_bytes > MAX_BYTES:
         raise ValueError(
             f"a binary column of {n_bytes:,} bytes; expected {MAX_BYTES:,} at most: take fewer rows at once"

@@ -1,4 +1,4 @@
-"""The distinct ones of many 64-bit numbers in order, row by row, in linear time whatever the numbers."""
+"""Sorts 64-bit numbers row by row and drops repeated ones, in linear time."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ _BITS, _LAST = np.uint64(8), np.uint64(_VALUES - 1)
 
 @kernel
 def make_distinct(numbers, offsets):
-    """Leaves one of each number of a row, in rising order, and closes the gaps between rows.
+    """Sorts each row, keeps one of equal numbers, and closes the gaps between rows.
 
     Row i is `numbers[offsets[i]:offsets[i + 1]]`, before and after.
 
@@ -39,7 +39,7 @@ def make_distinct(numbers, offsets):
 
 @helper
 def _sort(numbers, spare, counts):
-    """Sorts by one byte after the other, from the lowest on: an even number of times from one array to the other."""
+    """Sorts by each byte, the lowest first; the numbers move between two arrays an even number of times."""
     counts.fill(0)
     for number in numbers:
         for digit in range(_DIGITS):

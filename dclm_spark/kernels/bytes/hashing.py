@@ -1,11 +1,11 @@
-"""Seeded 64-bit hashes inside compiled kernels, the same on every machine, and the random constants that they take."""
+"""Computes seeded 64-bit hashes inside compiled kernels, equal on every machine, and their random constants."""
 
 import numpy as np
 
 from dclm_spark.kernels.bytes.lanes import load
 from dclm_spark.kernels.compiled.jit import helper
 
-# What random constants are for.
+# Purposes of random constants.
 OF_UNITS, OF_SHINGLES, OF_FACTORS, OF_SUMMANDS, OF_KEYS, OF_NGRAMS, OF_FILTER = range(7)
 
 _32, _33 = np.uint64(32), np.uint64(33)
@@ -20,7 +20,7 @@ _MASK = (1 << 64) - 1
 
 @helper
 def finish(number):
-    """A bijection after which every bit depends on all bits of the number."""
+    """Mixes a number by a bijection, so that every bit depends on all bits of the number."""
     number = (number ^ number >> _33) * _FINISH_1
     number = (number ^ number >> _33) * _FINISH_2
     return number ^ number >> _33
@@ -28,20 +28,20 @@ def finish(number):
 
 @helper
 def fold(state, number):
-    """The state of a hash after one number more; a bijection of either."""
+    """Returns the state of a hash after one more number; it is a bijection of either argument."""
     state = (state ^ number) * _FOLD
     return state ^ state >> _32
 
 
 @helper
 def close_word(state, n_bytes):
-    """The hash of a word whose lanes of eight bytes were folded into a seed, the last one, of 0 to 7 bytes, as well."""
+    """Returns the hash of a word after all its lanes of eight bytes, and the last of 0 to 7 bytes, were folded."""
     return (state ^ np.uint64(n_bytes)) * _LENGTH
 
 
 @helper
 def hash_bytes(data, start, stop, seed):
-    """The hash of data[start:stop], as `fold` and `close_word` make it."""
+    """Returns the hash of data[start:stop], computed by `fold` and `close_word`."""
     state = seed
     at = start
     while at + 8 <= stop:
@@ -57,7 +57,7 @@ def hash_bytes(data, start, stop, seed):
 
 
 def random_constants(seed: int, purpose: int, n: int) -> np.ndarray:
-    """`n` pseudo-random uint64, others for each purpose: splitmix64 from a state that seed and purpose make.
+    """Returns `n` pseudo-random uint64, different for each purpose: splitmix64 from a state of seed and purpose.
 
     >>> [hex(constant) for constant in random_constants(1, 2, 2).tolist()]
     ['0x65844c5d623db2da', '0x5079d54272e57a51']

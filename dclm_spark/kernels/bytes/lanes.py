@@ -1,6 +1,6 @@
-"""Eight bytes of a text as one number, for kernels that look at eight at a time.
+"""Treats eight bytes of a text as one number, for kernels that process eight bytes at a time.
 
-All numbers are uint64: mixed with int64, Numba would make them floats. The first byte is the lowest eight bits.
+All numbers are uint64, because Numba converts a mix with int64 to floats. The first byte is the lowest eight bits.
 """
 
 import numpy as np
@@ -19,10 +19,10 @@ _0, _1, _2, _3, _4, _5, _6, _7 = np.arange(8, dtype=np.uint64)
 _8, _16, _24, _32, _40, _48 = np.arange(8, 56, 8, dtype=np.uint64)
 
 
-# LLVM makes one load of the eight, and one store; an unsigned index spares it the question of negative ones.
+# LLVM merges the eight loads or stores into one; with an unsigned index it need not handle negative ones.
 @inlined
 def load(data, at):
-    """The eight bytes from byte `at` on, all of which have to be there."""
+    """Returns the eight bytes from byte `at` on, all of which must exist."""
     first = np.uint64(at)
     low = np.uint64(data[first]) | np.uint64(data[first + _1]) << _8
     low |= np.uint64(data[first + _2]) << _16 | np.uint64(data[first + _3]) << _24
@@ -46,21 +46,21 @@ def store(lane, data, at):
 
 @helper
 def lower_lane(lane):
-    """The lower case of eight ASCII characters."""
+    """Converts eight ASCII characters to lower case."""
     is_capital = (lane + EACH * _FROM_CAPITAL_A) & ~(lane + EACH * _ABOVE_CAPITAL_Z) & HIGH_BITS
     return lane | is_capital >> _2  # 0x80 becomes 0x20
 
 
 @helper
 def may_be_space(lane):
-    """The high bit of each byte that may be white space, or the first one of a character that is; of few others.
+    """Sets the high bit of each byte that may be white space, or the first byte of a white-space character.
 
-    Of ASCII those up to the space; of others 0xC2 and 0xE0 to 0xE3. (A byte behind one of these may be marked too.)
+    These are ASCII characters up to the space, 0xC2, and 0xE0 to 0xE3. (The byte after one of these may be marked too.)
     """
     is_above_space = (lane & ~HIGH_BITS) + (HIGH_BITS - EACH * _ABOVE_SPACE)
     marked = ~(is_above_space | lane) & HIGH_BITS
     if lane & HIGH_BITS:
-        # Less one, a byte has a high bit that it did not have where it was 0.
+        # If 1 is subtracted, a byte that was 0 gets a high bit that it did not have.
         difference = lane ^ EACH * _FIRST_OF_TWO
         marked |= (difference - EACH) & ~difference & HIGH_BITS
         difference = lane & EACH * _UPPER_BITS ^ EACH * _FIRST_OF_THREE
@@ -70,6 +70,6 @@ def may_be_space(lane):
 
 @helper
 def lowest_byte(bits):
-    """Which byte has the lowest of some high bits, as a number from 0 to 7, and the mask of all bytes below it."""
+    """Returns the index, from 0 to 7, of the byte with the lowest high bit set, and the mask of all bytes below it."""
     below = (bits & (~bits + _1)) >> _7
     return below * _PLACES >> _TOP_BYTE, below - _1

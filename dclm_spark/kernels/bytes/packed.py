@@ -1,4 +1,4 @@
-"""Several NumPy arrays as one binary value: planes of bytes, compressed, since neighbours are much alike."""
+"""Packs NumPy arrays into one binary value: planes of bytes, compressed, because neighbouring values are similar."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ _KINDS = ("<u8", "<i8", "<u4", "<i4", "<u2", "|u1", "<f8")
 
 
 def pack_arrays(arrays: Sequence[np.ndarray]) -> bytes:
-    """One-dimensional arrays of numbers or truth values as bytes; `unpack_arrays` reads them.
+    """Packs one-dimensional arrays of numbers or truth values into bytes for `unpack_arrays`.
 
     >>> [array.tolist() for array in unpack_arrays(pack_arrays([np.array([1, 2]), np.array([True])]))]
     [[1, 2], [1]]
@@ -27,7 +27,7 @@ def pack_arrays(arrays: Sequence[np.ndarray]) -> bytes:
 
 
 def unpack_arrays(packed: bytes) -> list[np.ndarray]:
-    """The arrays that `pack_arrays` was given; truth values as uint8."""
+    """Unpacks the arrays that `pack_arrays` has packed; truth values become uint8."""
     (n_arrays,) = np.frombuffer(packed, dtype="<i8", count=1)
     described = np.frombuffer(packed, dtype="<i8", count=2 * n_arrays, offset=8).reshape(-1, 2)
     kinds = [np.dtype(_KINDS[kind]) for kind in described[:, 0]]
@@ -39,7 +39,7 @@ def unpack_arrays(packed: bytes) -> list[np.ndarray]:
     for kind, length in zip(kinds, lengths, strict=True):
         n = kind.itemsize * length
         stretch = np.frombuffer(planes, dtype=np.uint8, count=n, offset=at).reshape(kind.itemsize, length)
-        # A copy may be written to; a view of a single number could not, and would compile kernels a second time.
+        # A copy is writable. A view of a single number is not, so kernels would be compiled a second time.
         arrays.append(stretch.T.copy().view(kind).reshape(length))
         at += n
     return arrays

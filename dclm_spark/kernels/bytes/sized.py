@@ -1,4 +1,4 @@
-"""Batches of rows -> the same rows in batches of a size that a worker can hold, whatever came from the JVM."""
+"""Divides and merges batches of rows to a size that fits a worker's memory."""
 
 from collections.abc import Iterator
 
@@ -6,14 +6,14 @@ import pyarrow as pa
 
 MAX_ROWS = 1_000
 MAX_BYTES = 8 << 20
-"""What a batch holds, unless a single row is larger. A kernel takes some times that."""
+"""Largest size of a batch in bytes, unless a single row is larger. A kernel needs a multiple of that."""
 
 
 def sized(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same rows in the same order: large batches are divided, small ones joined, those without rows left out.
+    """Divides large batches, merges small ones and drops empty ones; the order of the rows is kept.
 
-    Spark 3.5 counts the rows of a batch and not its bytes, so that few go to a batch there, each of which may be large;
-    a kernel is called once for many.
+    Spark 3.5 limits batches by rows, not by bytes, so they have few rows there, since each row may be large; but a
+    kernel should be called for many rows.
 
     >>> rows = pa.RecordBatch.from_pydict({"text": ["a", "b" * MAX_BYTES, "c", "d"]})
     >>> [batch.num_rows for batch in sized(iter([rows.slice(0, 1), rows.slice(1), rows.slice(4)]))]
@@ -45,7 +45,7 @@ def _divided(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
 def _joined(parts: list[pa.RecordBatch]) -> pa.RecordBatch:
     if len(parts) > 1:
         return pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
-    # Kernels read the buffers of whole arrays; a slice has those of what it was cut from.
+    # Kernels read whole buffers, and a slice has the buffers of the array that it is a part of.
     (part,) = parts
     is_slice = any(column.offset for column in part.columns)
     return part.take(pa.array(range(part.num_rows))) if is_slice else part

@@ -1,10 +1,10 @@
-"""Compiled kernels: a decorator over Numba whose cache works where Numba's own does not.
+"""Compiles kernels by decorators over Numba, with a cache that works where Numba's own cache does not.
 
-Numba keeps machine code beside the source file and calls it fresh as long as *that* file is unchanged. Here that would
-fail twice: a package in a zip (`--py-files`) or a read-only site-packages has no such place, and a kernel that has
-inlined a function of another module would keep the old one after an upgrade. So the code is kept in a folder named by a
-hash of all kernels' sources, under `NUMBA_CACHE_DIR`, else under a folder of the user's in the temporary directory.
-Without a place to write, kernels compile in memory, in every worker.
+Numba stores machine code next to the source file, and uses it as long as that file does not change. This would fail
+here for two reasons: a package in a zip (`--py-files`) or a read-only site-packages cannot be written, and a kernel
+that contains an inlined function of another module would keep the old one after an upgrade. So the code is stored in a
+folder named by a hash of all kernels' sources, below `NUMBA_CACHE_DIR`, or below a folder of the user in the temporary
+directory. If there is no writable folder, kernels are compiled in memory, in every worker.
 
 Nothing is read or written at import: a kernel looks for its cache when it is first called.
 """
@@ -29,7 +29,7 @@ from dclm_spark.kernels.compiled.private_folder import is_private
 
 
 def kernel(function: Callable[..., Any]) -> Any:
-    """The function, one that Python calls, compiled on its first call; all workers of a machine share the code.
+    """Decorator: compiles a function that Python calls, at its first call; all workers of a machine share the code.
 
     It runs without the GIL.
 
@@ -43,7 +43,8 @@ def kernel(function: Callable[..., Any]) -> Any:
 
 
 def helper(function: Callable[..., Any]) -> Any:
-    """The function made callable from kernels, which compile it with themselves; from Python it stays plain Python.
+    """Decorator: makes a function callable from kernels, which compile it as their part; Python calls the plain
+    function.
 
     Most functions of this package are helpers: without entries from Python and C they compile
     faster, and need no cache.
@@ -58,9 +59,9 @@ def helper(function: Callable[..., Any]) -> Any:
 
 
 def inlined(function: Callable[..., Any]) -> Any:
-    """The same, for a few small functions that are called once a word: their code is put where they are called.
+    """Decorator like `helper`, for small functions called once for each word: their code is inlined by Numba.
 
-    A call hands over each array with a count of its references, which costs more than a look at a small table.
+    A call passes each array with its reference count, which costs more than a lookup in a small table.
 
     >>> @inlined
     ... def half(number):
@@ -75,7 +76,8 @@ def inlined(function: Callable[..., Any]) -> Any:
 
 
 def inlined_code(function: Callable[..., Any]) -> Any:
-    """The same for functions of any size, called once a unit of text: LLVM does it, which takes less time to compile.
+    """Decorator like `helper`, for larger functions called once for each unit of text: inlined by LLVM, which compiles
+    faster.
 
     >>> @inlined_code
     ... def double(number):
@@ -88,7 +90,7 @@ def inlined_code(function: Callable[..., Any]) -> Any:
 
 @functools.cache
 def sources_hash() -> str:
-    """The hash, 16 hex letters, of the sources of all kernels, in whatever room, read from a folder or a zip."""
+    """Returns the hash, 16 hex digits, of the sources of all kernels, read from a folder or a zip."""
     digest = hashlib.sha256()
     for path, source in _sources(resources.files("dclm_spark.kernels"), ""):
         digest.update(path.encode() + b"\0" + source)
@@ -96,7 +98,7 @@ def sources_hash() -> str:
 
 
 def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
-    """Path below the kernels' folder, and content, of each Python file below a folder, in the order of the paths."""
+    """Yields the path (below the kernels' folder) and content of each Python file below a folder, sorted by path."""
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if entry.is_dir():
             yield from _sources(entry, f"{path}{entry.name}/")
@@ -106,10 +108,11 @@ def _sources(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
 
 @functools.cache
 def cache_folder() -> Path | None:
-    """The folder of this version's machine code, made if need be; None where there is no safe place to write.
+    """Returns the folder for this version's machine code, which is created if needed; None if no safe folder is
+    writable.
 
-    What is in it is run: a folder that others can write to is not used, with a warning where `NUMBA_CACHE_DIR` names
-    one, and the temporary one is taken in its place.
+    Its content is executed, so a folder that other users can write to is not used. If `NUMBA_CACHE_DIR` names such a
+    folder, there is a warning, and the temporary one is used.
     """
     version = f"dclm_spark-{sources_hash()}"
     cache_dir: str = config.CACHE_DIR  # type: ignore[attr-defined]  # numba sets its settings by name

@@ -1,9 +1,9 @@
-"""Machine code of kernels from one process for others: the driver compiles, the workers load.
+"""Sends machine code of kernels from the driver, which compiles it, to the workers, which load it.
 
-A worker that meets a kernel for the first time on its host compiles it, ten to twenty seconds for all that `annotated`
-measures, and each worker of a host does so at the same time. So the driver does it once, keeps the code where `jit`
-keeps it, and sends it along with the work: a megabyte. Where a host has another processor, Numba or Python than the
-driver, Numba finds the code not to be for it, and compiles as before.
+Otherwise each worker would compile a kernel at its first use, at the same time as all others: 10 to 20 seconds for
+those of `annotated`. So the driver compiles once, stores the code in the folder of `jit`, and sends it with the work,
+about a megabyte. If a host has another processor, Numba or Python than the driver, Numba does not accept the code, and
+compiles again.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ _INDEX, _CODE = ".nbi", ".nbc"  # Numba's: `KERNEL.nbi` names the files `KERNEL.
 
 @dataclass(frozen=True)
 class MachineCode:
-    """Files of a cache of compiled kernels.
+    """Holds the files of a cache of compiled kernels.
 
     Args:
         version: Hash of the sources that they were compiled from.
-        files: Name -> content, compressed.
+        files: Name of the file -> content, compressed.
     """
 
     version: str = ""
@@ -35,12 +35,12 @@ class MachineCode:
 
 
 def machine_code(what: str, exercise: Callable[[], object]) -> MachineCode:
-    """The code of all kernels that this machine has compiled; nothing where there is no place to keep it.
+    """Returns the code of all kernels compiled on this machine; empty if there is no folder to store it.
 
     Args:
-        what: Says what is about to be run: the same text, the same kernels.
-        exercise: Runs them on little. It is called once for each `what` on this machine; should it fail, then so will
-            the work itself, which says why.
+        what: Name of the set of kernels to run; equal names mean equal kernels.
+        exercise: Function that runs them on tiny data. It is called once for each `what` on this machine. If it fails,
+            the work itself will fail too, and report the reason.
     """
     folder = cache_folder()
     if folder is None:
@@ -61,13 +61,13 @@ def machine_code(what: str, exercise: Callable[[], object]) -> MachineCode:
 
 
 def keep(code: MachineCode) -> None:
-    """Puts the code where this process looks for it; what is there stays, what is of another version is left out."""
+    """Stores the code where this process searches it; keeps existing files, and ignores code of another version."""
     folder = cache_folder()
     if folder is None or code.version != sources_hash():
         return
     for index in (name for name in code.files if name.endswith(_INDEX)):
         if not (folder / index).exists():
-            # It names the files of code that belong to it, so it comes after them.
+            # The index names its files of code, so it is written after them.
             stem = index.removesuffix(_INDEX)
             own = [name for name in code.files if name.endswith(_CODE) and name.rsplit(".", 2)[0] == stem]
             with contextlib.suppress(OSError):
@@ -76,7 +76,7 @@ def keep(code: MachineCode) -> None:
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Writes a file that other processes see whole or not at all."""
+    """Writes a file in one step, so that other processes never see a part of it."""
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".kept-")
     with os.fdopen(handle, "wb") as out:
         out.write(content)

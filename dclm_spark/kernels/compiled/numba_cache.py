@@ -1,9 +1,9 @@
-"""The one module that reaches into Numba: gives a compiled function a cache in a folder that we choose.
+"""Gives a compiled function a cache in a folder of our choice; the only module that uses internals of Numba.
 
-Numba's own choice is a folder beside the source file, stale when that file changes. A package in a zip has no such
-folder, and a kernel holds the code of helpers from other files. Numba offers no public way to name another folder and
-another sign of age for some functions only, so this module uses four names that it does not document; setup.cfg pins
-the versions that have them, and a test fails when one is gone.
+Numba itself uses a folder next to the source file, and discards code when that file changes. A package in a zip has no
+such folder, and a kernel contains code of helpers from other files. Numba has no public way to set the folder and the
+version stamp for some functions only, so this module uses four undocumented names. setup.cfg pins the versions that
+have them, and a test fails if one is missing.
 """
 
 import contextlib
@@ -16,12 +16,13 @@ from numba.core.caching import CompileResultCacheImpl, FunctionCache, NullCache
 
 
 def keep_on_disk(dispatcher, folder: Callable[[], Path | None], stamp: Callable[[], str]):
-    """The same compiled function, which looks for its machine code on disk at its first call, and leaves it there.
+    """Makes a compiled function search its machine code on disk at its first call, and store it there.
 
     Args:
-        dispatcher: What `numba.njit` returns.
-        folder: Gives the folder; null where there is none, and the code stays in memory.
-        stamp: Gives the hash of all that the code depends on; code of another hash is not used.
+        dispatcher: The result of `numba.njit`.
+        folder: Function that returns the folder; null: the code is kept in memory only.
+        stamp: Function that returns the hash of everything that the code depends on; code with another hash is not
+            used.
     """
     dispatcher._cache = _Cache(dispatcher.py_func, folder, stamp)
     return dispatcher
@@ -50,7 +51,8 @@ def _files(function, folder: Path, stamp: str) -> FunctionCache:
 
 
 class _Cache:
-    """The cache of one function, found on first use; one that fails in any way costs a compilation, never an error."""
+    """Cache of one function, opened at its first use. If it fails, the function is compiled; there is never an
+    error."""
 
     def __init__(self, function, folder: Callable[[], Path | None], stamp: Callable[[], str]):
         self._function, self._folder, self._stamp = function, folder, stamp

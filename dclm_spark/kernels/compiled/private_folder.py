@@ -1,4 +1,4 @@
-"""Whether a folder is safe to run code or read models from: nobody else can have put anything there."""
+"""Checks whether a folder is safe to load code or models from, that is, no other user can write to it."""
 
 import contextlib
 import os
@@ -9,11 +9,12 @@ GROUP_OR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 def is_private(folder: Path) -> bool:
-    """True if the folder is there, made with mode 0700 if need be, is this user's own, and nobody else can write to it.
+    """Returns whether a folder belongs to this user and only this user can write to it; creates it with mode 0700 if
+    needed.
 
-    A link to a folder is none: whoever made it chose what it leads to.
+    A link to a folder is refused, because its owner chose the target.
     """
-    # The name is guessable: a folder that someone else put there first is never used.
+    # The name can be guessed, so a folder that another user has created first is never used.
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     try:
@@ -25,15 +26,15 @@ def is_private(folder: Path) -> bool:
 
 
 def may_be_written(folder: Path, by: int = GROUP_OR_OTHERS) -> bool:
-    """True if others can write to a folder, or put another in its place: write to one above it that is not sticky.
+    """Returns whether other users can write to a folder, or replace it by writing to a parent that is not sticky.
 
     Args:
-        folder: A folder that is there; links are followed.
-        by: The bits of a mode that speak of the others.
+        folder: An existing folder; links are followed.
+        by: Mode bits of the users to check.
     """
     if not hasattr(os, "getuid"):
         return False
     folder = folder.resolve()
     modes = [above.stat().st_mode for above in folder.parents]
-    # In a sticky folder, such as the temporary one, nobody can rename what is another's.
+    # In a sticky folder, such as the temporary one, users can only rename their own files.
     return any(mode & by for mode in [folder.stat().st_mode, *(mode for mode in modes if not mode & stat.S_ISVTX)])

@@ -1,4 +1,4 @@
-"""fastText over text: the likeliest language and its probability. A model is loaded once per worker process."""
+"""Identifies the language of texts by a fastText model, which is loaded once for each worker process."""
 
 import fcntl
 import os
@@ -30,20 +30,21 @@ _MAX_DIFFERENCE = 1e-4
 
 
 def identify_language(text: pa.Array, *, model: str, languages: tuple[str, ...], newline: str) -> pa.StructArray:
-    """The likeliest language of each text, with its probability: `schemas.LANGUAGE`.
+    """Finds the likeliest language of each text, with its probability: `schemas.LANGUAGE`.
 
     A null text gives a null struct. A text that is empty or only ASCII spaces and punctuation has no language: null
-    code, null p_code, p_target 0. Texts of other white space get what the model says of an empty line (lid.176: `en`,
-    0.12), as in DCLM. fastText's probabilities can pass 1 by some 1e-4 (it takes the logarithm of p + 1e-5 in float32);
-    they are cut at 1.0, the others are its float32 values to the last bit, widened.
+    code, null p_code, p_target 0. Texts of other white space get the model's answer for an empty line (lid.176: `en`,
+    0.12), as in DCLM. fastText's probabilities can be above 1 by about 1e-4 (it takes the logarithm of p + 1e-5 in
+    float32); they are limited to 1.0. All others equal its float32 values to the last bit.
 
-    As DCLM's baselines/mappers/enrichers/language_id_enrichers.py, whole page, where `newline` is "".
+    With `newline` "", the result is that of DCLM's baselines/mappers/enrichers/language_id_enrichers.py for whole
+    pages.
 
     Args:
         text: Strings, any length.
         model: `lid.176.ftz` (bundled), a path, or a URL of a supervised fastText model.
         languages: Labels whose probability is p_target, without `__label__` (`en`; GlotLID: `eng_Latn`).
-        newline: What each newline becomes. DCLM's "" joins the words around it; " " keeps them apart.
+        newline: Text that replaces each newline. DCLM's "" joins the words around it; " " keeps them separate.
 
     >>> text = pa.array(["The cat sat on the mat.", "Le chat est assis sur le tapis.", "...", "", None])
     >>> rows = identify_language(text, model="lid.176.ftz", languages=("en",), newline=" ").to_pylist()
@@ -61,13 +62,15 @@ def identify_language(text: pa.Array, *, model: str, languages: tuple[str, ...],
     has_none = numbers < 0
     code = pa.DictionaryArray.from_arrays(pa.array(numbers, mask=has_none), pa.array(labels)).cast(pa.string())
     p_code = np.minimum(probabilities.astype(np.float64), 1.0)
-    is_wanted = np.append(np.isin(labels, languages), False)[numbers]  # no label: the last, which is none
+    is_wanted = np.append(np.isin(labels, languages), False)[
+        numbers
+    ]  # texts without a label have number -1, the last element, which is False
     columns = [code, pa.array(p_code, mask=has_none), pa.array(np.where(is_wanted, p_code, 0.0))]
     return pa.StructArray.from_arrays(columns, fields=list(LANGUAGE), mask=pa.array(is_null))
 
 
 class LoadedModel(NamedTuple):
-    """A model, the names of its labels, the memory of the tokens it has met, and the lock of that memory."""
+    """A model, the names of its labels, its cache of tokens, and the lock of that cache."""
 
     model: Model
     labels: tuple[str, ...]
@@ -76,13 +79,13 @@ class LoadedModel(NamedTuple):
 
 
 def load_model(model: str) -> LoadedModel:
-    """A model, loaded once per process; a local file again when it was replaced.
+    """Loads a model once for each process; a local file is loaded again if it was replaced.
 
-    Replace it by renaming another over it: a file that is written into while it is mapped may end the process.
+    To replace a file, rename another one over it: writing into a mapped file may end the process.
 
     Raises:
-        BadModel: The file is no usable model.
-        OSError: It cannot be read.
+        BadModel: The file is not a usable model.
+        OSError: The file cannot be read.
     """
     is_local = model != BUNDLED_MODEL and "://" not in model
     status = os.stat(model) if is_local else None
@@ -96,10 +99,10 @@ def _load(model: str, _identity: tuple[int, ...] | None) -> LoadedModel:
 
 
 def check_model(model: str) -> list[str]:
-    """What keeps a model from being used, one sentence each; empty if nothing does.
+    """Lists why a model cannot be used, one sentence each; empty if it can.
 
-    A model other than the bundled one has to give fastText's own answers on a few lines, in case the library and this
-    package read its file in two ways.
+    A model other than the bundled one must give the same answers as the fastText library on some test lines, in case
+    the library and this package read its file differently.
     """
     try:
         load_model(model)
@@ -116,8 +119,9 @@ _PROBES = ("the of and to", "der die das ist nicht", "la de los que", "не на
 
 
 def _difference(model: str) -> str | None:
-    """How the answers differ from the library's, in words; null if they do not, or the model is too large."""
-    import fasttext  # a compiled library, which workers do without
+    """Describes how the answers differ from the library's; null if they do not, or if the model is too large to
+    test."""
+    import fasttext  # a compiled library, which workers do not need
 
     with model_file(model) as path:
         if path.stat().st_size > _MAX_PROBED_BYTES:
@@ -134,7 +138,7 @@ def _difference(model: str) -> str | None:
 
 
 def model_fingerprint(model: str) -> str:
-    """The 128-bit xxh3 hash of the model's bytes, as 32 hex letters: equal means equal predictions.
+    """Returns the 128-bit xxh3 hash of the model's bytes, 32 hex digits: equal hashes mean equal predictions.
 
     >>> model_fingerprint("lid.176.ftz")
     '7d805e9f600203fed958bea1490fb5da'
@@ -156,9 +160,9 @@ def _hash_of_file(path: Path, n_bytes: int, mtime_ns: int) -> str:
 
 @contextmanager
 def model_file(model: str) -> Iterator[Path]:
-    """A local file of the model, there as long as the context: a model is a file that can be mapped."""
+    """Context manager that provides the model as a local file, which can be memory-mapped."""
     if model == BUNDLED_MODEL:
-        # The package may lie inside a zip (spark-submit --py-files); then this is a copy, deleted afterwards.
+        # The package may be in a zip (spark-submit --py-files); then this is a copy, which is deleted afterwards.
         with resources.as_file(resources.files("dclm_spark") / "data" / BUNDLED_MODEL) as path:
             yield path
     elif "://" in model:
@@ -168,10 +172,10 @@ def model_file(model: str) -> Iterator[Path]:
 
 
 def _downloaded(url: str) -> Path:
-    """The model's copy in the temporary folder, one for all worker processes of a host.
+    """Downloads a model to the temporary folder, once for all worker processes of a host.
 
-    Named by the hash of the address and all that the store tells of the file (size, ETag, time), so that a model that
-    is replaced is fetched again. The file appears whole or not at all.
+    Its name is the hash of the address and of the store's information on the file (size, ETag, time), so that a
+    replaced model is fetched again. The file appears complete or not at all.
     """
     from fsspec.core import url_to_fs
     from fsspec.implementations.local import LocalFileSystem
@@ -182,7 +186,7 @@ def _downloaded(url: str) -> Path:
     info = store.info(path)
     identity = repr((url, sorted((name, str(value)) for name, value in info.items())))
     key = xxhash.xxh3_128_hexdigest(identity.encode())
-    # Others must not be able to put a model there: the folder is ours alone.
+    # Other users must not be able to put a model there, so only this user may write to the folder.
     folder = Path(tempfile.gettempdir()) / f"dclm_spark-models-{os.getuid()}"
     if not is_private(folder):
         raise PermissionError(

@@ -1,7 +1,7 @@
-"""A fastText model file -> the arrays that predictions are made of, checked before any is believed.
+"""Reads a fastText model file into arrays for predictions, and checks every number before it is used.
 
-The format is that of fastText 0.9 (`src/fasttext.cc`, `dictionary.cc`, `quantmatrix.cc`, `productquantizer.cc`), which
-has no description but its code.
+The format is that of fastText 0.9, described only by its code (`src/fasttext.cc`, `dictionary.cc`, `quantmatrix.cc`,
+`productquantizer.cc`).
 """
 
 import mmap
@@ -20,15 +20,15 @@ N_CENTROIDS = 256  # of a product quantizer
 FNV_BASIS = 2166136261
 
 _MAGIC = 793712314
-_VERSION = 12  # an older file has other defaults than it says
+_VERSION = 12  # older files have other default values than they state
 _SUPERVISED = 3
 _UNPRUNED = -1
-# What is allocated beyond the file itself grows with the file, not with what it claims.
-_FREE_BUCKETS = 1 << 24  # of a model whose n-grams are pruned: eight times fastText's default, 64 MB
-_BUCKETS_A_BYTE = 16  # more than these, for each byte of the file
-_MAX_PART = 16  # numbers that one byte of a quantized row stands for; fastText's default is 2
+# These limits make the memory grow with the size of the file, not with the numbers in it.
+_FREE_BUCKETS = 1 << 24  # buckets of a model with pruned n-grams: eight times fastText's default, 64 MB
+_BUCKETS_A_BYTE = 16  # additional buckets for each byte of the file
+_MAX_PART = 16  # numbers that one byte of a quantized row encodes; fastText's default is 2
 _MAX_NGRAM = 100  # longest n-gram, in characters or words: the work on a text is a multiple of it
-_N_ENTRY_BYTES = 10  # of a dictionary entry, at least: an empty word's zero byte, its count, its kind
+_N_ENTRY_BYTES = 10  # smallest size of a dictionary entry: an empty word's zero byte, its count, its kind
 _NO_COUNT = 10**15  # of a node of the tree that is not made yet
 _WORD, _LABEL = 0, 1
 # Magic and version; dim, ws, epoch, minCount, neg, wordNgrams, loss, model, bucket, minn, maxn, lrUpdateRate; t; the
@@ -37,27 +37,22 @@ _HEAD = struct.Struct("<2i12id3i2q")
 
 
 class BadModel(ValueError):
-    """A file that is no usable model; the message continues the sentence "the model ..."."""
+    """Raised for a file that is not a usable model; the message continues the sentence "the model ..."."""
 
 
 class Model(NamedTuple):
-    """A supervised model as arrays.
+    """The arrays of a supervised model.
 
-    Attributes:
-        rows: One row an input (word, then n-gram), float32. A view of the file, shared by all processes that map it; a
-            quantized model's are worked out in each process, four bytes a number (lid.176.ftz: 3 MB).
-        outputs: One row an output (label; inner node of the tree under hierarchical softmax), float32.
-        words: The bytes of all dictionary entries, one after the other.
-        starts: Entry i is `words[starts[i]:starts[i + 1]]`.
-        slots: Open addressing by the hash that `fnv_step` makes: the number of an entry, or -1.
-        pruned: Bucket -> row behind the words, -1 where the n-gram was pruned away; empty where none was.
-        kept: A bit for each bucket, set where the n-gram was not pruned away; empty where none was.
-        children: Left and right child of each node of the tree, -1 for a label; empty without a tree.
-        n_words: How many entries are words; labels follow them.
-        bucket: How many hash buckets n-grams have.
-        minn, maxn: Lengths of character n-grams, in characters.
-        word_ngrams: Longest n-gram of words.
-        loss: One of the four losses above.
+    Attributes: rows: float32. One row for each input (words, then n-grams). It is a view of the file, shared by all
+        processes that map it; for a quantized model it is computed in each process, four bytes for each number
+        (lid.176.ftz: 3 MB). outputs: float32. One row for each output (label; inner node of the tree for hierarchical
+        softmax). words: The bytes of all dictionary entries, concatenated. starts: Entry i is `words[starts[i]:starts[i
+        + 1]]`. slots: Open addressing by the hash that `fnv_step` makes: the number of an entry, or -1. pruned: Bucket
+        -> row after those of the words, -1 if the n-gram was pruned; empty if none was. kept: One bit for each bucket,
+        set if the n-gram was not pruned; empty if none was. children: Left and right child of each node of the tree, -1
+        for a label; empty without a tree. n_words: Number of entries that are words; labels follow them. bucket: Number
+        of hash buckets for n-grams. minn, maxn: Lengths of character n-grams, in characters. word_ngrams: Longest
+        n-gram of words. loss: One of the four losses above.
     """
 
     rows: np.ndarray
@@ -77,13 +72,14 @@ class Model(NamedTuple):
 
 
 def read_model(path: Path) -> tuple[Model, tuple[str, ...]]:
-    """The model of a file, which has to be whole, and the names of its labels, without their prefix.
+    """Reads a model file; returns the model, and the names of its labels without their prefix.
 
-    fastText itself accepts some clipped files without a word, predicting nonsense, and crashes the process on others.
+    The file must be complete. fastText itself accepts some truncated files without a message and predicts nonsense, and
+    crashes on others.
 
     Raises:
-        BadModel: It is none, or no classifier, or clipped.
-        OSError: It cannot be read.
+        BadModel: The file is not a model, not a classifier, or truncated.
+        OSError: The file cannot be read.
     """
     with open(path, "rb") as file:
         try:
@@ -92,11 +88,11 @@ def read_model(path: Path) -> tuple[Model, tuple[str, ...]]:
         except (struct.error, IndexError, ValueError) as error:
             if isinstance(error, BadModel):
                 raise
-            raise BadModel("is no fastText model, or is clipped") from None  # ends before its own account does
+            raise BadModel("is no fastText model, or is clipped") from None  # shorter than its header states
 
 
 class _Bytes:
-    """A mapped file, read from front to back; views of it stay valid when the file is deleted."""
+    """Reads a memory-mapped file from beginning to end; views of it stay valid when the file is deleted."""
 
     def __init__(self, data: mmap.mmap) -> None:
         self.all = np.frombuffer(data, np.uint8)
@@ -129,7 +125,7 @@ def _read(data: _Bytes) -> tuple[Model, tuple[str, ...]]:
     if kind != _SUPERVISED:
         raise BadModel("holds word vectors and cannot label a text")
     if version < _VERSION:
-        maxn = 0  # character n-grams were not used then, whatever the file says
+        maxn = 0  # files of this version do not use character n-grams, although they state a number
     if not (
         n_entries == n_words + n_labels
         and n_words >= 0 < n_labels
@@ -216,16 +212,16 @@ def _read_matrix(data: _Bytes, dim: int, is_quantized: bool) -> np.ndarray:
 
 
 def _read_quantizer(data: _Bytes) -> tuple[np.ndarray, int, int, int]:
-    """Centroids, the number of parts of a row, the length of a part, that of the last."""
+    """Reads a quantizer: centroids, number of parts of a row, length of a part, length of the last part."""
     dim, n_parts, part, last = data.take("<4i")
     return data.array("<f4", dim * N_CENTROIDS), n_parts, part, last
 
 
 @kernel
 def _read_entries(data, at, n):
-    """Where n dictionary entries begin (and where the word of the last one ends), their counts and kinds, and the end.
+    """Reads n dictionary entries: start and end of each word, counts and kinds, and the end of the entries.
 
-    The end is -1 where the data ends first.
+    The end is -1 if the data is too short.
     """
     starts, counts, kinds = np.empty((n, 2), np.int64), np.empty(n, np.int64), np.empty(n, np.uint8)
     for entry in range(n):
@@ -244,7 +240,7 @@ def _read_entries(data, at, n):
 
 
 def _pack(data: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The words alone, one after the other, and where each starts."""
+    """Returns the words, concatenated, and the start of each."""
     lengths = spans[:, 1] - spans[:, 0]
     starts = np.concatenate([[0], np.cumsum(lengths)])
     words = data[np.arange(starts[-1]) + np.repeat(spans[:, 0] - starts[:-1], lengths)]
@@ -253,7 +249,7 @@ def _pack(data: np.ndarray, spans: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @helper
 def fnv_step(digest, byte):
-    """fastText's hash with one byte more: FNV-1a of 32 bits over *signed* bytes (`Dictionary::hash`)."""
+    """Adds one byte to fastText's hash: 32-bit FNV-1a over *signed* bytes (`Dictionary::hash`)."""
     return np.uint32((digest ^ np.uint32(np.int8(byte))) * np.uint32(16777619))
 
 
@@ -276,7 +272,7 @@ def _fill_slots(words, starts, slots):
 
 
 def _tree(counts: np.ndarray) -> np.ndarray:
-    """The Huffman tree of the labels, most frequent first (`HierarchicalSoftmaxLoss::buildTree`)."""
+    """Builds the Huffman tree of the labels, most frequent first (`HierarchicalSoftmaxLoss::buildTree`)."""
     n = len(counts)
     weights = [*map(int, counts), *[_NO_COUNT] * (n - 1)]
     children = np.full((2 * n - 1, 2), -1, np.int32)

@@ -1,4 +1,4 @@
-"""From the sum of a text's rows to its likeliest label: fastText's losses at prediction (`src/loss.cc`), in float32."""
+"""Finds the likeliest label from the sum of a text's rows, by fastText's losses (`src/loss.cc`), in float32."""
 
 import math
 
@@ -24,9 +24,10 @@ def _log(p):
 
 @helper
 def best_leaf(hidden, outputs, children):
-    """The likeliest label and its score, from the root of the tree down (`HierarchicalSoftmaxLoss::dfs`).
+    """Returns the likeliest label and its score, by a search from the root of the tree
+    (`HierarchicalSoftmaxLoss::dfs`).
 
-    Below the logarithm of 1e-5 a branch is not followed.
+    A branch with a score below the logarithm of 1e-5 is not followed.
     """
     n_labels = len(outputs)
     best, best_score = np.int64(NO_LABEL), np.float32(0)
@@ -53,7 +54,7 @@ def best_leaf(hidden, outputs, children):
 
 @helper
 def best_output(hidden, outputs, is_softmax):
-    """The likeliest label and its score; of equals the last (`Loss::findKBest`)."""
+    """Returns the likeliest label and its score; of equal scores the last (`Loss::findKBest`)."""
     values = np.empty(len(outputs), np.float32)
     for row in range(len(outputs)):
         values[row] = _dot(outputs, row, hidden)
@@ -78,7 +79,7 @@ def best_output(hidden, outputs, is_softmax):
 
 @helper
 def _sigmoid(x):
-    """From a table of 512 steps between -8 and 8 (`Loss::sigmoid`)."""
+    """Returns the sigmoid from a table of 512 steps between -8 and 8 (`Loss::sigmoid`)."""
     if x < -8:
         return np.float32(0)
     if x > 8:

@@ -1,8 +1,8 @@
-"""The likeliest label of Arrow texts by a fastText model, and its probability: bit for bit fastText's own numbers.
+"""Predicts the likeliest label of Arrow texts by a fastText model; probabilities equal fastText's bit for bit.
 
-fastText adds up one row of its input matrix for each word and n-gram of a text, in float32 and in their order, and so
-do the loops here. What they save is all around it: a page goes from Arrow's buffer to the sum without being a string,
-and the rows of a token, which fastText looks for anew each time, are remembered.
+Like fastText, the loops here add one row of the input matrix for each word and n-gram of a text, in float32 and in
+their order. They are faster because a page is read from Arrow's buffer without making a string, and because the rows of
+a token are cached, where fastText computes them each time.
 """
 
 import math
@@ -24,29 +24,27 @@ from dclm_spark.kernels.fasttext.output import NO_LABEL, best_leaf, best_output
 _EOS = np.frombuffer(b"</s>", np.uint8)
 _PREFIX = np.frombuffer(LABEL_PREFIX.encode(), np.uint8)
 _NEWLINE, _BELOW, _ABOVE = b"\n<>"
-# string.punctuation and the space, nothing else: what DCLM's is_space_or_punct takes for a text without language. A
-# newline is neither.
+# string.punctuation and the space: a text of only these has no language by DCLM's is_space_or_punct. A newline does not
+# count.
 _PUNCTUATION = np.zeros(256, np.bool_)
 _PUNCTUATION[list(b"!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~ ")] = True
 _SEPARATORS = np.zeros(256, np.bool_)
 _SEPARATORS[list(b" \n\r\t\v\f\0")] = True  # `Dictionary::readWord`
 _OTHER_BASIS, _OTHER_PRIME = 14695981039346656037, 1099511628211  # FNV-1a of 64 bits
 
-# A longer token is worked out each time it is met. When a part of the memory is full, all of it is emptied, which
-# changes no result.
+# A longer token is not cached. When a part of the cache is full, the whole cache is emptied, which changes no result.
 _MAX_TOKEN_BYTES = 64
 _MEMORY_TOKENS, _MEMORY_ROWS = 1 << 18, 1 << 21
 
 
 class Memory(NamedTuple):
-    """The rows of the tokens met so far.
+    """A cache of the rows of tokens.
 
     Attributes:
         entries: Open addressing by fastText's hash, a row (a second hash of 64 bits, place) an entry. A place is where
             the token's row numbers begin, shifted by 32, plus 2 + their number, or plus 1 for a label (which is no
             word); 0 is an empty entry.
-        rows: Row numbers of one token after the other.
-        n: How many tokens and rows are in use.
+        rows: Row numbers of one token after the other. n: Numbers of tokens and rows in use.
     """
 
     entries: np.ndarray
@@ -55,7 +53,7 @@ class Memory(NamedTuple):
 
 
 def empty_memory() -> Memory:
-    """A memory without tokens: 16 MB."""
+    """Makes an empty cache, which takes 16 MB."""
     entries = np.zeros((2 * _MEMORY_TOKENS, 2), np.uint64)
     return Memory(entries, rows=np.empty(_MEMORY_ROWS, np.int32), n=np.zeros(2, np.int64))
 
@@ -63,18 +61,18 @@ def empty_memory() -> Memory:
 def predict(
     data: np.ndarray, offsets: np.ndarray, *, newline: str, model: Model, memory: Memory
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The number of each text's likeliest label (-1 for none) and its probability, float32.
+    """Returns the number of each text's likeliest label (-1 for none) and its probability, float32.
 
-    A text without label is empty, holds only ASCII spaces and punctuation, or has no token that the model knows of.
-    Probabilities can pass 1 by some 1e-4, since fastText takes the logarithm of p + 1e-5. Where a model's outputs are
-    quantized with norms, the last bits may differ from fastText's, which multiplies by the norm at the end.
+    A text has no label if it is empty, has only ASCII spaces and punctuation, or has no token that the model knows.
+    Probabilities can be above 1 by about 1e-4, because fastText takes the logarithm of p + 1e-5. If a model's outputs
+    are quantized with norms, the last bits may differ from fastText's, which multiplies by the norm at the end.
 
     Args:
         data: UTF-8 bytes of all texts.
         offsets: Text i is `data[offsets[i]:offsets[i + 1]]`.
-        newline: What each newline of a text becomes.
+        newline: Text that replaces each newline.
         model: The model.
-        memory: Of this model's tokens; it changes.
+        memory: Cache of this model's tokens; it is changed.
     """
     in_line = np.frombuffer(newline.encode(), np.uint8)
     return _predict_rows(data, offsets, in_line, model, memory)
@@ -113,7 +111,7 @@ def _predict_rows(data, offsets, newline, model, memory):
 
 @helper
 def _write_line(data, start, stop, newline, line):
-    """Writes a text as one line, its newlines replaced, and returns its length; -1 if nothing in it has a language."""
+    """Writes a text as one line, with newlines replaced, and returns its length; -1 if the text has no language."""
     size = 0
     is_blank = True
     for at in range(start, stop):
@@ -130,8 +128,8 @@ def _write_line(data, start, stop, newline, line):
 
 @helper
 def _add_line(line, size, hashes, model, memory, padded, hidden):
-    """Adds the rows of all tokens of a line, and of the end of the line, to `hidden`; returns how many they were."""
-    # Named once: taking an array out of a tuple costs more than the sum of a token's rows.
+    """Adds the rows of all tokens of a line, and of the end of the line, to `hidden`; returns their number."""
+    # Taken once, because taking an array out of a tuple costs more than adding a token's rows.
     entries, remembered, _ = memory
     rows, word_ngrams = model.rows, model.word_ngrams
     n_rows = np.int64(0)
@@ -175,10 +173,10 @@ def _add_line(line, size, hashes, model, memory, padded, hidden):
 
 @helper
 def _find(line, start, stop, digest, other, model, memory, padded, hidden):
-    """The place of a token that is not in the memory: found and kept or, if it is too long for that, added at once."""
+    """Computes the rows of a token that is not in the cache: caches them or, if it is too long, adds them at once."""
     entries, remembered, n = memory
     is_kept = stop - start <= _MAX_TOKEN_BYTES
-    # A token has at most so many n-grams, and a row of its own.
+    # Upper limit of a token's n-grams, plus its own row.
     room = 1 + max(0, model.maxn - model.minn + 1) * (stop - start + 2)
     if is_kept and (2 * n[0] >= len(entries) or n[1] + room > len(remembered)):
         entries.fill(0)
@@ -197,7 +195,7 @@ def _find(line, start, stop, digest, other, model, memory, padded, hidden):
 
 @helper
 def _add_word_ngrams(hashes, n_tokens, model, hidden):
-    """The same for the n-grams of two words and more (`Dictionary::addWordNgrams`)."""
+    """Adds the rows of n-grams of two or more words to `hidden` (`Dictionary::addWordNgrams`)."""
     n_rows = 0
     for first in range(n_tokens):
         digest = np.uint64(np.int64(hashes[first]))
@@ -212,9 +210,9 @@ def _add_word_ngrams(hashes, n_tokens, model, hidden):
 
 @helper
 def _find_rows(text, start, stop, digest, model, found, at, padded, hidden):
-    """The rows of a token's word and n-grams, written to `found` from `at` on or, below 0, added to `hidden`.
+    """Finds the rows of a token's word and n-grams; writes them to `found` from `at` on, or if `at` < 0 adds them.
 
-    Returns how many; -1 for a label, and for a token that looks like one (`Dictionary::getLine`).
+    Returns their number; -1 for a label, and for a token that looks like one (`Dictionary::getLine`).
     """
     rows, pruned, kept, n_words, bucket = model.rows, model.pruned, model.kept, model.n_words, model.bucket
     entry = _entry(text, start, stop, digest, model.words, model.starts, model.slots)
@@ -260,7 +258,7 @@ def _find_rows(text, start, stop, digest, model, found, at, padded, hidden):
 
 @helper
 def _entry(text, start, stop, digest, words, starts, slots):
-    """The dictionary's entry for a token; -1 if it has none."""
+    """Returns the dictionary's entry for a token; -1 if it has none."""
     slot = digest & (len(slots) - 1)
     entry = slots[slot]
     while entry >= 0:
@@ -278,11 +276,11 @@ def _entry(text, start, stop, digest, words, starts, slots):
 
 @helper
 def _row_of_ngram(bucket, pruned, kept, n_words):
-    """The row of an n-gram's bucket; -1 where it was pruned away."""
+    """Returns the row of an n-gram's bucket; -1 if it was pruned."""
     at = np.int64(bucket)
     if len(pruned) == 0:
         return n_words + at
-    # A bit each: most n-grams are gone, and the bits of all buckets fit a core's own cache.
+    # One bit for each bucket: most n-grams are pruned, and the bits of all buckets fit a core's own cache.
     if kept[at >> 3] >> (at & 7) & 1:
         return n_words + np.int64(pruned[at])
     return np.int64(-1)

@@ -1,7 +1,7 @@
-"""Edges in packets: many in one binary value, so that Spark moves thousands of them as it moves one row.
+"""Packs many edges into one binary value, so that Spark moves thousands of them as one row.
 
-A packet holds edges of nodes of one bucket, which their ids decide, and says how many there are and what they add to a
-checksum of the graph, whatever their order.
+A packet holds edges of nodes in one bucket, which the node's id decides. It also has their number, and their part of a
+checksum of the graph that does not depend on the order.
 """
 
 from collections.abc import Iterable, Iterator
@@ -14,18 +14,18 @@ from dclm_spark.kernels.compiled.jit import kernel
 from dclm_spark.kernels.graph.node_table import mixed
 
 PACKETS = pa.schema([schemas.ROUNDS.field(name) for name in ("bucket", "n_edges", "edges_hash", "edges")])
-"""One row is a packet: the bucket of each edge's node, from 0; how many edges; the exclusive or of a hash of each; and
-the edges, node and other, 8 bytes each as the machine has them, edge after edge."""
+"""One row is a packet: the bucket of the edges' nodes, from 0; the number of edges; the exclusive or of their hashes;
+and the edges one after the other, node and other, 8 bytes each in the machine's byte order."""
 N_BUCKETS = 1 << 11
-"""More than tasks, so that each gets a few, and so few that a packet is some kilobytes."""
+"""More than tasks, so that each task gets several, but so few that a packet has several kilobytes."""
 
-_BUCKET_SHIFT = np.uint64(64 - 11)  # the upper bits, as the lower ones choose a slot
+_BUCKET_SHIFT = np.uint64(64 - 11)  # the upper bits, because the lower ones choose a slot
 _EDGE_BYTES = 16
 _GATHERED_EDGES = 1 << 19
 
 
 def packets(pieces: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
-    """Edges, int64 arrays of shape (n, 2), as rows of PACKETS."""
+    """Packs edges, int64 arrays of shape (n, 2), into rows of PACKETS."""
     for edges in gathered(pieces, _GATHERED_EDGES):
         in_order = np.empty_like(edges)
         ends, hashes = np.zeros(N_BUCKETS, dtype=np.int64), np.zeros(N_BUCKETS, dtype=np.uint64)
@@ -44,20 +44,20 @@ def packets(pieces: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
 
 
 def edges_of(packet_batch: pa.RecordBatch) -> np.ndarray:
-    """The edges of all packets of a batch.
+    """Unpacks the edges of all packets of a batch.
 
     >>> edges_of(next(packets([np.array([[5, 3], [4, -1]])]))).tolist()
     [[5, 3], [4, -1]]
     """
     values = packet_batch.column("edges")
-    # One value begins where the one before ends.
+    # Each value begins where the previous one ends.
     ends = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset :][: len(values) + 1]
     data = memoryview(values.buffers()[2])[ends[0] : ends[-1]]
     return np.frombuffer(data, dtype=np.int64).reshape(-1, 2)
 
 
 def gathered(pieces: Iterable[np.ndarray], n_edges: int) -> Iterator[np.ndarray]:
-    """The same edges, in pieces of `n_edges` or more, but for the last: a kernel's call costs as much as many edges."""
+    """Merges edges into pieces of at least `n_edges`, except the last, because each call of a kernel has a cost."""
     held: list[np.ndarray] = []
     n_held = 0
     for piece in pieces:
@@ -72,7 +72,7 @@ def gathered(pieces: Iterable[np.ndarray], n_edges: int) -> Iterator[np.ndarray]
 
 @kernel
 def _sort_by_bucket(edges, in_order, ends, hashes):
-    """Writes the edges bucket by bucket, where each bucket ends, and the hash of its edges."""
+    """Writes the edges sorted by bucket, the end of each bucket, and the hash of its edges."""
     for row in range(len(edges)):
         ends[mixed(edges[row, 0]) >> _BUCKET_SHIFT] += 1
     n_before = 0

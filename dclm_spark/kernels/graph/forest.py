@@ -1,6 +1,6 @@
-"""Which of many nodes hang together: union-find over 64-bit ids, in memory that grows with the nodes, not the edges.
+"""Finds connected components by union-find over 64-bit ids, in memory that grows with the nodes, not the edges.
 
-A node takes 20 to 28 bytes. Edges are int64 arrays of shape (n, 2), in C's order: an edge a row.
+A node needs 20 to 28 bytes. Edges are int64 arrays of shape (n, 2), in C order: one edge in each row.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,16 +11,16 @@ from dclm_spark.kernels.compiled.jit import helper, kernel
 from dclm_spark.kernels.graph.node_table import NodeTable, number_of
 
 PIECE_EDGES = 1 << 16
-"""Edges, or nodes, that are worked on at a time."""
+"""Number of edges or nodes that are processed at a time."""
 
 
 def components(nodes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct nodes of a graph, by first appearance, and the label of each: the smallest id of its component.
+    """Returns the distinct nodes of a graph, by first appearance, with their labels: the smallest id of the component.
 
     Args:
-        nodes: One end of each edge, int64. An edge may occur more than once and in either direction, and may lead from
-            a node to itself, which says no more than that the node exists.
-        others: The other end.
+        nodes: One end of each edge, int64. An edge may be repeated, in either direction. An edge from a node to itself
+            only says that the node exists.
+        others: The other end of each edge, int64.
 
     >>> nodes, labels = components(np.array([7, 9, -2, 5]), np.array([9, 4, -2, 5]))
     >>> nodes.tolist(), labels.tolist()
@@ -35,14 +35,14 @@ def components(nodes: np.ndarray, others: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def spanning_forests(pieces: Iterable[np.ndarray], *, max_nodes: int) -> Iterator[np.ndarray]:
-    """Edges that connect what the given ones connect, as few as can be: a node and the smallest id of its component.
+    """Reduces edges to a spanning forest with the same components: edges from a node to its component's smallest id.
 
-    A node that hangs together with no other keeps an edge to itself.
+    A node without neighbours keeps an edge to itself.
 
     Args:
         pieces: Edges, as for `components`.
-        max_nodes: A forest that has as many is given out, twice as many at most, and another begins: a node may occur
-            in both.
+        max_nodes: When a forest has this number of nodes (at most twice as many), it is yielded and another begins; a
+            node may be in both.
     """
     forest = Forest()
     step = max(1, max_nodes // 2)
@@ -56,7 +56,7 @@ def spanning_forests(pieces: Iterable[np.ndarray], *, max_nodes: int) -> Iterato
 
 
 class Forest:
-    """The components of a graph whose edges are added piece by piece; `len` is the number of its nodes.
+    """Holds the components of a graph whose edges are added piece by piece; `len` is the number of nodes.
 
     >>> forest = Forest()
     >>> forest.add(np.array([[3, 8]]))
@@ -68,20 +68,20 @@ class Forest:
     """
 
     def __init__(self) -> None:
-        # A node's value is the number of one with a smaller id in its component; the root's is its own.
+        # A node's value is the number of a node with a smaller id in its component; a root's value is its own number.
         self._table = NodeTable(np.int32)
 
     def __len__(self) -> int:
         return self._table.n_nodes
 
     def add(self, edges: np.ndarray) -> None:
-        """Adds edges, as many as one likes; room is made for all their ends."""
+        """Adds any number of edges; memory is allocated for all their nodes."""
         table = self._table
         table.make_room(2 * len(edges))
         table.n_nodes = _add_edges(edges, table.slots, table.ids, *table.values, table.n_nodes)
 
     def labels(self) -> Iterator[np.ndarray]:
-        """Each distinct node, by first appearance, with the smallest id of its component; at least one piece."""
+        """Yields each distinct node, by first appearance, with the smallest id of its component; at least one piece."""
         n_nodes = len(self)
         ids, (parents,) = self._table.ids, self._table.values
         _point_to_roots(parents, n_nodes)
@@ -90,7 +90,8 @@ class Forest:
             yield np.stack([ids[start:stop], ids[parents[start:stop]]], axis=1)
 
     def edges(self) -> Iterator[np.ndarray]:
-        """The same, without the roots that other nodes name: the edges of a spanning forest, and the single nodes."""
+        """Yields the edges of a spanning forest, and single nodes: `labels` without roots of components of two or
+        more."""
         n_nodes = len(self)
         is_named = np.zeros(n_nodes, dtype=np.bool_)
         _point_to_roots(self._table.values[0], n_nodes)
@@ -104,13 +105,13 @@ class Forest:
 
 @kernel
 def _add_edges(edges, slots, ids, parents, n_nodes):
-    """Adds edges to a forest that has room for all their ends; gives its new number of nodes."""
+    """Adds edges to a forest that has room for all their nodes; returns its new number of nodes."""
     for row in range(len(edges)):
         root = _root_of(edges[row, 0], slots, ids, parents, n_nodes)
         n_nodes += root == n_nodes
         other_root = _root_of(edges[row, 1], slots, ids, parents, n_nodes)
         n_nodes += other_root == n_nodes
-        # The smaller id is the root of both: with halved paths, no more than a logarithm of the nodes an edge.
+        # The smaller id becomes the root of both: with path halving, an edge takes logarithmic time.
         if ids[root] < ids[other_root]:
             parents[other_root] = root
         elif root != other_root:
@@ -120,7 +121,7 @@ def _add_edges(edges, slots, ids, parents, n_nodes):
 
 @helper
 def _root_of(id_, slots, ids, parents, n_nodes):
-    """The number of a node's root: `n_nodes` for a new node. On the way, every other node is hung one higher."""
+    """Returns the number of a node's root, `n_nodes` for a new node; halves the path to it."""
     number = number_of(id_, slots, ids, n_nodes)
     if number == n_nodes:
         parents[number] = number

@@ -1,6 +1,7 @@
-"""A table of nodes: 64-bit ids, numbered by first appearance, with what is known of each at its number.
+"""Numbers 64-bit ids by first appearance, and stores values for each number.
 
-A table of slots leads from an id to its number, so that a node takes 8 bytes, 8 to 16 of slots, and its values'.
+A hash table of slots maps an id to its number, so that a node needs 8 bytes, 8 to 16 bytes of slots, and the bytes of
+its values.
 """
 
 import numpy as np
@@ -12,20 +13,20 @@ _MAX_NODES = (1 << 31) - 1  # a number has 32 bits
 
 
 class NodeTable:
-    """Arrays for kernels that call `number_of`: `ids`, `values`, `slots`. Of ids and values, the first `n_nodes` count.
+    """Holds the arrays for kernels that call `number_of`: `ids`, `values` and `slots`; the first `n_nodes` are used.
 
     Args:
-        types: NumPy types of the values of a node. What a new node's are, the kernel says.
+        types: NumPy types of the values of a node. The kernel sets the values of a new node.
     """
 
     def __init__(self, *types: type):
         self.n_nodes = 0
         self.ids = np.empty(_FIRST_ROOM, dtype=np.int64)
         self.values: list[np.ndarray] = [np.empty(_FIRST_ROOM, dtype=type_) for type_ in types]
-        self.slots = np.zeros(2 * _FIRST_ROOM, dtype=np.int32)  # a node's number and 1; 0 is free
+        self.slots = np.zeros(2 * _FIRST_ROOM, dtype=np.int32)  # a node's number plus 1; 0 is free
 
     def make_room(self, n_more: int) -> None:
-        """Sees to it that a kernel may add `n_more` nodes."""
+        """Makes room for `n_more` nodes."""
         n_nodes = self.n_nodes + n_more
         room = len(self.ids)
         if n_nodes <= room:
@@ -34,7 +35,7 @@ class NodeTable:
             raise OverflowError(f"{self.n_nodes:,} nodes lie in one table, which has no room for more.")
         while room < n_nodes:
             room *= 2
-        self.slots = np.zeros(0, dtype=np.int32)  # before its successor is made, which is filled from the ids
+        self.slots = np.zeros(0, dtype=np.int32)  # freed before the new array is made, which is filled from the ids
         self.ids = self._grown(self.ids, room)
         self.values = [self._grown(value, room) for value in self.values]
         self.slots = np.zeros(2 * room, dtype=np.int32)
@@ -48,7 +49,7 @@ class NodeTable:
 
 @helper
 def number_of(id_, slots, ids, n_nodes):
-    """The number of an id in a table that has room: `n_nodes`, the next one, where it was not there before."""
+    """Returns the number of an id in a table that has room; `n_nodes`, the next number, if the id is new."""
     mask = np.uint64(len(slots) - 1)
     slot = mixed(id_) & mask
     while True:
@@ -64,7 +65,7 @@ def number_of(id_, slots, ids, n_nodes):
 
 @inlined
 def mixed(id_):
-    """All bits of an id in all bits, as SplitMix64 ends (Steele et al. 2014), so that ids in a row lie apart."""
+    """Mixes all bits of an id, by the last steps of SplitMix64 (Steele et al. 2014), so that consecutive ids spread."""
     bits = np.uint64(id_)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

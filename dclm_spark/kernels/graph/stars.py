@@ -1,8 +1,8 @@
-"""Edges brought closer to stars, of nodes that are known with all their neighbours: small-star and large-star.
+"""Transforms edges towards stars by small-star and large-star, for nodes whose neighbours are all known.
 
-Source: Kiveris et al. 2014, "Connected Components in MapReduce and Beyond". Each operation keeps what is connected
-connected, and makes no node's smallest neighbour larger; a graph that both leave as it is consists of stars, each
-around the smallest id of its component.
+Source: Kiveris et al. 2014, "Connected Components in MapReduce and Beyond". Each operation keeps the components, and
+makes no node's smallest neighbour larger. A graph that neither operation changes consists of stars, each around the
+smallest id of its component.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ from dclm_spark.kernels.graph.node_table import NodeTable, number_of
 
 
 class Neighbours:
-    """The smallest neighbour of each of some nodes: all their edges are passed over once to `add` them.
+    """Holds the smallest neighbour of each node; all edges of the nodes must be added first, by `add`.
 
-    Edges are as in `kernels.graph.forest`, node and neighbour. A node takes 25 to 33 bytes, an edge none.
+    Edges are as in `kernels.graph.forest`, node and neighbour. A node needs 25 to 33 bytes, an edge none.
 
     >>> neighbours = Neighbours()
     >>> neighbours.add(np.array([[2, 1], [4, 2], [4, 3], [7, 7]]))
@@ -26,27 +26,27 @@ class Neighbours:
     """
 
     def __init__(self) -> None:
-        # The smallest of a node and its neighbours; whether it has no neighbour but itself.
+        # The smallest of a node and its neighbours; whether it has no neighbour except itself.
         self._table = NodeTable(np.int64, np.bool_)
 
     def add(self, edges: np.ndarray) -> None:
-        """Adds edges. One from a node to itself says no more than that the node exists."""
+        """Adds edges. An edge from a node to itself only says that the node exists."""
         table = self._table
         table.make_room(len(edges))
         table.n_nodes = _add_neighbours(edges, table.slots, table.ids, *table.values, table.n_nodes)
 
     def labels(self) -> Iterator[np.ndarray]:
-        """Each node, by first appearance, with the smallest of itself and its neighbours."""
+        """Yields each node, by first appearance, with the smallest of itself and its neighbours."""
         ids, (smallest, _) = self._table.ids, self._table.values
         for start in range(0, self._table.n_nodes, PIECE_EDGES):
             stop = min(start + PIECE_EDGES, self._table.n_nodes)
             yield np.stack([ids[start:stop], smallest[start:stop]], axis=1)
 
     def small_stars(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Hangs each node and its neighbours, none of which may be larger, on the smallest of them.
+        """Connects each node and its neighbours, none of which may be larger, to the smallest of them.
 
         Args:
-            pieces: The edges that were added, once more.
+            pieces: The same edges that were added.
 
         >>> edges = np.array([[2, 1], [4, 2], [4, 3], [7, 7]])
         >>> neighbours = Neighbours()
@@ -59,10 +59,10 @@ class Neighbours:
             yield self._hang(edges, is_large=False)
 
     def large_stars(self, pieces: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        """Hangs each node's larger neighbours on the smallest of the node and its neighbours.
+        """Connects each node's larger neighbours to the smallest of the node and its neighbours.
 
         Args:
-            pieces: The edges that were added, once more; each occurs in both directions.
+            pieces: The same edges that were added; each must occur in both directions.
 
         >>> edges = np.array([[1, 2], [2, 1], [2, 3], [3, 2], [3, 4], [4, 3], [7, 7]])
         >>> neighbours = Neighbours()
@@ -99,7 +99,8 @@ def _add_neighbours(edges, slots, ids, smallest, is_alone, n_nodes):
 
 @kernel
 def _hang_neighbours(edges, is_large, slots, ids, smallest, n_nodes, hung):
-    """Writes the neighbours that are hung on another than their node, or, if large, the larger ones; says how many."""
+    """Writes the new edges of neighbours whose smallest node is another one, or of larger ones; returns their
+    number."""
     n_hung = 0
     for row in range(len(edges)):
         node, other = edges[row]

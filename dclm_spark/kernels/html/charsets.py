@@ -1,4 +1,4 @@
-"""A page's bytes -> its text, and the charset that was used. Failures are values, never exceptions."""
+"""Decodes a page's bytes to text, and finds the charset. Failures are returned, never raised."""
 
 import codecs
 import re
@@ -11,17 +11,17 @@ from dclm_spark.kernels.html.xhtml import MEDIA_TYPES, as_html
 
 CHARSETS = ("detect", "utf-8")
 
-# White space before a mark is no part of a page: archives hold a line end or two before the payload. It may be in
+# White space before a byte order mark is ignored: archives have one or two line ends before the payload. It may be in
 # UTF-16 too.
 _MARK = re.compile(rb"[\t\n\x0c\r \0]*+(?:(\xef\xbb\xbf)|(\xff\xfe)|(\xfe\xff))")
 _MARKS = ("", "utf-8", "utf-16-le", "utf-16-be")
 _TAG = re.compile(rb"<[A-Za-z!/?]")
 _TAG_UTF16 = re.compile(rb"<\0[A-Za-z!/?]")
-_ESCAPES = re.compile(rb"\x1b(?:\$[@B]|\([JI])")  # to Japanese; `ESC ( B` alone ends colours on terminals
+_ESCAPES = re.compile(rb"\x1b(?:\$[@B]|\([JI])")  # switch to Japanese; `ESC ( B` alone also ends colours on terminals
 _ASCII = bytes(range(0x80))
 _LEADS = bytes(range(0xC0, 0x100))
 
-# Names are Python's where the WHATWG has another for the same charset, or for a part of it.
+# WHATWG name -> Python's name for the same charset, or for a superset of it.
 _NAMES = {
     "gbk": "gb18030",
     "shift_jis": "cp932",
@@ -37,7 +37,7 @@ _NAMES = {
 _NOT_LEGACY = frozenset({None, "utf-8", "utf-16le", "utf-16be", "replacement", "x-user-defined"})
 
 _FALLBACK = "windows-1252"
-# The detector's names that are no labels of the WHATWG's.
+# The detector's names that are not WHATWG labels.
 _DETECTED = {
     "cp949": "euc-kr",
     "euc_jp": "euc-jp",
@@ -45,9 +45,9 @@ _DETECTED = {
     "mac-cyrillic": "x-mac-cyrillic",
     "mac-roman": "macintosh",
 }
-# It does not tell the Ukrainian letters of KOI8-U from KOI8-R's frames.
+# The detector does not distinguish the Ukrainian letters of KOI8-U from the box-drawing characters of KOI8-R.
 _KOI8_U = re.compile(rb"[\xc0-\xff][\xa4\xa6\xa7\xad\xb6\xb7]|[\xa4\xa6\xa7\xad\xb6\xb7][\xc0-\xff]")
-# Nor always charsets that have most letters in the same places.
+# Nor does it always distinguish charsets that have most letters at the same code positions.
 _FAMILIES = {
     "windows-1250": "iso-8859-2",
     "windows-1253": "iso-8859-7",
@@ -57,14 +57,14 @@ _FAMILIES = {
     "koi8-u": "koi8-r",
     "gb18030": "gbk",
 }
-# Charsets in which a good part of the letters are valid UTF-8 by accident: up to six in ten of text in EUC-JP.
+# Charsets in which many letters are valid UTF-8 by accident: up to six in ten in text in EUC-JP.
 _CROWDED = frozenset(
     {"gbk", "gb18030", "big5", "euc-jp", "euc-kr", "shift_jis", "windows-874", "ibm866", "koi8-r", "koi8-u"}
 )
 
-# Of the characters that are not ASCII, the share that may be broken in text that still counts as being in a charset.
+# Largest share of the non-ASCII characters that may be broken in text that still counts as being in a charset.
 _MAX_FRAC_BROKEN = 0.1
-# Of all characters, the share of those that no text has (WHATWG MIME Sniffing, section 3, "binary data byte").
+# Largest share of all characters that may be binary data (WHATWG MIME Sniffing, section 3, "binary data byte").
 _MAX_FRAC_BINARY = 0.02
 _BINARY = bytes({*range(0x20)} - {*b"\t\n\x0c\r\x1b"})
 
@@ -72,31 +72,31 @@ _BINARY = bytes({*range(0x20)} - {*b"\t\n\x0c\r\x1b"})
 def decode(
     payload: bytes, declared: str | None, *, charset: str, content_type: str | None = None
 ) -> tuple[str | None, str | None, str | None]:
-    """A page's bytes as (html, name of the charset that was used, error); of html and error one is None.
+    """Decodes a page's bytes; returns (html, name of the charset, error), where either html or error is None.
 
-    With `charset="utf-8"` the bytes must be UTF-8, as DCLM's extraction script asks of them (`html.decode("utf-8")`);
-    other pages are errors. With `"detect"` bytes that cannot be decoded become U+FFFD, and only bytes that are no text
-    in any charset (pictures, archives) are an error:
+    With `charset="utf-8"` the bytes must be UTF-8, as in DCLM's extraction script (`html.decode("utf-8")`); other pages
+    are errors. With `"detect"` bytes that cannot be decoded become U+FFFD, and only bytes that are not text in any
+    charset (pictures, archives) are an error:
 
-    1. a byte order mark decides, white space before it or not; then UTF-16 whose tags are plain to see;
-    2. ISO-2022-JP, which is written in ASCII, where it is declared or its escapes are there;
-    3. bytes that are UTF-8 are UTF-8, whatever is declared, a few of them broken or not (stray bytes, cut letters, a
-       foreign snippet): how many depends on what is declared (`_is_utf8`). Text in a legacy charset is hardly ever
-       valid UTF-8 by accident, and servers that declare a default of their own over UTF-8 pages are common;
-    4. the charset of the HTTP header, else that which the page names (`prescan`), if it fits the bytes. Where both fit
-       and differ, the page's own counts if the bytes look like it, else the header's;
-    5. what the bytes look like, else windows-1252.
+    1. a byte order mark decides, also after white space; then UTF-16 that is recognized by its tags;
+    2. ISO-2022-JP, which is written in ASCII, if it is declared or its escapes occur;
+    3. UTF-8 decides, whatever is declared, even if some bytes are broken (stray bytes, truncated letters, a foreign
+    snippet): how many may be depends on the declaration (`_is_utf8`). Text in a legacy charset is almost never valid
+    UTF-8 by accident, and many servers declare their default charset for UTF-8 pages;
+    4. the charset of the HTTP header, else the one that the page names (`prescan`), if it fits the bytes. If both fit
+    and differ, the page's one is used if the detector finds it too, else the header's;
+    5. the charset that the detector finds, else windows-1252.
 
-    Browsers (WHATWG Encoding, HTML section 13.2.3) put 4 before 3 and never doubt a declaration. What a charset's bytes
-    mean is as the WHATWG has it; charset names are Python's. The text holds no surrogates, no NULs and no U+FEFF, which
-    stands where files with a mark were joined. A page that is XML by its media type becomes html that means the same
-    (`xhtml`); the same markup sent as html is read as browsers do.
+    Browsers (WHATWG Encoding, HTML section 13.2.3) do 4 before 3 and never doubt a declaration. Bytes are decoded as
+    the WHATWG defines it; charset names are Python's. The text holds no surrogates, no NULs and no U+FEFF, which occurs
+    where files with a mark were concatenated. A page that is XML by its media type is converted to equivalent html
+    (`xhtml`); the same markup sent as html is parsed as browsers do.
 
     Args:
-        payload: The page.
-        declared: Charset of the HTTP header, as written; None where there is none.
+        payload: Bytes of the page.
+        declared: Charset in the HTTP header, as written; None if there is none.
         charset: `detect` or `utf-8`.
-        content_type: Media type, lower-case; None where there is none.
+        content_type: Media type, lower-case; None if there is none.
 
     >>> decode("é".encode(), "iso-8859-1", charset="detect")
     ('é', 'utf-8', None)
@@ -113,7 +113,7 @@ def decode(
         except UnicodeDecodeError as error:
             return None, None, f"{type(error).__name__}: {error}"
     is_xml = content_type in MEDIA_TYPES
-    has_nuls = b"\0" in payload  # NULs in bytes are found five times as quickly as in text
+    has_nuls = b"\0" in payload  # searching NULs in bytes is five times as fast as in text
     text, name = _detect(payload, declared, is_xml, has_nuls)
     if has_nuls and "\0" in text:
         whole, error_of_nuls = without_nuls(text)
@@ -126,12 +126,12 @@ def decode(
 
 
 def without_nuls(text: str) -> tuple[str | None, str | None]:
-    """A text without its NULs and None; None and what is wrong where it is no text but other bytes.
+    """Removes NULs from a text; returns (text, None), or (None, error) if it is binary data instead of text.
 
     >>> without_nuls("one\\0 two\\0\\0"), without_nuls("<\\0p\\0>\\0")
     (('one two', None), (None, 'no text: 2 of 5 characters are control characters'))
     """
-    text = text.rstrip("\0")  # the filling of a buffer
+    text = text.rstrip("\0")  # padding of a buffer
     encoded = text.encode()
     n_binary = len(encoded) - len(encoded.translate(None, _BINARY))
     if n_binary > max(1, _MAX_FRAC_BINARY * len(text)):
@@ -142,7 +142,7 @@ def without_nuls(text: str) -> tuple[str | None, str | None]:
 def _detect(payload: bytes, declared: str | None, is_xml: bool, has_nuls: bool) -> tuple[str, str]:
     if mark := _MARK.match(payload):
         payload = payload[mark.end() :]
-        # A mark of UTF-16 before markup in ASCII is a mistake.
+        # A byte order mark of UTF-16 before markup in ASCII is a mistake.
         if mark.lastindex == 1 or has_nuls or not _TAG.search(payload):
             assert mark.lastindex is not None  # each alternative is a group
             name = _MARKS[mark.lastindex]
@@ -178,11 +178,12 @@ def _detect(payload: bytes, declared: str | None, is_xml: bool, has_nuls: bool) 
 
 
 def _utf16(payload: bytes, header: str | None) -> tuple[str, str] | None:
-    """The text and the charset of bytes in UTF-16 without a mark; None for others, whatever NULs they hold."""
+    """Returns the text and charset of bytes in UTF-16 without a byte order mark; None for other bytes, even with
+    NULs."""
     tag = _TAG_UTF16.search(payload)
     if tag is not None and 2 * payload.count(b"<\0") >= payload.count(b"<"):
-        # What is ASCII reads the same in both orders, a byte apart, so that other characters tell which it is. White
-        # space before the first tag may be of single bytes.
+        # ASCII text reads the same in both byte orders, shifted by a byte, so other characters tell the order. White
+        # space before the first tag may consist of single bytes.
         at = tag.start()
         is_space = not payload[:at].strip(b"\0\t\n\x0c\r ")
         little = payload[at if is_space else at % 2 :].decode("utf-16-le", "replace")
@@ -200,18 +201,18 @@ def _utf16(payload: bytes, header: str | None) -> tuple[str, str] | None:
 
 
 def _plain(text: str) -> int:
-    """How many characters are such as stand between words and tags, less those that are in no text."""
+    """Counts characters that are usual between words and tags, minus those that never occur in text."""
     encoded = text.encode()
     return sum(text.count(char) for char in "<> \n") - (len(encoded) - len(encoded.translate(None, _BINARY)))
 
 
 def _is_utf8(payload: bytes, declared: set[str | None]) -> bool:
-    """Whether bytes that are not all valid UTF-8 are UTF-8 all the same.
+    """Returns whether bytes count as UTF-8 although some are not valid.
 
-    Each letter in UTF-8 counts as its bytes after the first: in text in another charset such a byte is an accident. A
-    letter that the end of the page cuts off is none that is broken. With UTF-8 declared as many bytes may be broken as
-    there are others; with nothing declared half as many, one less; with another charset declared fewer than there are
-    others, a fifth of them where the accident is frequent in it.
+    Each letter in UTF-8 counts as the number of its bytes after the first, because in text in another charset such a
+    byte is an accident. A letter truncated by the end of the page does not count as broken. If UTF-8 is declared, as
+    many bytes may be broken as are valid; if nothing is declared, half as many minus one; if another charset is
+    declared, fewer than are valid, and at most a fifth of them if such accidents are frequent in that charset.
     """
     text, n_read = codecs.utf_8_decode(payload, "replace", False)
     n_marks = text.count("\ufffd")
@@ -231,7 +232,7 @@ def _is_utf8(payload: bytes, declared: set[str | None]) -> bool:
 
 
 def _fits(text: str) -> bool:
-    """Whether bytes decoded in a legacy charset are in it: one letter broken, or a tenth of them."""
+    """Returns whether text decoded from a legacy charset fits it: at most one letter, or a tenth of them, is broken."""
     n_broken = text.count("\ufffd")
     if n_broken <= 0:
         return True
@@ -240,7 +241,7 @@ def _fits(text: str) -> bool:
 
 
 def _guess(payload: bytes) -> str:
-    """The legacy charset that bytes look like."""
+    """Detects the legacy charset of bytes."""
     found = detect_encoding(payload, html5_compatible=False) or ""
     name = encoding_of(_DETECTED.get(found, found))
     if name == "koi8-r" and _KOI8_U.search(payload):

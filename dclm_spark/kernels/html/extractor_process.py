@@ -1,7 +1,7 @@
-"""The process in which extractors run: one page comes in, its text or what went wrong goes out.
+"""Runs an extractor in a separate process: receives pages one by one, and sends the text of each, or the error.
 
-`sandbox` starts it. Beside the extractor it imports next to nothing, so that it is there in a few hundredths of a
-second. What bounds a page is the system's: a timer of CPU time that ends the process, and a limit on its memory.
+`sandbox` starts it. It imports almost nothing except the extractor, so that it starts in hundredths of a second. The
+operating system limits each page: a timer of CPU time ends the process, and its memory is limited.
 """
 
 import contextlib
@@ -14,15 +14,16 @@ import sys
 from collections.abc import Callable
 
 TEXT, ERROR, TOO_LARGE, NO_MEMORY, PANIC = range(5)
-"""What an answer is: a text, the words of an exception, the length of a text beyond the limit, nothing, or the words of
-what no Python code may catch. After the last two the process is not to be asked again."""
+"""Kind of an answer: a text, the message of an exception, the length of a text above the limit, out of memory (no
+content), or the message of a panic, which Python code may not catch. After the last two the process must not be used
+again."""
 
 HEAD = struct.Struct("<BQ")
-"""What a message begins with: what it is, and how many bytes follow."""
+"""Header of a message: its kind, and the number of bytes that follow."""
 
 NATIVE_OUT_OF_MEMORY = b"memory allocation of "
-"""What Rust says before it ends a process that gets no memory."""
-_NO_PYTHON_OBJECT = "PyObject pointer is null"  # the panic of native code that got no memory for Python's string
+"""Message of Rust before it ends a process that is out of memory."""
+_NO_PYTHON_OBJECT = "PyObject pointer is null"  # panic of native code that could not allocate a Python string
 
 _WIRE, _WORDS = 0, 2
 _MAX_MESSAGE_CHARS = 300
@@ -30,13 +31,13 @@ _SET_PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG, linux/prctl.h
 
 
 def load(extractor: str) -> Callable[..., str | None]:
-    """The function of an extractor: html and its options -> text.
+    """Returns the function of an extractor, from html and its options to text.
 
     Raises:
-        ImportError: It is not installed.
+        ImportError: The extractor is not installed.
     """
     if extractor == "trafilatura":
-        import trafilatura  # takes a second to import, and few want it
+        import trafilatura  # takes a second to import, and is rarely used
 
         return trafilatura.extract
     from resiliparse.extract.html2text import extract_plain_text
@@ -45,17 +46,17 @@ def load(extractor: str) -> Callable[..., str | None]:
 
 
 def main(parent: int) -> None:
-    """Answers pages until the parent is gone.
+    """Answers pages until the parent process has ended.
 
     Args:
-        parent: The process that asks.
+        parent: Process id of the parent.
     """
     _follow(parent)
     _, config = _receive()
     settings = marshal.loads(config)
     extract = load(settings["extractor"])
     _limit_memory(settings["memory_bytes"])
-    # What the extractor's Python code says is said to nobody; the last words of native code are kept.
+    # Output of the extractor's Python code is discarded; the last output of native code is kept.
     os.set_blocking(_WORDS, False)
     sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - until the process ends
     _send(TEXT, b"")
@@ -71,19 +72,19 @@ def main(parent: int) -> None:
 def _answer(extract: Callable[..., str | None], page: bytearray, options: dict, text_bytes: int) -> tuple[int, bytes]:
     try:
         text = extract(str(page, "utf-8"), **options) or ""
-        if len(text) > text_bytes:  # before it takes as much memory again
+        if len(text) > text_bytes:  # checked before encoding, which needs the same memory again
             return TOO_LARGE, b"%d" % len(text)
         encoded = _encode(text)
         return (TEXT, encoded) if len(encoded) <= text_bytes else (TOO_LARGE, b"%d" % len(encoded))
-    except BaseException as error:  # whatever a page provokes is the page's fault, and costs the page alone
+    except BaseException as error:  # any error concerns only this page
         if isinstance(error, MemoryError) or _NO_PYTHON_OBJECT in str(error) or _is_full():
             return NO_MEMORY, b""
-        # A panic in Rust is no Exception, and neither is SystemExit.
+        # Neither a panic in Rust nor SystemExit is an Exception.
         return (ERROR if isinstance(error, Exception) else PANIC), _message(error)
 
 
 def _encode(text: str) -> bytes:
-    """UTF-8; surrogates, which strings of Python code may hold, become U+FFFD."""
+    """Encodes text as UTF-8; surrogates, which Python strings may hold, become U+FFFD."""
     try:
         return text.encode()
     except UnicodeEncodeError:
@@ -95,7 +96,8 @@ def _message(error: BaseException) -> bytes:
 
 
 def _follow(parent: int) -> None:
-    """Takes no signals meant for the parent, and ends with it, in the middle of a page too where the system can."""
+    """Ignores signals meant for the parent, and ends with it, also in the middle of a page if the system supports
+    it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGPROF])
@@ -109,7 +111,7 @@ def _follow(parent: int) -> None:
 
 
 def _is_full() -> bool:
-    """Whether the process has had nearly all memory that it may have: parsers have errors of their own for that."""
+    """Returns whether the process has used nearly all its memory; parsers then raise errors of their own."""
     soft, _ = resource.getrlimit(resource.RLIMIT_AS)
     if soft == resource.RLIM_INFINITY or sys.platform != "linux":
         return False
@@ -119,7 +121,7 @@ def _is_full() -> bool:
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Lets the process take this much more than it has; macOS keeps no such limit."""
+    """Limits the memory that the process may use in addition to the present one; macOS does not enforce such limits."""
     if sys.platform == "linux":
         with open("/proc/self/statm", "rb") as stream:
             memory_bytes += int(stream.read().split()[0]) * resource.getpagesize()
@@ -139,7 +141,7 @@ def _read(n_bytes: int) -> bytearray:
     view, at = memoryview(found), 0
     while at < n_bytes:
         n_read = os.readv(_WIRE, [view[at:]])
-        if n_read == 0:  # the parent is gone
+        if n_read == 0:  # the parent has ended
             os._exit(0)
         at += n_read
     return found

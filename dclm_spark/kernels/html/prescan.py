@@ -1,9 +1,8 @@
-"""The charset that a page names itself: WHATWG HTML's prescan of a byte stream, and the label of an XML declaration.
+"""Finds the charset that a page declares in its markup: by WHATWG HTML's prescan, or in an XML declaration.
 
-The prescan is that of section 13.2.3.2 ("prescan a byte stream to determine its encoding") but for two things, both as
-a browser's parser has them: what stands in a script, a style or another element whose content is no markup is passed
-over, and a meta counts beyond the first 1024 bytes too, as it does when the parser meets it ("changing the encoding
-while parsing").
+The prescan is that of section 13.2.3.2 ("prescan a byte stream to determine its encoding") with two differences, both
+as in a browser's parser: the content of scripts, styles and other elements without markup is ignored, and a meta is
+also used beyond the first 1024 bytes ("changing the encoding while parsing").
 """
 
 import re
@@ -11,11 +10,11 @@ import re
 import webencodings
 
 MAX_BYTES = 1 << 16
-"""How much of a page is searched. The standard asks for the first 1024 bytes."""
+"""Bytes of a page that are searched. The standard requires the first 1024 bytes."""
 
 _WS = rb"[\t\n\x0c\r ]"
-# "Get an attribute": a name, which may begin with "=", and a value, which may be missing. One whose quotes are not
-# closed does not match, and neither does the end of the tag.
+# "Get an attribute": a name, which may begin with "=", and a value, which may be missing. An attribute whose quotes are
+# not closed does not match, nor does the end of the tag.
 _NAME = rb"[^\t\n\x0c\r />][^\t\n\x0c\r />=]*+"
 _ASSIGN = _WS + rb"*+=" + _WS + rb"*+"
 _VALUE = rb"(?:\"([^\"]*+)\"|'([^']*+)'|(?![\"'])([^\t\n\x0c\r >]*+))"
@@ -34,7 +33,7 @@ _ATTRIBUTES = re.compile(
 _TAG = re.compile(rb"</?[A-Za-z][^\t\n\x0c\r >]*+")
 _META = re.compile(rb"<meta[\t\n\x0c\r /]", re.IGNORECASE)
 
-# Elements whose content is no markup (WHATWG HTML, section 13.2.6, "generic raw text" and "RCDATA").
+# Elements whose content is not markup (WHATWG HTML, section 13.2.6, "generic raw text" and "RCDATA").
 _RAW = {
     name: re.compile(rb"</" + name + rb"[\t\n\x0c\r />]", re.IGNORECASE)
     for name in (b"script", b"style", b"title", b"textarea", b"xmp", b"iframe", b"noembed", b"noframes")
@@ -47,7 +46,7 @@ _XML = re.compile(rb"<\?xml[^>]*?encoding[\x00-\x20]*+=[\x00-\x20]*+(?:\"([^\"]*
 
 
 def encoding_of(label: str) -> str | None:
-    """The name, lower-case, of the encoding that a label means (WHATWG Encoding, section 4.2); None if it means none.
+    """Returns the lower-case name of the encoding of a label (WHATWG Encoding, section 4.2); None if unknown.
 
     >>> encoding_of(" Latin1 "), encoding_of("ks_c_5601-1987"), encoding_of("utf-7"), encoding_of("")
     ('windows-1252', 'euc-kr', None, None)
@@ -57,11 +56,12 @@ def encoding_of(label: str) -> str | None:
 
 
 def prescan(page: bytes, *, is_xml: bool = False) -> str | None:
-    """The encoding that a page names in its markup, by its WHATWG name; None where it names none.
+    """Returns the WHATWG name of the encoding that a page declares in its markup; None if it declares none.
 
     Args:
-        page: The page's bytes, or its first ones, without a byte order mark.
-        is_xml: The page is XML, and its declaration counts before a meta. Else it counts where no meta says anything.
+        page: All or the first bytes of the page, without a byte order mark.
+        is_xml: Whether the page is XML: then its XML declaration is used before a meta, else only if no meta declares
+            one.
 
     >>> prescan(b"<!-- <meta charset=koi8-r> --><meta charset='Shift-JIS'>")
     'shift_jis'
@@ -74,9 +74,9 @@ def prescan(page: bytes, *, is_xml: bool = False) -> str | None:
 
 
 def _of_metas(page: bytes) -> str | None:
-    unclosed = set()  # raw elements that nothing closes from here on
+    unclosed = set()  # raw elements that are not closed after this position
     at = page.find(b"<")
-    # Invariant: page[at] is the first "<" that has not been looked at.
+    # Invariant: page[at] is the first "<" that has not been examined.
     while at >= 0:
         if page.startswith(b"<!--", at):
             end = page.find(b"-->", at + 2)
@@ -107,7 +107,7 @@ def _of_metas(page: bytes) -> str | None:
 
 
 def _of_meta(page: bytes, at: int) -> tuple[str | None, int]:
-    """What a meta says whose attributes begin here, and where they end; one that the page cuts off says nothing."""
+    """Returns the encoding that a meta declares, and the end of its attributes; a truncated meta declares none."""
     values: dict[bytes, bytes] = {}
     while attribute := _ATTRIBUTE.match(page, at):
         name, *value = attribute.groups()
@@ -131,14 +131,14 @@ def _after_attributes(page: bytes, at: int) -> int:
 
 
 def _of_content(value: bytes) -> str | None:
-    """WHATWG HTML, "extracting a character encoding from a meta element"."""
+    """Implements WHATWG HTML, "extracting a character encoding from a meta element"."""
     charset = _CHARSET.search(value)
     label = charset and _LABEL.match(value, charset.end())
     return _encoding(next(part for part in label.groups() if part is not None)) if label else None
 
 
 def _of_xml_declaration(page: bytes) -> str | None:
-    """WHATWG HTML, "get an XML encoding"."""
+    """Implements WHATWG HTML, "get an XML encoding"."""
     declaration = _XML.match(page, 0, page.find(b">") + 1)
     return _encoding(declaration[1] if declaration[1] is not None else declaration[2]) if declaration else None
 

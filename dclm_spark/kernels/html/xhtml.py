@@ -1,26 +1,26 @@
-"""XHTML -> html that means the same to an html parser."""
+"""Converts XHTML to html with the same meaning for an html parser."""
 
 import re
 from html import escape
 
 MEDIA_TYPES = frozenset({"application/xhtml+xml", "application/vnd.wap.xhtml+xml", "application/xml", "text/xml"})
-"""Media types of pages that browsers give to an XML parser."""
+"""Media types of pages that browsers parse as XML."""
 
 _XHTML = re.compile(rb"\s*+(?:\xef\xbb\xbf)?<\?xml[^>]*\?>.{0,1024}?<html[^>]*\sxmlns\s*=", re.DOTALL)
 
-# WHATWG HTML, section 13.1.2, "void elements", and those that its parser treats like them.
+# Elements without an end tag: WHATWG HTML, section 13.1.2, "void elements", and those that its parser treats alike.
 _VOID = frozenset(
     {
         *("area", "base", "basefont", "bgsound", "br", "col", "embed", "frame", "hr", "img", "input"),
         *("keygen", "link", "meta", "param", "source", "track", "wbr"),
     }
 )
-# Those that close themselves for it too: of SVG, what is drawn.
+# Elements that an html parser lets close themselves, including the shapes of SVG.
 _CLOSED = _VOID | {
     *("animate", "circle", "ellipse", "image", "line", "path", "polygon", "polyline", "rect", "stop", "use"),
 }
 _NAME = re.compile(r"[A-Za-z_:][^\s/>]*+")
-# A tag: name, attributes, and whether it closes itself. A quote that nothing closes is no tag's.
+# A tag: name, attributes, and whether it closes itself. A tag with an unclosed quote does not match.
 _TAG = re.compile(r"<([A-Za-z_:][^\s/<>\"']*+)((?:[^<>\"'/]++|\"[^\"]*+\"|'[^']*+'|/(?!>))*+)(/?)>")
 _UNQUOTED = re.compile(r"=[^\s\"'=]*$")
 _SUBSET = re.compile(r"<!DOCTYPE[^\[>]*+\[", re.IGNORECASE)
@@ -30,12 +30,12 @@ _RAW_END = {name: re.compile(f"</{name}[\\s/>]|<!\\[CDATA\\[", re.IGNORECASE) fo
 
 _RAW_CLOSE = re.compile(r"</(?:script|style)", re.IGNORECASE)
 _HEAD_CHARS = 4096  # a DOCTYPE begins there
-# A page with more tags that are none is no XML; from there on it is left as it is.
+# A page with more invalid tags is not XML; the rest of it is not changed.
 _MAX_BROKEN_TAGS = 64
 
 
 def is_xhtml(page: bytes) -> bool:
-    """Whether a page whose media type is not known begins as XHTML that was written for an XML parser.
+    """Returns whether a page of unknown media type begins like XHTML that was written for an XML parser.
 
     >>> is_xhtml(b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml">'), is_xhtml(b"<html>")
     (True, False)
@@ -44,10 +44,11 @@ def is_xhtml(page: bytes) -> bool:
 
 
 def as_html(page: str) -> str:
-    """A page of XML as html: of a page that is not well-formed what follows the fault may stay as it is.
+    """Converts an XML page to html; if the page is not well-formed, the part after the fault may not be changed.
 
-    An html parser takes `<title/>`, `<script/>` or `<div/>` for a start tag, and what follows for its content; knows no
-    CDATA section; ends a processing instruction and a DOCTYPE at the first `>`; and takes `<br></br>` for two breaks.
+    An html parser treats `<title/>`, `<script/>` or `<div/>` as a start tag, and the following text as its content; it
+    does not know CDATA sections; it ends a processing instruction and a DOCTYPE at the first `>`; and it reads
+    `<br></br>` as two breaks.
 
     >>> as_html("<title/><p>1 <br/><![CDATA[<b>]]></p>")
     '<title></title><p>1 <br/>&lt;b&gt;</p>'
@@ -58,12 +59,12 @@ def as_html(page: str) -> str:
 
 
 def _needs_rewriting(page: str) -> bool:
-    """Whether an html parser would miss anything in a page. Most pages are spared the rest, which takes a while."""
+    """Returns whether an html parser would misread a page. Most pages need no rewriting, which takes time."""
     if _SUBSET.search(page, 0, _HEAD_CHARS):
         return True
     at = page.find("<![CDATA[")
     while at >= 0:
-        # In a comment of a script or a style it is in nobody's way, if nothing in it looks like the end of either.
+        # In a comment of a script or a style it does no harm, unless it contains something like the end of either.
         end = page.find("]]>", at)
         is_comment = page.startswith(("//", "/*"), at - 2) or page.startswith("<!--//-->", at - 9)
         if end < 0 or at < 9 or not is_comment or _RAW_CLOSE.search(page, at, end):
@@ -82,7 +83,7 @@ def _needs_rewriting(page: str) -> bool:
 def _parts(page: str) -> list[str]:
     parts: list[str] = []
     copied = n_broken = 0
-    raw = None  # the name of a script or style that is open: its content is no html, whatever it looks like
+    raw = None  # name of the open script or style: its content is not html
     at = page.find("<")
 
     def put(replacement: str, end: int) -> int:
@@ -91,7 +92,7 @@ def _parts(page: str) -> list[str]:
         copied = end
         return end
 
-    # Invariant: the parts are page[:copied] rewritten, copied <= at, and page[at] is the first "<" not looked at.
+    # Invariant: the parts are page[:copied] rewritten, copied <= at, and page[at] is the first "<" not yet examined.
     while at >= 0 and n_broken < _MAX_BROKEN_TAGS:
         if raw:
             found = _RAW_END[raw].search(page, at)
@@ -121,7 +122,7 @@ def _parts(page: str) -> list[str]:
             end = page.find("-->", at + 4)
             if end < 0:
                 break
-            # An html parser ends some comments sooner.
+            # An html parser ends some comments earlier.
             ends_sooner = page.startswith((">", "->"), at + 4) or page.find("--!>", at, end) >= 0
             end = put("", end + 3) if ends_sooner else end + 3
         elif page.startswith("<?", at):

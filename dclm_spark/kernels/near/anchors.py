@@ -1,4 +1,4 @@
-"""Anchors: which survivor each document of a component belongs to, in one pass over documents in survivor order."""
+"""Assigns each document of a component to a survivor (its anchor), in one pass over documents in survivor order."""
 
 import numpy as np
 import pyarrow as pa
@@ -10,20 +10,20 @@ from dclm_spark.kernels.near.similarity import BYTES_OF_HASH, count_common
 from dclm_spark.recipe.near_duplicates import NearDuplicates
 
 MAX_ANCHORS = 1000
-"""Survivors of one component that documents are compared with. A component that falls apart into more is no cluster of
-anything: what is alike to none of the first thousand stays, alone."""
+"""Largest number of survivors of one component that documents are compared with. A component with more is no real
+cluster: documents that are similar to none of the first thousand survivors are kept, each alone."""
 
 _NO_SHINGLES = pa.array([], pa.binary())
 
 
 class Anchors:
-    """The survivors of the component at hand; batches come one after the other, a component may span several.
+    """Holds the survivors of the current component; batches are processed in order, and a component may span several.
 
     With `clusters="components"` the first document of a component is the survivor of all. With `anchored` a document
-    belongs to the first survivor that it is alike to, and is a survivor itself where there is none.
+    belongs to the first survivor that it is similar to; if there is none, it is a survivor itself.
 
     Args:
-        n_permutations: The length of signatures.
+        n_permutations: Number of values in a signature.
         near: Its `clusters` and `threshold` are used.
     """
 
@@ -33,7 +33,7 @@ class Anchors:
         self._margin = exact_margin(near.threshold, n_permutations)
         self._root: int | None = None
         self._last: tuple[str, str] | None = None
-        # Of the survivors of the component that the last batch ended in.
+        # The survivors of the component in which the last batch ended.
         self._signatures = np.empty((0, n_permutations), dtype=np.uint16)
         self._ids = pa.array([], pa.string())
         self._shingles = _NO_SHINGLES
@@ -46,15 +46,17 @@ class Anchors:
         signatures: np.ndarray,
         shingles: pa.Array | None = None,
     ) -> tuple[pa.BooleanArray, pa.StringArray, pa.DoubleArray, pa.BooleanArray]:
-        """For each document: whether it counts (False for a second row of the same document), the doc_id of its
-        survivor, its similarity to it, and whether it is the survivor itself.
+        """Assigns each document of a batch to its survivor.
+
+        Returns, for each document: whether it counts (false for a second row of the same document), the survivor's
+        doc_id, the similarity to the survivor, and whether it is the survivor itself.
 
         Args:
-            roots: The component of each, those of a component together.
-            doc_ids: Their ids, in the survivor order within a component.
-            dumps: Their dumps.
-            signatures: A matrix (documents, permutations), uint16.
-            shingles: Their distinct shingles, for exact similarities near the threshold.
+            roots: Component of each document; the documents of a component are together.
+            doc_ids: Ids of the documents, in the survivor order within a component.
+            dumps: Dumps of the documents.
+            signatures: Matrix (documents, permutations), uint16.
+            shingles: Distinct shingles of each document, for exact similarities near the threshold.
         """
         n = len(roots)
         if n == 0:
@@ -77,7 +79,7 @@ class Anchors:
             self._threshold,
             self._margin,
         )
-        # Survivors held from before, then the batch's own documents: one list, which `anchors` counts from.
+        # One list: survivors of earlier batches, then the documents of this batch; `anchors` are indices into it.
         n_held = len(self._ids)
         ids = pa.concat_arrays([self._ids, doc_ids.cast(pa.string())])
         cluster_ids = ids.take(pa.array(anchors))
@@ -91,7 +93,8 @@ class Anchors:
 
 
 def exact_margin(threshold: float, n_permutations: int) -> float:
-    """How far from the threshold an estimate may lie by chance: three standard errors, sqrt(J (1 - J) / permutations).
+    """Returns how far an estimate may be from the threshold by chance: three standard errors, sqrt(J (1 - J) /
+    permutations).
 
     >>> round(exact_margin(0.7, 112), 3)
     0.13
@@ -114,7 +117,7 @@ def _assign(
     threshold,
     margin,
 ):
-    """The survivor of each document as a number, held ones before the batch; and those of the last component."""
+    """Returns the index of each document's survivor, earlier ones first, and the survivors of the last component."""
     n, n_held = len(is_same), len(held)
     anchors, similarity = np.empty(n, dtype=np.int64), np.ones(n, dtype=np.float64)
     limit = MAX_ANCHORS if is_anchored else 1

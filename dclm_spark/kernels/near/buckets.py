@@ -1,4 +1,4 @@
-"""Buckets: the texts that share a band key, and the pairs of candidates that they make."""
+"""Joins the texts that share a band key, a bucket, into candidate pairs."""
 
 from typing import NamedTuple
 
@@ -7,22 +7,22 @@ import numpy as np
 from dclm_spark.kernels.compiled.jit import kernel
 from dclm_spark.kernels.near.entry_packets import IS_FIRST_BAND, PLACE_SHIFT, Entries, Repeated
 
-N_EXAMPLES = 5  # pairs of a giant bucket that stand for it
+N_EXAMPLES = 5  # pairs of a giant bucket that are reported
 IS_FIRST = -1
-"""In the place of an order: the pair says that the text is a bucket's first, and no more."""
+"""Used instead of an order: the pair only says that the text is the first of a bucket."""
 _SHIFT = np.uint64(PLACE_SHIFT)
 
 
 class Edges(NamedTuple):
-    """Pairs of candidates: a text and the first of a bucket that both are in, arrays of one length.
+    """Candidate pairs of a text and the first text of a bucket that holds both, as arrays of equal length.
 
     Args:
-        texts: int64.
-        others: int64, the bucket's first; the text itself where several documents have it.
-        places: int64. The place of the text's first document; where it is its own pair, of the last one. Where pairs
-            are `to_verify`, the whole order of that document, or `IS_FIRST`.
-        bucket_sizes: int64. Texts of a giant bucket that the pair is an example of; else 0.
-        is_ignored: bool. The pair is an example only, and no candidate.
+        texts: int64. Hash of the text.
+        others: int64. Hash of the bucket's first text; the text itself if several documents have it.
+        places: int64. Index of the dump of the text's first document; of its last one if the text is its own pair. With
+            `to_verify`, the whole order of that document, or `IS_FIRST`.
+        bucket_sizes: int64. Number of texts of the giant bucket that the pair is an example of; else 0.
+        is_ignored: bool. Whether the pair is only an example, not a candidate.
     """
 
     texts: np.ndarray
@@ -41,16 +41,16 @@ def join_block(
     ignores_giants: bool,
     to_verify: bool = False,
 ) -> Edges:
-    """The edges of all buckets of a block, each once, in no order: linear in entries, however large a bucket.
+    """Returns the edges of all buckets of a block, each once, unordered; takes time linear in the number of entries.
 
     Args:
-        entries: All of the block, in any order; a (key, text) may come several times, from several packets.
-        repeated: Those of the block, in any order.
-        first_new_place: Only texts in places from here on make edges; those before have made theirs.
-        giant_bucket: A bucket of more texts gives examples.
-        ignores_giants: Such a bucket gives nothing else.
-        to_verify: With all that it takes to find whom else members meet, see `kernels.near.firsts`: the first of each
-            bucket is a pair of its own, and where one member of a bucket is new, those before are there as well.
+        entries: All entries of the block, in any order; a (key, text) may be repeated if it comes from several packets.
+        repeated: Repeated texts of the block, in any order.
+        first_new_place: Index of the first new dump: only texts of this dump and later ones make edges.
+        giant_bucket: A bucket with more texts than this makes examples.
+        ignores_giants: Whether such a bucket makes no other edges.
+        to_verify: Whether to add the pairs that `kernels.near.firsts` needs: the first text of each bucket as its own
+            pair, and, if one member of a bucket is new, the earlier members too.
     """
     by_key = np.lexsort((entries.orders, entries.texts, entries.keys))
     keys, texts, orders = (column[by_key] for column in entries)
@@ -64,7 +64,7 @@ def join_block(
 
 
 def distinct_edges(edges: Edges) -> Edges:
-    """Each pair once: its last place where it is its own, the largest bucket, ignored only if it always was."""
+    """Merges repeated pairs: takes the last place of a text's own pair, the largest bucket, ignored only if all are."""
     order = np.lexsort((edges.others, edges.texts))
     texts, others, places, sizes, is_ignored = (column[order] for column in edges)
     if len(texts) == 0:
@@ -83,9 +83,9 @@ def distinct_edges(edges: Edges) -> Edges:
 
 @kernel
 def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_giants, to_verify):
-    """The edges of entries sorted by key, text and order."""
+    """Makes the edges of entries that are sorted by key, text and order."""
     n = len(keys)
-    # No more edges than entries; memory that is not written to costs nothing.
+    # There are at most as many edges as entries; memory that is never written costs nothing.
     out_texts, out_others = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     out_places, out_sizes = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
     out_ignored = np.empty(n, dtype=np.bool_)
@@ -94,7 +94,7 @@ def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_gia
     while start < n:
         end = start + 1
         n_texts = 1
-        center = start  # the bucket's first: the smallest order, then the smallest hash
+        center = start  # the bucket's first text: the smallest order, then the smallest hash
         has_new = np.int64(orders[start] >> _SHIFT) >= first_new_place
         while end < n and keys[end] == keys[start]:
             if texts[end] != texts[end - 1]:
@@ -109,7 +109,7 @@ def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_gia
         n_before = n_edges
         at = start
         while at < end:
-            # A text that came in several packets: its first document is in the first entry, its last in the last.
+            # A text from several packets: its first document is in the first entry, its last one in the last entry.
             last = at
             while last + 1 < end and texts[last + 1] == texts[at]:
                 last += 1
@@ -133,7 +133,7 @@ def _join_sorted(keys, texts, orders, first_new_place, giant_bucket, ignores_gia
                     n_examples += is_example
             at = last + 1
         if to_verify and n_edges > n_before:
-            # The center's own entry makes no other edge, but where it is repeated, and then has two.
+            # The center's own entry makes no other edge, except if it is repeated: then it has two.
             out_texts[n_edges] = out_others[n_edges] = texts[center]
             out_places[n_edges] = IS_FIRST
             out_sizes[n_edges] = 0

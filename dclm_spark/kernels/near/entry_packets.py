@@ -1,8 +1,8 @@
-"""Packets: many (key, text, order) entries as one binary value, so that a shuffle moves few large rows.
+"""Packs many (key, text, order) entries into one binary value, so that a shuffle moves few large rows.
 
-An entry says that a text has a band key. Packed by the block of its key, sorted by it and laid out a byte at a time
-(all first bytes, all second bytes, ...), neighbours share what a compressor looks for: of the 24 bytes of an entry some
-13 travel. Spark moves packets to their block, `buckets` joins what meets there.
+An entry says that a text has a band key. Entries are packed by the block of their key, sorted by key, and stored byte
+by byte (all first bytes, all second bytes, ...), which compresses well: of the 24 bytes of an entry about 13 are sent.
+Spark moves packets to their block, and `buckets` joins the entries of a block.
 """
 
 from typing import NamedTuple
@@ -11,22 +11,24 @@ import numpy as np
 import pyarrow as pa
 
 _CODEC = "zstd"
-# Eight bits of a key stay behind: of 10^10 texts some thousand pairs a band then meet by chance, and are verified.
-_LEFT_BEHIND = np.uint64(9)  # with the one that is a mark
+# Eight bits of a key are not sent: with 10^10 texts, about a thousand pairs in each band then agree by chance, and are
+# verified.
+_LEFT_BEHIND = np.uint64(9)  # and one bit for a mark
 _KEPT = np.uint64(~0x1FF & (1 << 64) - 1)
 IS_FIRST_BAND = np.uint64(0x100)
-_HEADER = 16  # bytes: entries, repeated texts
+_HEADER = 16  # bytes: number of entries, number of repeated texts
 PLACE_SHIFT = 48
-"""An order is the dump's place in the scope, 15 bits, above 48 bits of the survivor order as far as they tell."""
+"""An order is the dump's index in the scope, 15 bits, above 48 bits that hold as much of the survivor order as fits."""
 
 
 class Entries(NamedTuple):
-    """Entries of a block, or of all: three arrays of one length.
+    """Entries of one block or of all blocks: three arrays of equal length.
 
     Args:
-        keys: uint64, their lowest nine bits nothing but `IS_FIRST_BAND`: whether it is that of the text's first band.
-        texts: int64. The text's hash.
-        orders: uint64. The smallest order of the documents that have the text.
+        keys: uint64. Band keys without their lowest nine bits, which hold only `IS_FIRST_BAND`: whether the key is that
+            of the text's first band.
+        texts: int64. Hash of the text.
+        orders: uint64. Smallest order of the documents that have the text.
     """
 
     keys: np.ndarray
@@ -35,15 +37,15 @@ class Entries(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Texts that several documents have: their hashes (int64) and the last place (int64) of a document that does."""
+    """Texts that several documents have: their hashes (int64), and the dump's index of the last such document
+    (int64)."""
 
     texts: np.ndarray
     places: np.ndarray
 
 
 def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray, Repeated]:
-    """Of documents with these texts and orders: the row of each distinct text's first document, its order, and the
-    texts that come more than once.
+    """Finds the distinct texts of documents: the row and the order of each text's first document, and repeated texts.
 
     >>> rows, orders, repeated = distinct_texts(np.array([7, 5, 7]), np.array([3, 9, 2], dtype=np.uint64))
     >>> rows.tolist(), orders.tolist(), repeated.texts.tolist()
@@ -56,16 +58,16 @@ def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, n
     firsts = np.flatnonzero(is_first)
     lasts = np.append(firsts[1:], len(texts)) - 1
     is_repeated = lasts > firsts
-    # Sorted by order, so the last document of a text is in the last place.
+    # Sorted by order, so the last document of a text has the highest index of a dump.
     places = (orders[by_text[lasts[is_repeated]]] >> np.uint64(PLACE_SHIFT)).astype(np.int64)
     rows = by_text[firsts]
     return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], places)
 
 
 def keys_of_shards(keys: np.ndarray, shards: np.ndarray) -> np.ndarray:
-    """Band keys, a uint64 matrix (texts, bands), as no two shards share them; in shard 0 they are as they were.
+    """Changes band keys, a uint64 matrix (texts, bands), so that no two shards have equal ones; shard 0 is unchanged.
 
-    A shard's number, 20 bits at most, goes into the lowest bits that are not left behind: blocks go by the highest.
+    A shard's number, at most 20 bits, changes the lowest bits that are sent, because the highest bits decide the block.
 
     >>> keys_of_shards(np.array([[1 << 40], [1 << 40]], dtype=np.uint64), np.array([0, 1], dtype=np.uint64)).tolist()
     [[1099511627776], [1099511628288]]
@@ -74,7 +76,7 @@ def keys_of_shards(keys: np.ndarray, shards: np.ndarray) -> np.ndarray:
 
 
 def entries_of(keys: np.ndarray, texts: np.ndarray, orders: np.ndarray) -> Entries:
-    """The entries of texts whose band keys are the rows of a uint64 matrix (texts, bands), not sorted."""
+    """Makes the entries of texts from their band keys, a uint64 matrix (texts, bands); they are not sorted."""
     n_bands = keys.shape[1]
     marked = keys & _KEPT
     marked[:, 0] |= IS_FIRST_BAND
@@ -82,14 +84,14 @@ def entries_of(keys: np.ndarray, texts: np.ndarray, orders: np.ndarray) -> Entri
 
 
 def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.ndarray, list[bytes]]:
-    """The blocks that have entries, and a packet for each; `unpack` reads it.
+    """Packs entries: returns the blocks that have any, and a packet for each, for `unpack`.
 
-    A block is a range of keys, the same for any packet. What is repeated goes to a block by its text.
+    A block is a range of keys, the same for all packets. A repeated text goes to a block by its hash.
 
     Args:
-        entries: Of any blocks, in any order.
-        repeated: Of any blocks.
-        n_blocks: A power of two, at most 2^31.
+        entries: Entries of any blocks, in any order.
+        repeated: Repeated texts of any blocks.
+        n_blocks: Number of blocks, a power of two, at most 2^31.
     """
     shift = np.uint64(65 - n_blocks.bit_length())
     by_key = np.argsort(entries.keys)
@@ -97,7 +99,7 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
     by_text = np.argsort(repeated.texts)
     repeats, places = repeated.texts[by_text], repeated.places[by_text]
     limits = np.arange(1, n_blocks, dtype=np.uint64) << shift if n_blocks > 1 else np.empty(0, dtype=np.uint64)
-    # Hashes of texts are signed: their blocks begin with the negative ones.
+    # Hashes of texts are signed, so their blocks begin with the negative ones.
     by_sign = repeats.view(np.uint64) ^ np.uint64(1 << 63)
     ends = np.append(np.searchsorted(keys, limits), len(keys))
     lasts = np.append(np.searchsorted(by_sign, limits), len(repeats))
@@ -122,7 +124,7 @@ def _pack_one(keys, texts, orders, repeats, places) -> bytes:
 
 
 def unpack(packet: bytes) -> tuple[Entries, Repeated]:
-    """What `pack` put into a packet, sorted by key and by text."""
+    """Reads a packet of `pack`; entries are sorted by key, repeated texts by hash."""
     n_entries, n_repeated = (int(number) for number in np.frombuffer(packet, dtype="<i8", count=2))
     n_bytes = 8 * (3 * n_entries + 2 * n_repeated)
     planes = pa.Codec(_CODEC).decompress(packet[_HEADER:], decompressed_size=n_bytes, asbytes=True) if n_bytes else b""

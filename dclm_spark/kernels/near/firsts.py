@@ -1,12 +1,12 @@
-"""Whom a member of a bucket meets, and how alike they are, in one pass over members in their order.
+"""Compares members of a bucket with its first text and its delegates, in one pass over members in their order.
 
-Every member meets the bucket's first. That would do if all that is alike were alike to the first as well; but a member
-that is .80 alike to others of its family may be .69 to the first. So a bucket has delegates: the first of those that
-are alike to none before them, and so on, and the first few of the others. A member also meets the delegates, but for
-those that it hangs together with already, by what has met in this bucket.
+Every member is compared with the bucket's first text. This is not enough: a member whose similarity to others of the
+bucket is .80 may have only .69 to the first. So a bucket also has delegates: members that are similar to none before
+them, and the first few other members. A member is also compared with the delegates, except those that it is already
+connected with by pairs of this bucket.
 
-Whom a member meets depends on those before it alone: what comes later changes nothing among the others. A bucket in
-which all are alike to the first, as most are, costs no more than its first; any other a bounded number of times that.
+The comparisons of a member depend only on the members before it; later members change nothing. In most buckets all
+members are similar to the first, and there are no other comparisons; in any bucket their number is limited.
 """
 
 from typing import NamedTuple
@@ -16,18 +16,19 @@ import numpy as np
 from dclm_spark.kernels.compiled.jit import helper, kernel
 
 N_DELEGATES = 8
-"""Of a bucket. Half of the places are kept for members that are alike to none before them."""
+"""Largest number of delegates of a bucket. Half of them are reserved for members that are similar to none before
+them."""
 
 _NOBODY = np.int64(-1)
 
 
 class Met(NamedTuple):
-    """Members that met delegates and may be alike, arrays of one length.
+    """Pairs of members and delegates that may be similar, as arrays of equal length.
 
     Args:
-        rows: int64. The members, as rows of the batch.
-        others: int64. The delegates' texts.
-        similarity: float64.
+        rows: int64. Row of the member in the batch.
+        others: int64. Hash of the delegate's text.
+        similarity: float64. Estimated similarity, [0, 1].
     """
 
     rows: np.ndarray
@@ -36,24 +37,25 @@ class Met(NamedTuple):
 
 
 class Firsts:
-    """The firsts and the delegates of the buckets at hand; batches come one after the other.
+    """Holds the first texts and delegates of the current buckets; batches are processed in order.
 
     Args:
-        n_bands: Of signatures.
-        n_rows: Of a band.
-        threshold: Two texts are alike from this share of agreeing values on.
-        margin: How far from it chance may decide. A pair within it is told of, but joins nobody here.
-        n_delegates: Of a bucket.
+        n_bands: Number of bands of a signature.
+        n_rows: Number of rows of a band.
+        threshold: Smallest share of equal values of two similar texts.
+        margin: Distance from the threshold within which an estimate may be wrong. Such a pair is returned, but does not
+            connect its texts here.
+        n_delegates: Largest number of delegates of a bucket.
     """
 
     def __init__(
         self, n_bands: int, n_rows: int, *, threshold: float, margin: float = 0.0, n_delegates: int = N_DELEGATES
     ):
         self._limits = np.array([threshold - margin, threshold + margin])
-        self._current = np.zeros(3, dtype=np.int64)  # whether there is a first; which text; slots that are taken
+        self._current = np.zeros(3, dtype=np.int64)  # whether there is a first text; its hash; number of used slots
         self._center = np.zeros((n_bands, n_rows), dtype=np.uint16)
-        # Of each band: how many delegates, how many of them do not hang together with the first; and of each of them
-        # its slot, and a number that those have in common which hang together, 0 for the first's.
+        # For each band: the number of delegates, and how many of them are not connected with the first text. For each
+        # delegate: its slot, and the number of its group of connected delegates; 0 is the group of the first text.
         self._counts = np.zeros((n_bands, 2), dtype=np.int64)
         self._slots = np.zeros((n_bands, n_delegates), dtype=np.int64)
         self._groups = np.zeros((n_bands, n_delegates), dtype=np.int64)
@@ -64,15 +66,17 @@ class Firsts:
     def meet(
         self, texts: np.ndarray, firsts: np.ndarray, is_member: np.ndarray, signatures: np.ndarray
     ) -> tuple[np.ndarray, Met]:
-        """How alike each text is to the first of its buckets, the share of values that agree; and whom else it met.
+        """Returns the similarity of each text to the first text of its buckets, and pairs with delegates.
 
-        Two texts share a bucket where their signatures agree in all rows of a band.
+        Similarity is the share of equal values. Two texts share a bucket if their signatures agree in all rows of a
+        band.
 
         Args:
-            texts: int64. Those of a first one after the other: itself, then the members in their order.
-            firsts: int64. The first of buckets that the text is in.
-            is_member: bool. False for texts that are compared with the first only.
-            signatures: A matrix (texts, permutations), uint16.
+            texts: int64. Hashes of texts. All rows of one first text are together: itself, then the members in their
+                order.
+            firsts: int64. Hash of the first text of buckets that the text is in.
+            is_member: bool. False for texts that are compared with the first text only.
+            signatures: Matrix (texts, permutations), uint16.
         """
         shaped = np.ascontiguousarray(signatures).reshape(len(texts), *self._center.shape)
         similarity, n_met, *met = _meet(
@@ -152,7 +156,7 @@ def _meet(
 
 @helper
 def _agree(signature, other, band):
-    """Whether all rows of a band agree."""
+    """Returns whether all rows of a band agree."""
     value, n_rows = 0, signature.shape[1]
     while value < n_rows and signature[band, value] == other[band, value]:
         value += 1
@@ -170,7 +174,7 @@ def _n_same(signature, other):
 
 @helper
 def _join(groups, n_groups, one, other):
-    """Makes two groups one, of the smaller number, which it gives; the other may be nobody's."""
+    """Merges two groups and returns the number of the result, the smaller one; `other` may be `_NOBODY`."""
     if other == _NOBODY:
         return one
     first, second = min(one, other), max(one, other)

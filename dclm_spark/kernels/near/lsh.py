@@ -1,4 +1,4 @@
-"""What a number of bands and rows finds: the S-curve of locality-sensitive hashing over MinHash signatures.
+"""Computes which pairs a number of bands and rows finds: the S-curve of locality-sensitive hashing with MinHash.
 
 Source: Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4.2.
 """
@@ -11,25 +11,26 @@ SETTINGS: dict[str, tuple[int, int]] = {
     "refinedweb": (450, 20),
     "dclm": (15, 93),
 }
-"""Name of a data set or tool -> the bands and rows that it takes: FineWeb and datatrove, NeMo Curator, RefinedWeb, and
-the MinHash ablation of DataComp-LM."""
+"""Name of a data set or tool -> its numbers of bands and rows: FineWeb and datatrove, NeMo Curator, RefinedWeb, and the
+MinHash ablation of DataComp-LM."""
 
 _TABLED = (0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
 
 
 def p_candidate(similarity: float, n_bands: int, n_rows: int) -> float:
-    """The probability that two documents of this similarity agree in at least one band: 1 - (1 - s^r)^b.
+    """Returns the probability that two documents of this similarity agree in at least one band: 1 - (1 - s^r)^b.
 
     >>> round(p_candidate(0.8, 14, 8), 3)
     0.924
     """
     p_band = similarity**n_rows
-    # The same as the formula, to the last digit also where it is small.
+    # Equal to the formula, but exact to the last digit also for small results.
     return 1.0 if p_band == 1 else -math.expm1(n_bands * math.log1p(-p_band))
 
 
 def threshold_of(n_bands: int, n_rows: int) -> float:
-    """Where the S-curve is steepest, about: (1/b)^(1/r). There two documents are candidates with a chance of .63.
+    """Returns the similarity where the S-curve is about steepest, (1/b)^(1/r): two documents are candidates with p =
+    .63.
 
     >>> round(threshold_of(14, 8), 3)
     0.719
@@ -38,19 +39,20 @@ def threshold_of(n_bands: int, n_rows: int) -> float:
 
 
 def bands_for(similarity: float, n_permutations: int, *, weight_of_false_positives: float = 0.5) -> tuple[int, int]:
-    """The bands and rows that tell pairs above a similarity from those below it best; of at most so many permutations.
+    """Finds the bands and rows that best separate pairs above a similarity from those below it.
 
-    Those with the least weighted sum of two areas: below the S-curve left of the similarity, and above it right of it.
-    datasketch finds them, as it does for its `MinHashLSH`. 128 permutations take some hundredths of a second, 10,000
-    some seconds.
+    They minimize the weighted sum of two areas: below the S-curve to the left of the similarity, and above it to the
+    right. datasketch finds them, as for its `MinHashLSH`. 128 permutations take hundredths of a second, 10,000 several
+    seconds.
 
     >>> bands_for(0.7, 112)
     (12, 9)
 
     Args:
         similarity: Jaccard index, between 0 and 1.
-        n_permutations: At least as many as bands times rows.
-        weight_of_false_positives: [0, 1]; the rest is that of false negatives. Less finds more candidates.
+        n_permutations: Upper limit of bands times rows.
+        weight_of_false_positives: Weight of false positives, [0, 1]; the rest is that of false negatives. A smaller
+            weight finds more candidates.
 
     Raises:
         ValueError: A value is not in its range.
@@ -66,7 +68,7 @@ def bands_for(similarity: float, n_permutations: int, *, weight_of_false_positiv
 
 
 def standard_error(similarity: float, n_permutations: int) -> float:
-    """That of the similarity which two signatures estimate: sqrt(s (1 - s) / permutations).
+    """Returns the standard error of a similarity estimated from two signatures: sqrt(s (1 - s) / permutations).
 
     >>> round(standard_error(0.7, 112), 3)
     0.043
@@ -75,7 +77,7 @@ def standard_error(similarity: float, n_permutations: int) -> float:
 
 
 def text_curve(n_bands: int, n_rows: int, *, width: int = 60, height: int = 12) -> str:
-    """The S-curve for a terminal, its threshold marked, and a table of it; lines of ASCII without an end.
+    """Draws the S-curve with its threshold, and a table of it, in ASCII characters for a terminal.
 
     >>> print(text_curve(14, 8, width=40, height=5))
     14 bands x 8 rows = 112 permutations, threshold 0.72
@@ -117,7 +119,7 @@ def text_curve(n_bands: int, n_rows: int, *, width: int = 60, height: int = 12) 
 
 
 def _plot(n_bands: int, n_rows: int, width: int, height: int, marked: int) -> list[str]:
-    """Lines from the top one down, each with a label or room for it."""
+    """Returns the lines of the plot from top to bottom, each with a label or space for it."""
     cells = [[" "] * (width + 1) for _ in range(height)]
     for row in cells:
         row[marked] = "|"

@@ -1,9 +1,9 @@
-"""MinHash signatures of texts, and the keys of the bands in which two documents meet as candidates.
+"""Computes MinHash signatures of texts, and the band keys by which candidate pairs are found.
 
-Source: Broder 1997 (resemblance as the chance that two sets have the same least value under a random permutation), and
+Source: Broder 1997 (resemblance as the probability that two sets have the same minimum under a random permutation), and
 Leskovec, Rajaraman and Ullman, *Mining of Massive Datasets*, 3.4 (bands of rows).
 
-Signatures depend on nothing but the text and the settings: not on the machine, nor on how texts are cut into batches.
+Signatures depend only on the text and the settings, not on the machine or the batches.
 """
 
 import functools
@@ -33,13 +33,13 @@ from dclm_spark.kernels.text.simplify import simplify
 from dclm_spark.kernels.text.unicode import utf8_buffers
 from dclm_spark.recipe.near_duplicates import MAX_SHINGLE_SIZE, MinHash
 
-_PART_BYTES = 4 << 20  # of the texts that are signed at a time: what they need on the way is small, and allocated once
+_PART_BYTES = 4 << 20  # texts signed at a time; limits the temporary memory, which is allocated once
 _TOP_16_BITS = np.uint64(48)
-_N_SHINGLES = 2048  # that are taken at a time: their hashes stay in the fastest cache
+_N_SHINGLES = 2048  # processed at a time, so that their hashes fit in the fastest cache
 
 
 def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
-    """The MinHash signature and band keys of each text: the columns of `schemas.SIGNATURES` from `n_chars` on.
+    """Computes the MinHash signature and band keys of each text: the columns of `schemas.SIGNATURES` from `n_chars` on.
 
     - `n_chars`: code points of the text as given; 0 for null
     - `n_shingles`: shingles, repeated ones each time; 0 for null, and for a text of fewer units than one takes
@@ -63,7 +63,7 @@ def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
     (True, 112, None)
 
     Raises:
-        ValueError: The settings have problems, or a column would pass 2 GiB.
+        ValueError: The settings have problems, or a column would be larger than 2 GiB.
     """
     parts = [_sign_part(text[first:last], minhash) for first, last in _parts(text)]
     if len(parts) == 1:
@@ -74,7 +74,7 @@ def sign(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
 
 
 def _parts(text: pa.Array) -> Iterator[tuple[int, int]]:
-    """First and last row, exclusively, of parts of about equal size; one part of no rows if there are none."""
+    """Yields (start, stop) rows of parts of about equal size; one empty part if there are no rows."""
     _, offsets = utf8_buffers(text)
     first = 0
     while first == 0 or first < len(text):
@@ -105,19 +105,20 @@ def _sign_part(text: pa.Array, minhash: MinHash) -> pa.RecordBatch:
 
 
 def minima(text: pa.Array, minhash: MinHash) -> np.ndarray:
-    """The least value of each permutation over a text's shingles, a row a text, uint64; 2^64 - 1 without shingles."""
+    """Computes each permutation's minimum over a text's shingles: a uint64 row for each text; 2^64 - 1 if no
+    shingles."""
     is_null = text.is_null().to_numpy(zero_copy_only=False)
     return _minima_of_rows(*_arguments(text, is_null, minhash))
 
 
 class _Constants(NamedTuple):
-    """The random numbers of the settings; all uint64."""
+    """The random numbers that follow from the settings; all uint64."""
 
-    seed: np.uint64  # of a unit's hash
+    seed: np.uint64  # seed of a unit's hash
     shingles: np.ndarray  # see `combine`
     factors: np.ndarray
     summands: np.ndarray
-    keys: np.ndarray  # a number a band
+    keys: np.ndarray  # one number for each band
 
 
 @functools.lru_cache(maxsize=8)
@@ -135,7 +136,7 @@ def _constants(minhash: MinHash) -> _Constants:
 
 
 class _Rows(NamedTuple):
-    """The normalized texts, and how their units are found."""
+    """The normalized texts, and the way to find their units."""
 
     text: np.ndarray
     offsets: np.ndarray
@@ -176,7 +177,7 @@ def _sign_rows(rows, constants, is_mersenne, n_bands, n_rows, stores_shingles):
     text_hashes = np.zeros(n_texts, dtype=np.uint64)
     signatures = np.zeros((n_texts, n_bands * n_rows), dtype=np.uint16)
     keys = np.zeros((n_texts, n_bands), dtype=np.uint64)
-    # No more units than bytes; memory that is not written to costs nothing.
+    # There are at most as many units as bytes; memory that is never written costs nothing.
     hashes = np.empty(rows.offsets[-1] - rows.offsets[0] if stores_shingles else 0, dtype=np.uint64)
     hash_offsets = np.zeros(n_texts + 1, dtype=np.int64)
     units, shingles, least = _room(constants)
@@ -209,7 +210,7 @@ def _minima_of_rows(rows, constants, is_mersenne):
 
 @helper
 def _room(constants):
-    """Empty arrays for the hashes of units, those of shingles, and the least values."""
+    """Allocates arrays for the hashes of units, the hashes of shingles, and the minima."""
     size = len(constants.shingles) - 1
     units = np.empty(_N_SHINGLES + size - 1, dtype=np.uint64)
     return units, np.empty(_N_SHINGLES, dtype=np.uint64), np.empty(len(constants.factors), dtype=np.uint64)
@@ -217,7 +218,7 @@ def _room(constants):
 
 @helper
 def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
-    """Writes the least values of a row; returns how many shingles it has, and the hash of its units.
+    """Writes the minima of a row; returns its number of shingles and the hash of its units.
 
     The hashes of all shingles are written to `stored`, unless that is empty.
     """
@@ -231,7 +232,7 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
         least[place] = GREATEST
     n_all = 0
     text_hash = seed
-    n_kept = 0  # units from before that the next shingles begin with
+    n_kept = 0  # earlier units that the next shingles begin with
     while not rows.is_null[row]:
         if rows.kind == SPLIT:
             n_units, at = hash_split_words(text, at, stop, seed, units, n_kept)
@@ -248,7 +249,7 @@ def _measure(rows, row, constants, is_mersenne, units, shingles, least, stored):
             take_mersenne(shingles, n_new, constants.factors, constants.summands, least)
         else:
             take_affine(shingles, n_new, constants.factors, constants.summands, least)
-        # Loops, since assignments to slices take seconds to compile.
+        # Loops, because assignments to slices take seconds to compile.
         if len(stored) > 0:
             for index in range(n_new):
                 stored[n_all + index] = shingles[index]

@@ -1,8 +1,8 @@
-"""Permutations of 64-bit hashes, drawn from a seed, and the least value of each over a set of hashes.
+"""Draws permutations of 64-bit hashes from a seed, and computes the minimum of each over a set of hashes.
 
 - `affine64`: a * h + b modulo 2^64 with odd a, a permutation of all 64-bit numbers.
-- `mersenne61`: ((a * h + b) modulo 2^64) modulo 2^61 - 1, and of that the lowest 32 bits: what datatrove takes for a
-  permutation, and datasketch before 2.0 did (since then its scheme `legacy`). Two hashes may get one value.
+- `mersenne61`: ((a * h + b) modulo 2^64) modulo 2^61 - 1, and of that the lowest 32 bits: used as a permutation by
+datatrove, and by datasketch before 2.0 (since then its scheme `legacy`). Two hashes may get the same value.
 """
 
 import numpy as np
@@ -17,9 +17,9 @@ _1 = np.uint64(1)
 
 
 def permutations(minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
-    """The factors and summands of the permutations, uint64.
+    """Returns the factors and summands of the permutations, uint64.
 
-    datasketch takes those of `mersenne61`, and then finds the same least values of the same hashes: `MinHash(num_perm,
+    datasketch, given those of `mersenne61`, finds the same minima of the same hashes: `MinHash(num_perm,
     permutations=..., hashfunc=int, scheme="legacy")`.
     """
     n = minhash.n_permutations
@@ -30,10 +30,10 @@ def permutations(minhash: MinHash) -> tuple[np.ndarray, np.ndarray]:
     return factors | _1, summands
 
 
-# Shingles inside, so that a permutation's numbers stay in registers, and LLVM takes several shingles at a time.
+# The inner loop is over shingles, so that a permutation's numbers stay in registers and LLVM vectorizes the loop.
 @helper
 def take_affine(shingles, n_shingles, factors, summands, least):
-    """Lowers the least value of each permutation to those of the first shingles, where they are less."""
+    """Updates the minimum of each permutation with the first `n_shingles` shingles, for `affine64`."""
     for place in range(len(least)):
         factor, summand, lowest = factors[place], summands[place], least[place]
         for index in range(n_shingles):
@@ -43,7 +43,7 @@ def take_affine(shingles, n_shingles, factors, summands, least):
 
 @helper
 def take_mersenne(shingles, n_shingles, factors, summands, least):
-    """The same for `mersenne61`."""
+    """Updates the minimum of each permutation with the first `n_shingles` shingles, for `mersenne61`."""
     for place in range(len(least)):
         factor, summand, lowest = factors[place], summands[place], least[place]
         for index in range(n_shingles):

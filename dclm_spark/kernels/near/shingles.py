@@ -1,7 +1,7 @@
-"""The units of a text, its words or characters, as 64-bit hashes, and shingles of them, inside compiled kernels.
+"""Hashes the units of a text, words or characters, and shingles of them, to 64 bits, inside compiled kernels.
 
-A word's hash is that of its UTF-8 bytes, a character's that of its code point. Both are found a few thousand at a time,
-so that a text of any length takes the same little memory. All loops are linear in the length of the text.
+A word's hash is that of its UTF-8 bytes, a character's that of its code point. Several thousand are computed at a time,
+so that a text of any length needs the same small memory. All loops are linear in the length of the text.
 """
 
 import numpy as np
@@ -19,7 +19,7 @@ _SPACE = ord(" ")
 _1 = np.uint64(1)
 _STEP = np.uint64(0x9E3779B97F4A7C15)  # 2^64 divided by the golden ratio
 
-# What a byte outside of a word may be: ASCII white space, or the first byte of a white-space character.
+# Classes of bytes outside of words: ASCII white space, or the first byte of another white-space character.
 _IS_SPACE, _MAY_BE_SPACE = 1, 2
 _SPACES = np.zeros(256, dtype=np.uint8)
 _SPACES[[byte for byte in range(128) if chr(byte).isspace()]] = _IS_SPACE
@@ -27,10 +27,10 @@ _SPACES[[0xC2, 0xE1, 0xE2, 0xE3]] = _MAY_BE_SPACE
 
 
 def word_bounds(text: pa.Array, words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Where the words of all rows start and end, in bytes from the row's first; row i has `offsets[i]:offsets[i + 1]`.
+    """Finds the start and end of each word, in bytes from the start of its row; row i has `offsets[i]:offsets[i + 1]`.
 
     Args:
-        words: `uax29` or `spacy_en`, as MinHash has it.
+        words: What counts as a word: `uax29` or `spacy_en`, see `MinHash`.
     """
     data, offsets = utf8_buffers(text)
     if words == "uax29":
@@ -44,7 +44,7 @@ def word_bounds(text: pa.Array, words: str) -> tuple[np.ndarray, np.ndarray, np.
 def _uax29_bounds(text, offsets, tables):
     points, flags = char_room(offsets)
     n_bytes = offsets[-1] - offsets[0]
-    # See `fill_word_bounds`; memory that is not written to costs nothing.
+    # See `fill_word_bounds`; memory that is never written costs nothing.
     room = 2 * n_bytes // 3 + len(offsets)
     starts, ends = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
     word_offsets = np.zeros(len(offsets), dtype=np.int64)
@@ -81,7 +81,8 @@ def _row_to_bytes(text, start, stop, starts, ends):
 
 @helper
 def _wide_space(n_left, first, second, third):
-    """The bytes of the white-space character, not ASCII, that these of `n_left` bytes begin with; 0 if they do not."""
+    """Returns the length in bytes of the non-ASCII white-space character at the start of these bytes; 0 if there is
+    none."""
     if first == 0xC2:
         return 2 if n_left > 1 and (second == 0x85 or second == 0xA0) else 0
     point = np.int64(first & 0xF) << 12 | np.int64(second & 0x3F) << 6 | np.int64(third & 0x3F)
@@ -90,17 +91,17 @@ def _wide_space(n_left, first, second, third):
     return 3 if is_space and n_left > 2 else 0
 
 
-# Functions that loops call for each character are handed numbers: to hand over an array costs as much as a word.
+# Functions called for each character get numbers as arguments: passing an array costs as much as hashing a word.
 @helper
 def hash_split_words(text, at, stop, seed, hashes, n_hashes):
-    """Adds the hashes of the words between white space, from byte `at` on, until there is no room or no text left.
+    """Adds the hashes of words separated by white space, from byte `at`, until the room or the text ends.
 
-    Returns how many hashes there are then, and the byte to go on at, which is no word's middle.
+    Returns the number of hashes, and the byte at which to continue, which is never inside a word.
     """
     last = len(text) - 1
     while at < stop and n_hashes < len(hashes):
         kind = _SPACES[text[at]]
-        if kind == _IS_SPACE:  # by itself, so that a processor can guess where to go on
+        if kind == _IS_SPACE:  # a separate branch, which the processor predicts better
             at += 1
             continue
         if kind:
@@ -142,7 +143,7 @@ def hash_split_words(text, at, stop, seed, hashes, n_hashes):
 
 @helper
 def hash_bounded_words(text, start, starts, ends, at, stop, seed, hashes, n_hashes):
-    """The same for words whose bounds are known, in bytes from `start` on; `at` and `stop` are numbers of words."""
+    """Adds the hashes of words with known bounds, in bytes from `start`; `at` and `stop` are indices of words."""
     while at < stop and n_hashes < len(hashes):
         hashes[n_hashes] = hash_bytes(text, start + starts[at], start + ends[at], seed)
         n_hashes += 1
@@ -152,7 +153,8 @@ def hash_bounded_words(text, start, starts, ends, at, stop, seed, hashes, n_hash
 
 @helper
 def hash_chars(text, start, at, stop, seed, hashes, n_hashes):
-    """The same for characters: a run of white space is one space, none where it begins or ends the text."""
+    """Adds the hashes of characters; a run of white space counts as one space, and not at the start or end of the
+    text."""
     last = len(text) - 1
     while at < stop and n_hashes < len(hashes):
         first, n_space = at, np.int64(1)
@@ -178,9 +180,9 @@ def hash_chars(text, start, at, stop, seed, hashes, n_hashes):
 
 @helper
 def combine(units, n_shingles, constants, shingles):
-    """Writes the hashes of the first shingles: each a sum of its units' hashes, times a constant each, well mixed.
+    """Writes the hashes of the first shingles: the well-mixed sum of their units' hashes, each times a constant.
 
-    `constants` has one number more than a shingle has units.
+    `constants` has one more number than a shingle has units.
     """
     size = len(constants) - 1
     summand = constants[size]
@@ -197,7 +199,7 @@ def combine(units, n_shingles, constants, shingles):
 
 @helper
 def sum_of_units(units, place):
-    """The sum of what each unit's hash and its place, that of the first one given, come to: a hash of the sequence."""
+    """Hashes a sequence of units: the sum of hashes of each unit and its position; `place` is that of the first."""
     total = np.uint64(0)
     first = np.uint64(place)
     for index in range(len(units)):

@@ -1,6 +1,6 @@
-"""How alike two texts are, by their MinHash signatures or by their shingles: the Jaccard index of two sets.
+"""Measures the similarity of two texts, the Jaccard index, by their MinHash signatures or their shingles.
 
-The columns are those that `minhash.sign` makes: binary or large_binary, a document a value.
+The columns are those of `minhash.sign`: binary or large_binary, one value for each document.
 """
 
 import numpy as np
@@ -10,12 +10,12 @@ from dclm_spark.kernels.bytes.binary import binary_buffers
 from dclm_spark.kernels.bytes.lanes import load
 from dclm_spark.kernels.compiled.jit import helper, kernel
 
-_BYTES_OF_VALUE = 2  # of a signature
+_BYTES_OF_VALUE = 2  # bytes of one value of a signature
 BYTES_OF_HASH = 8
 
 
 def estimate(signatures: pa.Array, others: pa.Array) -> pa.DoubleArray:
-    """The share of the permutations that each two signatures agree in, [0, 1]; null where one of them is null.
+    """Returns the share of permutations in which each two signatures agree, [0, 1]; null if either is null.
 
     It estimates the Jaccard index J of the documents' shingles, with the standard error sqrt(J (1 - J) / permutations).
 
@@ -24,24 +24,24 @@ def estimate(signatures: pa.Array, others: pa.Array) -> pa.DoubleArray:
     [0.5, None]
 
     Raises:
-        ValueError: Two signatures have different lengths, or one is no sequence of 16-bit values.
+        ValueError: Two signatures have different lengths, or one is not a sequence of 16-bit values.
     """
     return _compare(_shares_of_rows, "signatures", signatures, others)
 
 
 def jaccard(shingles: pa.Array, others: pa.Array) -> pa.DoubleArray:
-    """The Jaccard index of each two sets of shingles, [0, 1]; null where one of them is null, 1 for two empty sets.
+    """Returns the Jaccard index of each two sets of shingles, [0, 1]; null if either is null, 1 for two empty sets.
 
     >>> one, two = (np.array(hashes, "<u8").tobytes() for hashes in ([1, 2, 3], [2, 3, 9]))
     >>> jaccard(pa.array([one, one, None]), pa.array([two, one, one])).to_pylist()
     [0.5, 1.0, None]
 
     Args:
-        shingles: Distinct 64-bit hashes, rising, little-endian.
-        others: Of the documents to compare them with.
+        shingles: Distinct 64-bit hashes, ascending, little-endian.
+        others: Shingles of the documents to compare with, in the same form.
 
     Raises:
-        ValueError: A value is no sequence of 64-bit hashes.
+        ValueError: A value is not a sequence of 64-bit hashes.
     """
     return _compare(_indices_of_rows, "shingles", shingles, others)
 
@@ -61,7 +61,7 @@ def _compare(kernel_of_rows, name: str, column: pa.Array, others: pa.Array) -> p
 
 @kernel
 def _shares_of_rows(data, offsets, other_data, other_offsets, is_null):
-    """NaN where the lengths are wrong."""
+    """Compares values row by row; NaN if the lengths are wrong."""
     shares = np.full(len(offsets) - 1, np.nan)
     for row in range(len(shares)):
         start, other_start = offsets[row], other_offsets[row]
@@ -78,7 +78,7 @@ def _shares_of_rows(data, offsets, other_data, other_offsets, is_null):
 
 @kernel
 def _indices_of_rows(data, offsets, other_data, other_offsets, is_null):
-    """NaN where the lengths are wrong."""
+    """Compares values row by row; NaN if the lengths are wrong."""
     indices = np.full(len(offsets) - 1, np.nan)
     for row in range(len(indices)):
         at, stop = offsets[row], offsets[row + 1]
@@ -93,10 +93,10 @@ def _indices_of_rows(data, offsets, other_data, other_offsets, is_null):
 
 @helper
 def count_common(data, at, stop, other_data, other_at, other_stop):
-    """How many hashes two rising sequences share."""
+    """Counts the hashes that two ascending sequences have in common."""
     n_same = 0
     while at < stop and other_at < other_stop:
-        # Whichever is less makes way; equal ones both do. Without a branch, since no one could predict it.
+        # Advances past the smaller hash, or both if equal; without a branch, which could not be predicted.
         one, two = load(data, at), load(other_data, other_at)
         n_same += one == two
         at += BYTES_OF_HASH * (one <= two)

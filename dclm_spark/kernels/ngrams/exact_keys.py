@@ -1,4 +1,4 @@
-"""Keys by which documents with the same text, or the same URL, are found: 128-bit xxh3 hashes."""
+"""Computes the keys by which documents with the same text or URL are found: 128-bit xxh3 hashes."""
 
 import re
 from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlencode, urlsplit
@@ -8,18 +8,18 @@ import xxhash
 
 from dclm_spark.kernels.text.simplify import simplify
 
-_SCHEMES, _DEFAULT_PORTS = ("http", "https"), (None, 80, 443)  # the two schemes are one, and so are their ports
-_UNRESERVED = "-._~"  # and letters and digits: RFC 3986, section 2.3; these need no percent sign
+_SCHEMES, _DEFAULT_PORTS = ("http", "https"), (None, 80, 443)  # both schemes, and their ports, count as equal
+_UNRESERVED = "-._~"  # with letters and digits, the characters that are never escaped: RFC 3986, section 2.3
 _KEPT_IN_PATH = "!$&'()*+,;=:@/" + _UNRESERVED
-_KEPT_ESCAPES = re.compile(r"(%25|%2f)", re.IGNORECASE)  # percent signs and slashes that are no separators
+_KEPT_ESCAPES = re.compile(r"(%25|%2f)", re.IGNORECASE)  # escaped percent signs and slashes, which are not separators
 _WWW = re.compile(r"(www\d*\.)+(?=[^.]+\.)")
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
-# Parameters that say who came and from where, not what the page is.
+# Parameters that describe the visitor, not the page.
 _OF_THE_VISIT = re.compile(r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE)
 
 
 def text_keys(text: pa.Array, normalization: str) -> pa.BinaryArray:
-    """The key of each text, normalized as `simplify` does; null for null.
+    """Computes the key of each text, normalized by `simplify`; null for null.
 
     >>> keys = text_keys(pa.array(["One", "one", "one", None]), "none").to_pylist()
     >>> keys[0] == keys[1], keys[1] == keys[2], len(keys[2]), keys[3]
@@ -29,7 +29,7 @@ def text_keys(text: pa.Array, normalization: str) -> pa.BinaryArray:
 
 
 def url_keys(url: pa.Array) -> pa.BinaryArray:
-    """The key of each URL's canonical form; null for null, and for what has none.
+    """Computes the key of each URL's canonical form; null for null, and for URLs without a canonical form.
 
     >>> keys = url_keys(pa.array(["http://www.example.org", "https://example.org:443/#top", "no URL"])).to_pylist()
     >>> keys[0] == keys[1], keys[2]
@@ -43,11 +43,13 @@ def _hashes(texts: list[str | None]) -> pa.BinaryArray:
 
 
 def canonical_url(url: str) -> str | None:
-    """What two URLs of one page have in common; null for what is no http(s) URL with a host.
+    """Returns the canonical form of a URL, equal for URLs of the same page; null if it is not an http(s) URL with a
+    host.
 
     By RFC 3986, section 6.2: host in lower case, no default port, no dot segments, percent signs only where they are
-    needed, in upper case. By what crawls show: http and https are one, `www.` and a slash at the end of a path count
-    for nothing, a fragment and parameters of a visit (`utm_source`, `jsessionid`, ...) are left out, the others sorted.
+    needed, in upper case. By experience with crawls: http and https count as equal; `www.`, a slash at the end of a
+    path, the fragment and parameters of a visit (`utm_source`, `jsessionid`, ...) are removed; other parameters are
+    sorted.
 
     >>> canonical_url("HTTP://www.Example.org:80/a/../%7eb/?z=1&a=2&utm_source=x#top")
     'example.org/~b?a=2&z=1'
@@ -56,7 +58,7 @@ def canonical_url(url: str) -> str | None:
     try:
         parts = urlsplit(url.strip())
         port = parts.port
-    except ValueError:  # brackets or a port that are none
+    except ValueError:  # invalid brackets or port
         return None
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in _SCHEMES or not host:
@@ -82,7 +84,7 @@ def _canonical_path(path: str) -> str:
 
 
 def _requote(path: str) -> str:
-    """A path with percent signs only before what needs them: a slash and a percent sign that have one, too."""
+    """Escapes in a path only characters that need it; escaped slashes and percent signs stay escaped."""
     pieces = _KEPT_ESCAPES.split(path)
     pieces[::2] = [quote(unquote_to_bytes(one), safe=_KEPT_IN_PATH) for one in pieces[::2]]
     pieces[1::2] = [escape.upper() for escape in pieces[1::2]]

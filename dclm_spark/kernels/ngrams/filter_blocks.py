@@ -1,8 +1,8 @@
-"""One block of the filter: which of its n-grams an earlier unit had, over all documents in their order.
+"""Processes one block of the filter: finds which n-grams an earlier unit had, over all documents in their order.
 
-Units are asked for before they are added, document by document in rising order, wherever their packets come from.
-Documents of the same order, which no order of theirs tells apart, are asked together, the first unit of each, then the
-second: so nothing depends on which packet came first, or on which units were not sent again.
+A unit is queried before it is added, document by document in ascending order, from whatever packet. Documents with the
+same order are processed together: the first unit of each, then the second, and so on. So the result depends neither on
+the order of packets nor on which repeated units were not sent again.
 """
 
 from collections.abc import Sequence
@@ -20,15 +20,15 @@ _FIRST_ROOM = 1 << 12
 
 
 class Block(NamedTuple):
-    """What a block holds.
+    """The content of a block.
 
     Args:
-        words: uint64, of a Bloom filter; none where it is exact.
-        hashes: uint64, where it is exact: a table, a power of two long, 0 where it is free.
-        firsts: int64. Of each hash the number of the document that had it first.
-        orders: uint64. Of each document that is the first of some.
-        ids: uint64, shape (documents, 2).
-        n_ngrams: That it was given; distinct ones, if it is exact.
+        words: uint64. Words of a Bloom filter; empty if the block is exact.
+        hashes: uint64. Hash table of an exact block, its length a power of two; 0 means free.
+        firsts: int64. For each hash the number of the first document that had it.
+        orders: uint64. Orders of the documents that are first for some hash.
+        ids: uint64, shape (documents, 2). Ids of these documents.
+        n_ngrams: Number of n-grams added; of distinct ones if the block is exact.
     """
 
     words: np.ndarray
@@ -40,18 +40,18 @@ class Block(NamedTuple):
 
     @property
     def fp_rate(self) -> float:
-        """The chance that a new n-gram seems seen; 0 if the block is exact."""
+        """The false-positive rate; 0 if the block is exact."""
         return float(reached_rate(self.words)) if len(self.words) else 0.0
 
 
 class Answer(NamedTuple):
-    """What a block says of a packet: of its units of which some n-gram was seen, arrays of one length.
+    """The answer of a block to a packet: the units with seen n-grams, as arrays of equal length.
 
     Args:
-        units: int64. Which of the flock's it is.
-        n_seen: int64. n-grams seen, 1 or more.
-        orders: uint64. Of the earliest document that had one of them; none unless the block is exact.
-        ids: uint64, shape (units, 2). Of that document.
+        units: int64. Index of the unit in the flock.
+        n_seen: int64. Number of its n-grams that were seen, 1 or more.
+        orders: uint64. Order of the earliest document that had one of them; empty unless the block is exact.
+        ids: uint64, shape (units, 2). Id of that document.
     """
 
     units: np.ndarray
@@ -61,7 +61,7 @@ class Answer(NamedTuple):
 
 
 def empty_block(n_buckets: int | None) -> Block:
-    """A block of a filter with so many buckets, or an exact one."""
+    """Makes an empty block with this number of buckets; null: an exact block."""
     room = _FIRST_ROOM if n_buckets is None else 0
     return Block(
         np.zeros((n_buckets or 0) * WORDS, dtype=np.uint64),
@@ -74,7 +74,7 @@ def empty_block(n_buckets: int | None) -> Block:
 
 
 def pack_block(block: Block) -> bytes:
-    """A block as bytes; an exact one's hashes in rising order."""
+    """Converts a block to bytes; the hashes of an exact one are sorted."""
     is_held = block.hashes != 0
     hashes, firsts = block.hashes[is_held], block.firsts[is_held]
     in_order = np.argsort(hashes)
@@ -85,7 +85,7 @@ def pack_block(block: Block) -> bytes:
 
 
 def unpack_block(packed: bytes) -> Block:
-    """What `pack_block` was given, its tables with room for more."""
+    """Reads the bytes of `pack_block`; tables get room for more hashes."""
     words, differences, numbers, orders, high, low, n_ngrams = unpack_arrays(packed)
     if len(words):
         return empty_block(0)._replace(words=words, n_ngrams=int(n_ngrams[0]))
@@ -94,12 +94,12 @@ def unpack_block(packed: bytes) -> Block:
 
 
 def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | None]) -> tuple[list[Answer], Block]:
-    """What the block says of each packet, and what it holds afterwards. The block given may be changed.
+    """Queries a block with packets and adds their n-grams; returns the answers and the new block. May change `block`.
 
     Args:
-        block: What it held before.
-        packets: All of the block, in any order.
-        is_kept: Of each packet which of the flock's units (bool) are added; null adds all.
+        block: The content of the block so far.
+        packets: All packets of the block, in any order.
+        is_kept: For each packet, which of the flock's units (bool) are added; null: all are added.
     """
     if not packets:
         return [], block
@@ -151,14 +151,14 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
 
 
 def pack_answer(answer: Answer) -> bytes:
-    """An answer as bytes."""
+    """Converts an answer to bytes."""
     columns = [np.diff(answer.units, prepend=0).astype(np.uint32), answer.n_seen.astype(np.uint32)]
     columns += [answer.orders, *(np.ascontiguousarray(half) for half in answer.ids.T)] if len(answer.orders) else []
     return pack_arrays(columns)
 
 
 def unpack_answer(packed: bytes) -> Answer:
-    """What `pack_answer` was given."""
+    """Reads the bytes of `pack_answer`."""
     units, n_seen, *known = unpack_arrays(packed)
     orders, ids = (
         (known[0], np.stack(known[1:], axis=1)) if known else (np.empty(0, np.uint64), np.empty((0, 2), np.uint64))
@@ -205,7 +205,7 @@ def _ask_runs(
         while end < len(by_order) and orders[by_order[end]] == orders[by_order[start]]:
             end += 1
         while True:
-            number = NOBODY  # of the first units, within their documents, that are left
+            number = NOBODY  # index, within their documents, of the first units not processed yet
             for place in range(start, end):
                 doc = by_order[place]
                 if next_runs[doc] < end_runs[doc]:

@@ -1,4 +1,4 @@
-"""What becomes of documents, once all blocks have said how many n-grams of their units were seen before."""
+"""Decides which documents and paragraphs are removed, from the blocks' counts of n-grams that were seen before."""
 
 from collections.abc import Iterable, Sequence
 
@@ -14,14 +14,16 @@ from dclm_spark.recipe.deduplication import Bloom
 
 DECISIONS = pa.schema([field for field in schemas.DECISIONS if field.name != "step"])
 OF_NGRAMS, OF_PARAGRAPHS = "duplicate_ngrams", "duplicate_paragraphs"
-"""Why a document goes: most of its n-grams were seen before; nothing is left once such paragraphs are cut."""
+"""Reasons to remove a document: most of its n-grams were seen before; or all its paragraphs were removed for that."""
 PLACE_SHIFT = 52
-"""An order is the dump's place among those that are deduplicated together, above 52 bits of the order within it."""
+"""An order is the dump's index among the dumps deduplicated together, above 52 bits of the order within the dump."""
 
 
 def count_seen(flock: Flock, answers: Iterable[Answer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each unit of a flock: n-grams seen (int64), and of the earliest document that had one its order (uint64; the
-    largest number where none is known) and the halves of its id."""
+    """Sums the answers for each unit of a flock: n-grams seen, and order and id of the earliest document that had one.
+
+    Counts are int64. Orders are uint64, the largest number if no document is known. Ids are two halves.
+    """
     n_seen = np.where(flock.is_repeat != 0, flock.n_ngrams, 0)
     orders = np.full(len(n_seen), np.iinfo(np.uint64).max, dtype=np.uint64)
     ids = np.zeros((len(n_seen), 2), dtype=np.uint64)
@@ -35,18 +37,18 @@ def count_seen(flock: Flock, answers: Iterable[Answer]) -> tuple[np.ndarray, np.
 
 
 def is_cut(flock: Flock, n_seen: np.ndarray, bloom: Bloom) -> np.ndarray:
-    """Which units, by themselves, are no more to be kept."""
+    """Returns which units are removed, each judged alone."""
     return n_seen / flock.n_ngrams > bloom.threshold
 
 
 def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequence[str]) -> pa.RecordBatch:
-    """Rows of `DECISIONS`: the documents of a flock that go, or lose paragraphs.
+    """Decides the documents of a flock: rows of `DECISIONS` for those removed, or with paragraphs removed.
 
     Args:
         flock: The documents.
-        answers: Of all blocks.
+        answers: The answers of all blocks.
         bloom: Its `mode` and `threshold` are used.
-        dumps: The dumps in their places; those that came before are among them.
+        dumps: Names of all dumps in their order, including earlier ones.
     """
     n_seen, orders, ids = count_seen(flock, answers)
     cut = is_cut(flock, n_seen, bloom)
@@ -58,7 +60,7 @@ def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequ
     with np.errstate(invalid="ignore"):
         shares = n_all_seen / n_all
         is_gone = shares > bloom.threshold if bloom.mode != "paragraph" else np.zeros(n_documents, dtype=bool)
-    # A document's one unit is gone with it.
+    # The only unit of a document is removed with it.
     is_emptied = ~is_gone & (n_cuts > 0) & (n_cuts == flock.n_units) & (flock.has_short == 0)
     is_cut_here = cut & ~(is_gone | is_emptied)[owners]
     cuts = np.flatnonzero(is_cut_here)
@@ -83,7 +85,7 @@ def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequ
 
 
 def _firsts(orders: np.ndarray, owners: np.ndarray, n_documents: int) -> np.ndarray:
-    """Of each document the unit whose earliest document is the earliest of all; -1 where none is known."""
+    """Returns, for each document, its unit whose n-grams were seen in the earliest document; -1 if none is known."""
     firsts = np.full(n_documents, NOBODY)
     by_order = np.argsort(orders, kind="stable")[::-1]
     firsts[owners[by_order]] = by_order  # the last one to be written is the smallest
@@ -102,24 +104,25 @@ def _details(orders: np.ndarray, ids: np.ndarray, has_first: np.ndarray, dumps: 
 
 
 def first_seen(dump: str, doc_id: str) -> str:
-    """Where an n-gram was seen first, in words."""
+    """Formats the document in which an n-gram was seen first."""
     return f"first seen in {doc_id} of {dump}"
 
 
 def rows_of_shard(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, seen: Sequence[str]) -> pa.RecordBatch:
-    """Rows of `DECISIONS` for documents of a shard, read one after the other.
+    """Makes rows of `DECISIONS` for documents of a shard.
 
     Args:
-        ids: Their doc_ids.
-        dumps: Their dumps.
-        verdicts: What becomes of them.
-        seen: Of each document of the shard so far where it is, in words.
+        ids: doc_ids of the documents.
+        dumps: Dumps of the documents.
+        verdicts: The verdicts on the documents.
+        seen: For each document of the shard so far, the words that name it.
     """
     return _rows(ids, dumps, verdicts, seen)
 
 
 def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: Sequence[str | None]) -> pa.RecordBatch:
-    """Rows for documents of which something is taken; `firsts` of the verdicts are places in `words`."""
+    """Makes rows for documents that are removed or lose paragraphs; `firsts` of the verdicts are indices into
+    `words`."""
 
     def detail(number: int) -> str | None:
         return words[number] if number != NOBODY else None
@@ -137,7 +140,7 @@ def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: S
         ],
         fields=list(schemas.CUT),
     )
-    # Documents that go whole have none, so those of the others lie one after the other.
+    # Documents that are removed have none, so the paragraphs of the others are contiguous.
     list_offsets = np.concatenate([[0], np.cumsum(n_cuts)]).astype(np.int32)
     lists = pa.ListArray.from_arrays(pa.array(list_offsets), cuts, mask=pa.array(gone)) if len(taken) else None
     columns = {

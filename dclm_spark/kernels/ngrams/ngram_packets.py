@@ -1,8 +1,8 @@
-"""Packets of n-grams: those of some thousand documents that fall into one block of the filter, as one binary value.
+"""Packs the n-grams of several thousand documents that fall into one block of the filter into one binary value.
 
-A `Flock` is what a worker has gathered of documents when it packs them: a packet for each block, and one for the flock
-itself, which says whose units they are. An n-gram travels as the 40 bits that a filter asks for, or, for an exact one,
-as all 64; the units that they belong to are counted along, and add about a byte to each.
+A `Flock` is a group of documents that a worker packs together: it makes one packet for each block, and one for the
+flock itself, with the documents and their units. An n-gram is sent as the 40 bits that a Bloom filter needs, or as all
+64 for an exact filter; the unit that it belongs to adds about one byte.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from dclm_spark.kernels.ngrams.ngrams import Units
 from dclm_spark.kernels.ngrams.sent_units import Sent
 
 FLOCK_BLOCK = -1
-"""In the place of a packet's block: the packet is the flock's own."""
-_FILTER_BYTES, _EXACT_BYTES = HASH_BITS // 8, 8  # of an n-gram in a packet
+"""Used instead of a block: the packet of the flock itself."""
+_FILTER_BYTES, _EXACT_BYTES = HASH_BITS // 8, 8  # bytes of an n-gram in a packet
 _ID_BYTES = 16
 _8 = np.uint64(8)
 
@@ -28,13 +28,13 @@ class Flock(NamedTuple):
     """Documents whose n-grams were packed together, in their order, and their units that have n-grams.
 
     Args:
-        orders: uint64, a number a document: which comes first.
+        orders: uint64, one for each document. Sort key of the document.
         ids: uint64, shape (documents, 2). The two halves of the doc_id.
-        n_units: int64, a number a document.
-        has_short: uint8, a number a document: 1 if there is more to it than units with n-grams and white space.
-        paragraphs: int32, a number a unit: which paragraph of its document it is.
-        n_ngrams: int64, a number a unit.
-        is_repeat: uint8, a number a unit: 1 if an earlier one is the same, so that it was not packed.
+        n_units: int64, one for each document. Number of its units that have n-grams.
+        has_short: uint8, one for each document. 1 if it has text besides white space and units with n-grams.
+        paragraphs: int32, one for each unit. Index of the paragraph in its document.
+        n_ngrams: int64, one for each unit. Number of its n-grams.
+        is_repeat: uint8, one for each unit. 1 if it equals an earlier unit, so that it was not packed.
     """
 
     orders: np.ndarray
@@ -47,16 +47,16 @@ class Flock(NamedTuple):
 
 
 class Packet(NamedTuple):
-    """The n-grams of a flock in one block, run by run: a run is what a unit has there.
+    """The n-grams of a flock in one block, run by run; a run is the n-grams of one unit.
 
     Args:
-        orders: uint64, a number a document that has any, rising.
+        orders: uint64, ascending, one for each document with n-grams in the block.
         ids: uint64, shape (documents, 2); of no rows unless n-grams are exact.
-        n_runs: int64, a number a document.
-        first_units: int64, a number a document: its first unit of the flock, packed or not.
-        units: int64, a number a run: which of the flock's units it is, from 0, rising.
-        n_ngrams: int64, a number a run.
-        hashes: uint64, a number an n-gram: within the block, or whole.
+        n_runs: int64, one for each document. Number of its runs.
+        first_units: int64, one for each document. Index in the flock of its first unit, packed or not.
+        units: int64, ascending, one for each run. Index of the unit in the flock, from 0.
+        n_ngrams: int64, one for each run. Number of its n-grams.
+        hashes: uint64, one for each n-gram. Its bits within the block, or the whole hash.
     """
 
     orders: np.ndarray
@@ -69,7 +69,7 @@ class Packet(NamedTuple):
 
 
 def halves(doc_ids: Sequence[str]) -> np.ndarray:
-    """doc_ids of 32 hex letters as numbers, uint64 of shape (ids, 2).
+    """Converts doc_ids of 32 hex digits to numbers, uint64 of shape (ids, 2).
 
     >>> halves(["00000000000000010000000000000002"]).tolist()
     [[1, 2]]
@@ -79,7 +79,7 @@ def halves(doc_ids: Sequence[str]) -> np.ndarray:
 
 
 def doc_ids(ids: np.ndarray) -> list[str]:
-    """What `halves` was given."""
+    """Converts numbers of `halves` back to doc_ids."""
     letters = np.ascontiguousarray(ids).astype(">u8").tobytes().hex()
     return [letters[at : at + 2 * _ID_BYTES] for at in range(0, len(letters), 2 * _ID_BYTES)]
 
@@ -87,15 +87,17 @@ def doc_ids(ids: np.ndarray) -> list[str]:
 def pack(
     orders: np.ndarray, ids: np.ndarray, units: Units, *, n_blocks: int, sent: Sent | None, is_exact: bool
 ) -> tuple[int, np.ndarray, np.ndarray, list[bytes]]:
-    """A flock as packets: what names it, the block of each packet, its n-grams, and the packets, the flock's own first.
+    """Packs a flock: returns its name, and for each packet its block, number of n-grams and bytes, the flock's own
+    first.
 
     Args:
-        orders: Of the documents, in any order.
-        ids: Of the documents, see `Flock`.
-        units: Of the documents, in their order.
-        n_blocks: A power of two.
-        sent: Units that were sent before; null sends all. Units of equal n-grams are equal but for one chance in 2^64.
-        is_exact: n-grams travel whole, and the ids with them.
+        orders: Orders of the documents, not sorted.
+        ids: Ids of the documents, see `Flock`.
+        units: Units of the documents, in the same order.
+        n_blocks: Number of blocks, a power of two.
+        sent: Units that were sent before; null: all are sent. Units with equal n-grams count as equal; the probability
+            of an error is 2^-64.
+        is_exact: Whether n-grams are sent as whole hashes, with the ids of documents.
     """
     by_order = np.argsort(orders, kind="stable")
     first_units = np.concatenate([[0], np.cumsum(units.n_units)])
@@ -166,14 +168,14 @@ def _pack_flock(flock: Flock) -> bytes:
 
 
 def unpack_flock(packed: bytes) -> Flock:
-    """The flock of its own packet."""
+    """Reads the packet of a flock itself."""
     orders, high, low, n_units, has_short, paragraphs, n_ngrams, is_repeat = unpack_arrays(packed)
     ids = np.stack([high, low], axis=1)
     return Flock(orders, ids, n_units.astype(np.int64), has_short, paragraphs, n_ngrams.astype(np.int64), is_repeat)
 
 
 def unpack(packet: bytes) -> Packet:
-    """What a block's packet holds."""
+    """Reads the packet of a block."""
     size = int.from_bytes(packet[:8], "little")
     orders, n_runs, first_units, units, n_ngrams, *ids = unpack_arrays(packet[8 : 8 + size])
     n_bytes = _EXACT_BYTES if ids else _FILTER_BYTES
@@ -198,7 +200,7 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
 
 @kernel
 def _count(hashes, starts, n_ngrams, is_repeat, docs, shift, n_blocks):
-    """Documents, runs and n-grams of each block."""
+    """Counts the documents, runs and n-grams of each block."""
     n_docs, n_runs = np.zeros(n_blocks, dtype=np.int64), np.zeros(n_blocks, dtype=np.int64)
     n_of_blocks = np.zeros(n_blocks, dtype=np.int64)
     last_unit, last_doc = np.full(n_blocks, -1), np.full(n_blocks, -1)
@@ -253,7 +255,7 @@ def _fill(hashes, starts, n_ngrams, is_repeat, docs, shift, n_docs, n_runs, n_of
 
 @helper
 def _firsts(numbers):
-    """Where each stretch of so many begins."""
+    """Returns the start of each range, given the lengths of consecutive ranges."""
     firsts = np.empty_like(numbers)
     n = 0
     for index in range(len(numbers)):

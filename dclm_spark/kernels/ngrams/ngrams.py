@@ -1,8 +1,8 @@
-r"""n-grams of a text's tokens as 64-bit hashes, unit by unit, by BFF's rules (DCLM, `dedup/bff/src/main.rs`).
+r"""Hashes the n-grams of a text's tokens to 64 bits, unit by unit, by BFF's rules (DCLM, `dedup/bff/src/main.rs`).
 
 Tokens are the segments of UAX #29 that are not white space, punctuation marks among them, in the letters' own case. A
-unit is a paragraph, what lies between newlines, or the whole document. A unit of `max_ngram` tokens or more has all its
-n-grams of that size; one of at least `min_ngram` is one n-gram; a shorter one has none.
+unit is a paragraph, that is, the text between newlines, or the whole document. A unit of `max_ngram` tokens or more has
+all its n-grams of that size; one of at least `min_ngram` is one n-gram; a shorter one has none.
 
 BFF's hashes (ahash) change with its seeds and with the processor; these are seeded and the same everywhere.
 """
@@ -21,7 +21,7 @@ from dclm_spark.kernels.tokens.unit_tokens import fill_tokens
 from dclm_spark.recipe.deduplication import Bloom
 
 HASHES = 1
-"""The version of the hashes below: a stored filter that was made with others cannot be asked."""
+"""Version of the hashes below: a stored filter made with another version cannot be queried."""
 NEWLINE = ord("\n")
 _NEWLINES = EACH * np.uint64(NEWLINE)
 _32, _FINISH = np.uint64(32), np.uint64(0xC4CEB9FE1A85EC53)
@@ -29,13 +29,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
 class Rules(NamedTuple):
-    """What the kernels need of the settings.
+    """The settings that the kernels need.
 
     Args:
-        min_ngram: int.
-        max_ngram: int.
-        seed: uint64, of a token's hash.
-        factor: uint64, odd. An n-gram is a polynomial in it, its tokens' hashes the coefficients.
+        min_ngram: int. See `Bloom`.
+        max_ngram: int. See `Bloom`.
+        seed: uint64. Seed of a token's hash.
+        factor: uint64, odd. An n-gram's hash is a polynomial in it, with the tokens' hashes as coefficients.
         top: uint64. `factor` to the power of `max_ngram`.
     """
 
@@ -56,11 +56,11 @@ class Units(NamedTuple):
     """The units of texts that have n-grams.
 
     Args:
-        n_units: int64, a number a text.
-        has_short: uint8, a number a text: 1 if it has a unit of some tokens that has no n-gram.
-        paragraphs: int32, a number a unit: which of its text's paragraphs it is, from 0; 0 for a document.
-        n_ngrams: int64, a number a unit, at least 1.
-        hashes: uint64, a number an n-gram, unit after unit.
+        n_units: int64, one for each text. Number of its units that have n-grams.
+        has_short: uint8, one for each text. 1 if it has a unit with tokens but without n-grams.
+        paragraphs: int32, one for each unit. Index of the paragraph in its text, from 0; 0 for a document.
+        n_ngrams: int64, one for each unit. Number of its n-grams, at least 1.
+        hashes: uint64, one for each n-gram, unit by unit.
     """
 
     n_units: np.ndarray
@@ -72,7 +72,7 @@ class Units(NamedTuple):
 
 @functools.lru_cache(maxsize=8)
 def rules_of(bloom: Bloom) -> tuple[Rules, CharTables]:
-    """The rules of the settings, and the tables of their word breaker."""
+    """Converts the settings to `Rules` and the tables of their word breaker."""
     seed, factor = random_constants(bloom.seed, OF_NGRAMS, 2)
     odd = int(factor) | 1
     top = pow(odd, bloom.max_ngram, 1 << 64)
@@ -82,7 +82,7 @@ def rules_of(bloom: Bloom) -> tuple[Rules, CharTables]:
 
 @helper
 def room_for(n_bytes):
-    """Room for a unit of so many bytes; what is not written to costs nothing."""
+    """Allocates memory for a unit of `n_bytes`; memory that is never written costs nothing."""
     return Room(
         np.empty(n_bytes + 1, dtype=np.uint64),
     )
@@ -90,7 +90,7 @@ def room_for(n_bytes):
 
 @helper
 def longest_row(offsets):
-    """The bytes of the longest row."""
+    """Returns the length of the longest row in bytes."""
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
@@ -99,7 +99,7 @@ def longest_row(offsets):
 
 @inlined_code
 def paragraph_end(text, start, stop):
-    """The byte of the next newline from byte `start` on, or `stop`."""
+    """Returns the position of the next newline from byte `start` on; `stop` if there is none."""
     at = start
     while at + 8 <= stop:
         difference = load(text, at) ^ _NEWLINES
@@ -117,18 +117,18 @@ def paragraph_end(text, start, stop):
 def fill_ngrams(text, start, stop, tables, rules, room):
     """Writes the hashes of the n-grams of the unit text[start:stop] to room.hashes; returns how many there are.
 
-    -1 where there are tokens, but too few for an n-gram.
+    Returns -1 if there are tokens, but too few for an n-gram.
     """
-    # Named once: taking an array out of a tuple costs more than reading the array.
+    # Taken once, because taking an array out of a tuple costs more than reading the array.
     hashes = room.hashes
     return _fill(text, start, stop, tables.blocks, tables.flags, rules, hashes, 0)
 
 
 @helper
 def _finish(state):
-    """A bijection, of one multiplication: that spreads the lower bits, which depend on lower bits alone.
+    """Mixes a hash by a bijection with one multiplication, since its lower bits depend on lower bits only.
 
-    It does since the summands of `state`, the hashes of tokens, are well mixed.
+    One is enough because the summands of `state`, the hashes of tokens, are well mixed.
     """
     state = (state ^ state >> _32) * _FINISH
     return state ^ state >> _32
@@ -136,7 +136,7 @@ def _finish(state):
 
 @inlined_code
 def _fill(text, start, stop, blocks, flags_of_blocks, rules, hashes, first):
-    """The same to hashes[first:]."""
+    """Does the work of `fill_ngrams`, writing to hashes[first:]."""
     n_tokens = fill_tokens(text, start, stop, blocks, flags_of_blocks, rules.seed, hashes, first) - first
     size, factor, top = rules.max_ngram, rules.factor, rules.top
     if n_tokens < rules.min_ngram:
@@ -158,7 +158,7 @@ def _fill(text, start, stop, blocks, flags_of_blocks, rules, hashes, first):
 
 
 def ngrams(text: pa.Array, bloom: Bloom, *, by_paragraph: bool) -> Units:
-    r"""The n-grams of texts; a null has none.
+    r"""Computes the n-grams of texts; a null has none.
 
     >>> text = pa.array(["to be or\nnot to be, that", None])
     >>> units = ngrams(text, Bloom(min_ngram=2, max_ngram=3), by_paragraph=True)
@@ -175,7 +175,7 @@ def _ngrams_of_rows(text, offsets, is_null, tables, rules, by_paragraph):
     n_rows = len(offsets) - 1
     n_units, has_short = np.zeros(n_rows, dtype=np.int64), np.zeros(n_rows, dtype=np.uint8)
     n_bytes = offsets[-1] - offsets[0]
-    # A unit takes a byte and a newline at least, an n-gram a token; memory that is not written to costs nothing.
+    # A unit has at least a byte and a newline, an n-gram at least a token; memory that is never written costs nothing.
     paragraphs = np.empty(n_bytes // 2 + n_rows, dtype=np.int32)
     n_ngrams = np.empty(n_bytes // 2 + n_rows, dtype=np.int64)
     hashes = np.empty(n_bytes + n_rows, dtype=np.uint64)

@@ -1,6 +1,6 @@
-"""What was seen before: n-grams in a Bloom filter, or their hashes themselves and the document of each, asked alike.
+"""Stores the n-grams seen so far: in a Bloom filter, or as exact hashes with the first document of each.
 
-A kernel names the arrays of a `Seen` and calls `was_seen` and `see`; `make_room` goes before each unit.
+A kernel passes the arrays of a `Seen` to `was_seen` and `see`, and calls `make_room` before each unit.
 """
 
 from typing import NamedTuple
@@ -12,19 +12,19 @@ from dclm_spark.kernels.ngrams.bloom import WORDS, Geometry, add, block_of, bloc
 
 _FIRST_ROOM = 1 << 12
 _1 = np.uint64(1)
-NOBODY = -1  # in the place of a document, where a filter does not know
+NOBODY = -1  # used instead of a document if it is unknown, as in a Bloom filter
 
 
 class Seen(NamedTuple):
-    """n-grams that were seen.
+    """Holds the n-grams seen so far.
 
     Args:
-        words: uint64, the blocks of a Bloom filter; none where it is exact.
+        words: uint64. The blocks of a Bloom filter; empty if exact.
         shift: See `bloom.block_shift`.
-        n_buckets: Of a block of the filter.
-        hashes: uint64, a table of hashes, a power of two long, 0 where it is free; of length 0 for a filter.
-        firsts: int64. The document that had each first.
-        n_held: int64, one number: of hashes that the table holds, or of n-grams that the filter was given.
+        n_buckets: Number of buckets in a block of the filter.
+        hashes: uint64. Hash table, its length a power of two, 0 means free; of length 0 for a Bloom filter.
+        firsts: int64. For each hash, the first document that had it.
+        n_held: int64, one number: of hashes in the table, or of n-grams added to the filter.
     """
 
     words: np.ndarray
@@ -36,7 +36,7 @@ class Seen(NamedTuple):
 
 
 def nothing_seen(geometry: Geometry | None) -> Seen:
-    """An empty filter of this size, or an empty table."""
+    """Makes an empty filter of this size, or an empty table."""
     is_exact = geometry is None
     n_blocks, n_buckets = (1, 1) if geometry is None else geometry
     room = _FIRST_ROOM if is_exact else 0
@@ -52,7 +52,7 @@ def nothing_seen(geometry: Geometry | None) -> Seen:
 
 @helper
 def make_room(hashes, firsts, n_held, n_more):
-    """The table with room for so many more hashes, and its documents; a filter's empty ones stay."""
+    """Returns the table and its documents with room for `n_more` hashes; those of a Bloom filter stay empty."""
     n_slots = len(hashes)
     if n_slots == 0 or 2 * (n_held + n_more) <= n_slots:
         return hashes, firsts
@@ -69,7 +69,7 @@ def make_room(hashes, firsts, n_held, n_more):
 
 @helper
 def _slot_of(hash_, hashes):
-    """The slot that holds a hash, or the free one where it belongs."""
+    """Returns the slot of a hash, or the free slot where it belongs."""
     mask = np.uint64(len(hashes) - 1)
     slot = hash_ & mask
     while hashes[slot] and hashes[slot] != hash_:
@@ -79,7 +79,7 @@ def _slot_of(hash_, hashes):
 
 @helper
 def first_to_have(hash_, hashes, firsts):
-    """The document that had an n-gram first; `NOBODY` if none had it. Only of an exact table."""
+    """Returns the first document that had an n-gram; `NOBODY` if none had it. For exact tables only."""
     key = max(hash_, _1)
     slot = _slot_of(key, hashes)
     return firsts[slot] if hashes[slot] else NOBODY
@@ -87,7 +87,7 @@ def first_to_have(hash_, hashes, firsts):
 
 @helper
 def was_seen(hash_, words, shift, n_buckets, hashes):
-    """Whether an n-gram was seen, or seems so."""
+    """Returns whether an n-gram was seen; a Bloom filter may return true by mistake."""
     if len(hashes):
         key = max(hash_, _1)  # 0 is a free slot
         return hashes[_slot_of(key, hashes)] != 0
@@ -97,7 +97,7 @@ def was_seen(hash_, words, shift, n_buckets, hashes):
 
 @helper
 def see(hash_, document, words, shift, n_buckets, hashes, firsts, n_held):
-    """Adds an n-gram of a document, for which there is room."""
+    """Adds an n-gram of a document; there must be room for it."""
     if len(hashes):
         key = max(hash_, _1)
         slot = _slot_of(key, hashes)

@@ -1,4 +1,4 @@
-"""Units that a worker has sent to the filter, so that the same need not be sent again."""
+"""Remembers the units that a worker has sent to the filter, so that equal units are not sent again."""
 
 import numpy as np
 
@@ -7,11 +7,12 @@ from dclm_spark.kernels.compiled.jit import kernel
 
 
 class Sent:
-    """Units that a worker has sent, so that it need not send the same again: where every n-gram is kept, an equal unit
-    that comes later, of the same document or of one of a higher order, was seen, all of it.
+    """Remembers sent units: if all n-grams are inserted, all n-grams of an equal later unit were seen.
+
+    "Later" means in the same document, or in one with a higher order.
 
     Args:
-        n_slots: A power of two. A unit that finds no room is sent again.
+        n_slots: Size of the table, a power of two. A unit that finds no room is sent again.
     """
 
     def __init__(self, n_slots: int = 1 << 21):
@@ -24,14 +25,14 @@ class Sent:
     def add(
         self, hashes: np.ndarray, starts: np.ndarray, n_ngrams: np.ndarray, orders: np.ndarray, n_units: np.ndarray
     ) -> np.ndarray:
-        """Which units of some documents, in their order, are repeats (uint8); the others are remembered.
+        """Returns which units of documents are repeats (uint8), and remembers the others.
 
         Args:
-            hashes: n-grams.
-            starts: Where each unit's begin.
-            n_ngrams: How many each has.
-            orders: Of the documents, rising.
-            n_units: Of the documents.
+            hashes: Hashes of n-grams.
+            starts: Index of each unit's first n-gram.
+            n_ngrams: Number of n-grams of each unit.
+            orders: Orders of the documents, ascending.
+            n_units: Number of units of each document.
         """
         is_repeat = np.zeros(len(starts), dtype=np.uint8)
         numbers = np.repeat(np.arange(len(n_units)) + self.n_documents, n_units)
@@ -45,9 +46,9 @@ class Sent:
 def _mark_repeats(
     hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
 ):
-    """Marks the units that equal one of an earlier document, or of their own, and remembers the others.
+    """Marks units equal to one of an earlier document or of the same document, and remembers the others.
 
-    Documents of one order are asked together: which of them was sent first decides nothing.
+    Documents with the same order are processed together, so it must not matter which of them was sent first.
     """
     mask = np.uint64(len(sent_hashes) - 1)
     for unit in range(len(starts)):

@@ -1,7 +1,6 @@
-"""A shard's documents, one after the other, against what was seen of it before: BFF's way (DCLM, `dedup/bff`).
+"""Judges the documents of a shard one after the other by the n-grams seen before, as BFF does (DCLM, `dedup/bff`).
 
-Which documents go, and which paragraphs of others, depends on the documents and their order alone: not on how they are
-cut into batches.
+The verdicts depend only on the documents and their order, not on the batches.
 """
 
 from typing import NamedTuple
@@ -22,17 +21,18 @@ _PARAGRAPH, _DOCUMENT, _OLD_BOTH, _NAIVE_BOTH, _BOTH, _EXACT = range(6)
 
 
 class Verdicts(NamedTuple):
-    """What becomes of documents: arrays of a number each, and of a number for each paragraph that is cut.
+    """The verdicts on documents: the first five arrays have one value for each document, the others one for each
+    removed paragraph.
 
     Args:
-        is_gone: bool. The document goes as a whole.
-        is_emptied: bool. It goes since nothing is left of it but white space.
-        shares: float64. The share of its n-grams that was seen; NaN without n-grams.
-        firsts: int64. The earliest document, by its number in the shard, that had one of them; -1 if that is unknown.
-        n_cuts: int64. Paragraphs cut of the document, 0 where all of it goes.
-        paragraphs: int32. Which they are, from 0.
-        cut_shares: float64. Of each the share of its n-grams that was seen.
-        cut_firsts: int64. As `firsts`, of its n-grams.
+        is_gone: bool. Whether the whole document is removed.
+        is_emptied: bool. Whether it is removed because only white space would remain.
+        shares: float64. Share of its n-grams that was seen, [0, 1]; NaN without n-grams.
+        firsts: int64. Number, in the shard, of the earliest document that had one of them; -1 if unknown.
+        n_cuts: int64. Number of paragraphs removed from the document; 0 if the whole document is removed.
+        paragraphs: int32. Index of the removed paragraph in its document, from 0.
+        cut_shares: float64. Share of its n-grams that was seen, [0, 1].
+        cut_firsts: int64. Like `firsts`, for the paragraph's n-grams.
     """
 
     is_gone: np.ndarray
@@ -46,11 +46,11 @@ class Verdicts(NamedTuple):
 
 
 class Shard:
-    """What was seen of a shard so far.
+    """Holds the n-grams seen in a shard so far, and judges its next documents.
 
     Args:
         bloom: The settings.
-        geometry: The size of its filter; null for an exact one.
+        geometry: Size of the filter; null: an exact one.
     """
 
     def __init__(self, bloom: Bloom, geometry: Geometry | None):
@@ -60,16 +60,16 @@ class Shard:
 
     @property
     def n_ngrams(self) -> int:
-        """n-grams that it was given; distinct ones, if it is exact."""
+        """Number of n-grams added; of distinct ones if the filter is exact."""
         return int(self._seen.n_held[0])
 
     @property
     def fp_rate(self) -> float:
-        """The chance that a new n-gram seems seen; 0 if it is exact."""
+        """The false-positive rate; 0 if the filter is exact."""
         return float(reached_rate(self._seen.words)) if len(self._seen.words) else 0.0
 
     def judge(self, text: pa.Array) -> Verdicts:
-        """What becomes of the next documents of the shard; a null, which has no n-grams, stays."""
+        """Judges the next documents of the shard; a null, which has no n-grams, is kept."""
         bloom = self._bloom
         rules, tables = rules_of(bloom)
         is_null = text.is_null().to_numpy(zero_copy_only=False)
@@ -99,7 +99,7 @@ def _count_seen(found, n, words, shift, n_buckets, hashes):
 
 @helper
 def _earliest(found, n, hashes, firsts):
-    """The earliest document that had one of these n-grams."""
+    """Returns the earliest document that had one of these n-grams."""
     earliest = NOBODY
     if len(hashes):
         for index in range(n):
@@ -111,7 +111,7 @@ def _earliest(found, n, hashes, firsts):
 
 @helper
 def _earlier(one, other):
-    """The earlier of two documents, either of which may be unknown."""
+    """Returns the earlier of two documents; either may be unknown."""
     if one == NOBODY or other == NOBODY:
         return max(one, other)
     return min(one, other)
@@ -151,7 +151,7 @@ def _judge_rows(text, offsets, is_null, tables, rules, mode, threshold, inserts_
             n = max(fill_ngrams(text, start, stop, tables, rules, room), 0)
             if n == 0:
                 continue
-            # The one n-gram of a short document is of no paragraph; those of the first one come first.
+            # The only n-gram of a short document belongs to no paragraph; those of the first paragraph come first.
             n_seen = _count_seen(found, n, words, shift, n_buckets, hashes)
             n_seen_first = _count_seen(found, n_first, words, shift, n_buckets, hashes)
             shares[row] = n_seen / n

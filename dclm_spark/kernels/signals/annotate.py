@@ -1,4 +1,4 @@
-"""Documents -> the same documents measured: the signal groups of `annotated`, in one pass over a batch."""
+"""Corrects documents and measures the signal groups of `annotated`, in one pass over a batch."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -19,7 +19,7 @@ from dclm_spark.recipe.recipe import Annotation
 
 
 def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Sequence[str]) -> pa.RecordBatch:
-    """The rows of `annotated` for rows that have at least doc_id, dump, url and text; in the same order.
+    """Makes rows of `annotated` from rows that have at least doc_id, dump, url and text; in the same order.
 
     The order of work is DCLM's: URLs and newlines are corrected, the text is measured, then its lines are corrected.
     C4's rules come last, on what that leaves; FineWeb's are about the text that comes out. Groups that are not asked
@@ -103,7 +103,7 @@ Measure = Callable[[pa.Array, tuple[str, ...]], pa.StructArray]
 
 
 def _by_language(text: pa.Array, language: pa.StructArray, annotation: Annotation, measure: Measure) -> pa.StructArray:
-    """What `measure` gives for each text, with the stop words of its language."""
+    """Applies `measure` to each text with the stop words of its language."""
     words: Mapping[str, tuple[str, ...]] = annotation.stop_words_of
     if not words:
         return measure(text, annotation.stop_words)

@@ -1,4 +1,4 @@
-"""Words and phrases of a list in a text, as datatrove's `C4BadWordsFilter` looks for them."""
+"""Counts words and phrases of a list in texts, as datatrove's `C4BadWordsFilter` does."""
 
 import functools
 
@@ -41,14 +41,14 @@ def bad_words_trie(bad_words: tuple[str, ...], *, reading: str) -> Trie:
 
 
 def _is_unspaced(entry: str) -> bool:
-    """Whether it has a letter of a script that is written without spaces: one at which UAX #29 joins no word."""
+    """Returns whether a phrase has a letter of a script without spaces, that is, one that UAX #29 joins to no word."""
     tables = char_tables()
     flags = [flags_of(ord(char), tables) for char in entry]
     return any(flag & IS_LETTER and flag & WORD_BREAK not in (ALETTER, HEBREW_LETTER) for flag in flags)
 
 
 def measure_bad_words(text: pa.Array, bad_words: tuple[str, ...] | None, *, reading: str) -> pa.Int32Array:
-    """How many of the list's entries each text holds, in any case; null for null, and throughout without a list.
+    """Counts the list's entries in each text, in any case; null for null, and for all texts without a list.
 
     >>> measure_bad_words(pa.array(["Bad, badly bad", "", None]), ("bad",), reading="fixed").to_pylist()
     [2, 0, None]
@@ -75,7 +75,7 @@ def _count_rows(text, offsets, tables, trie):
 
 @helper
 def _count(lowered, n_chars, trie, tables):
-    """How many stand in the first `n_chars` code points, which are in lower case; the longest counts, none overlap."""
+    """Counts entries in the first `n_chars` code points, in lower case; the longest match counts, without overlaps."""
     # Named once: taking an array out of a tuple costs more than reading the array.
     keys, children, marks, starts = trie
     blocks, flags_of_blocks = tables.blocks, tables.flags
@@ -102,7 +102,7 @@ def _count(lowered, n_chars, trie, tables):
 
 @helper
 def _is_word(lowered, at, n_chars, blocks, flags_of_blocks):
-    r"""Whether there is a character at this place that `re`'s \w matches."""
+    r"""Returns whether there is a character at this position that `re`'s \w matches."""
     if at < 0 or at >= n_chars:
         return False
     point = lowered[at]

@@ -49,7 +49,7 @@ _FILE_SEPARATOR, _RECORD_SEPARATOR = 0x1C, 0x1E
 
 
 class Cleaned(NamedTuple):
-    """Texts after C4's rules, their signals, and how many tokens each text has; null where the texts are as before."""
+    """Texts after C4's rules, their signals, and the number of tokens of each text; null if no text has changed."""
 
     text: pa.Array
     signals: pa.StructArray
@@ -65,7 +65,7 @@ def clean_c4(
     bad_words: tuple[str, ...] | None,
     word_breaker: str = WORD_BREAKER,
 ) -> Cleaned:
-    r"""Each text after C4's rules of lines, and what they found, of type C4_TYPE; null for null.
+    r"""Applies C4's line rules to each text; returns the texts and the signals, of type C4_TYPE; null for null.
 
     Lines end where `str.splitlines` ends them, white space around them goes; those that stay are joined by "\n". A line
     goes by its longest word, its end, its number of words, and what it says in lower case, in that order.
@@ -162,7 +162,7 @@ def _clean_rows(text, offsets, tables, rules, phrases, cleans_text):
 
 @helper
 def _clean(points, flags, n_chars, lowered, tables, rules, phrases, count):
-    """Moves the lines that stay together, a newline between two, and returns how many characters they have."""
+    """Joins the lines that are kept by newlines, in place, and returns the number of characters."""
     next_start = target = 0
     while next_start < n_chars:
         # Invariant: target <= next_start, and a line end stands between them where a line has stayed.

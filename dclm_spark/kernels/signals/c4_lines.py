@@ -1,4 +1,4 @@
-"""One line under C4's rules inside compiled kernels: whether it stays, and without which citations."""
+"""Applies C4's rules to one line inside compiled kernels: decides whether it is kept, and removes citations."""
 
 import functools
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _CLOSING_QUOTES = tuple(map(ord, "\u201d\u2019"))
 
 
 class LineRules(NamedTuple):
-    """C4Lines in numbers."""
+    """The settings of `C4Lines` as numbers for kernels."""
 
     is_faithful: bool
     max_word_chars: int
@@ -31,7 +31,7 @@ class LineRules(NamedTuple):
 
 
 def encode_rules(rules: C4Lines, reading: str) -> LineRules:
-    """The rules for `judge_line`."""
+    """Converts the settings to rules for `judge_line`."""
     max_word_chars = np.iinfo(np.int64).max if rules.max_word_chars is None else rules.max_word_chars
     return LineRules(
         reading == "faithful",
@@ -57,7 +57,7 @@ def phrases_of(rules: C4Lines) -> Trie:
 
 @helper
 def judge_line(points, flags, start, stop, lowered, tables, rules, phrases):
-    """Where one line starts and stops without its citations, -1 and -1 if it goes, and what it says.
+    """Returns the bounds of a line without its citations, -1 and -1 if it is removed, and which phrases it holds.
 
     There is no white space around it. What it says is SAYS_LOREM_IPSUM, HAS_CURLY_BRACKET or both, where no rule before
     those has taken the line.
@@ -85,7 +85,7 @@ def judge_line(points, flags, start, stop, lowered, tables, rules, phrases):
 
 @helper
 def _measure_words(flags, start, stop):
-    """How many words stand between white space, and how long the longest is."""
+    """Counts the words separated by white space, and returns the length of the longest."""
     n_words = longest = n_chars = 0
     for at in range(start, stop):
         n_chars = 0 if flags[at] & IS_SPACE else n_chars + 1

@@ -1,4 +1,4 @@
-r"""Citations as Wikipedia has them, inside compiled kernels: "[1]", "[]", "[edit]" and "[citation needed]".
+r"""Removes citations of Wikipedia inside compiled kernels: "[1]", "[]", "[edit]" and "[citation needed]".
 
 Source: C4 (Raffel et al. 2020), whose code DCLM and datatrove follow. As `re` has it, with the \d of Unicode:
 
@@ -16,7 +16,7 @@ _EDIT, _CITATION_NEEDED = (np.array([*map(ord, text)], dtype=np.int32) for text 
 
 @helper
 def cut_citations(points, flags, start, stop):
-    """Cuts the citations from a line, in place, and returns where it stops now; what a cut joins is no citation."""
+    """Removes the citations from a line, in place, and returns its new end; text joined by a removal does not count."""
     kept = read = start
     while read < stop:
         # Invariant: the line before `read` stands, without citations, in points[start:kept]; kept <= read.

@@ -1,4 +1,4 @@
-r"""The recipe's corrections of a text that come before the signals: URLs cut out, runs of newlines shortened.
+r"""Corrects texts before signals are measured: removes URLs and shortens runs of newlines.
 
 Source: DCLM's `url_removal_modifier` and `newline_removal_modifier` (`baselines/mappers/modifiers.py`), which run two
 regular expressions over every page. Here compiled loops find the same matches: those expressions take quadratic time on
@@ -52,7 +52,7 @@ _SMALL_A, _SMALL_Z = b"az"
 
 
 def correct_text(text: pa.Array, *, url_removal: str, max_newlines: int | None) -> pa.Array:
-    r"""Each text after the corrections, in the recipe's order: URLs, addresses, newlines; null for null.
+    r"""Corrects each text, in the recipe's order: URLs, addresses, newlines; null for null.
 
     What is cut takes the white space before it along, up to ten characters. A text cut to nothing stays, as "" (DCLM
     drops it at this point; here the bound on its length does). Where nothing changes, the array itself is returned.
@@ -93,7 +93,7 @@ def correct_text(text: pa.Array, *, url_removal: str, max_newlines: int | None) 
 
 
 def _top_level_domains() -> tuple[str, ...]:
-    """IANA's top-level domains as DCLM has them: lower case, those of other scripts in their own letters."""
+    """Returns IANA's top-level domains as DCLM has them: in lower case, those of other scripts in their own letters."""
     return tuple(resources.files("dclm_spark").joinpath("data", "iana_tlds.txt").read_text("utf-8").splitlines())
 
 
@@ -104,7 +104,7 @@ def _tld_set() -> TermSet:
 
 @functools.cache
 def _tld_prefix() -> re.Pattern[str]:
-    """Matches a text that begins with a top-level domain in any case, by `re`'s notion of case."""
+    """Returns a pattern for texts that begin with a top-level domain in any case, as `re` ignores case."""
     shortest: list[str] = []
     for tld in sorted(_top_level_domains()):  # one that begins with another adds nothing
         if not shortest or not tld.startswith(shortest[-1]):
@@ -119,7 +119,7 @@ def _begins_with_tld(text: np.ndarray) -> bool:
 
 @kernel
 def _correct_rows(text, offsets, cuts_urls, cuts_addresses, max_newlines, tables, tlds):
-    """Corrects all rows in place, one behind the other from the first byte on, and returns their new offsets."""
+    """Corrects all rows in place, moves them together, and returns their new offsets."""
     new_offsets = np.zeros(len(offsets), dtype=np.int64)
     points = np.empty(tlds.longest, dtype=np.int32)
     for row in range(len(cuts_urls)):
@@ -181,7 +181,7 @@ def _move(text, start, stop, target):
 
 @helper
 def _next_url(text, read, stop, tables, tlds, points):
-    """Where the first URL at or after `read` starts and ends; (stop, stop) if there is none."""
+    """Returns start and end of the first URL at or after `read`; (stop, stop) if there is none."""
     for dot in range(read + 1, stop):
         if (
             text[dot] != _FULL_STOP
@@ -209,13 +209,13 @@ def _next_url(text, read, stop, tables, tlds, points):
 
 @helper
 def _may_start_tld(text, at, stop):
-    """Whether the byte could start a top-level domain, which most characters behind a full stop cannot."""
+    """Returns whether a byte can start a top-level domain, which most characters after a full stop cannot."""
     return at < stop and (_SMALL_A <= text[at] <= _SMALL_Z or text[at] >= 0x80)
 
 
 @helper
 def _tld_end(text, start, stop, tables, tlds, points):
-    """Where the longest top-level domain that starts at `start` and ends at a word boundary ends; -1 without one."""
+    """Returns the end of the longest top-level domain from `start` to a word boundary; -1 if there is none."""
     slots, term_points, term_starts, longest = tlds
     end = -1
     at = start
@@ -238,7 +238,7 @@ def _tld_end(text, start, stop, tables, tlds, points):
 
 @helper
 def _next_address(text, first, read, stop, tables):
-    """Where the first IPv4 address at or after `read` starts and ends; (stop, stop) if there is none."""
+    """Returns start and end of the first IPv4 address at or after `read`; (stop, stop) if there is none."""
     was_digit = False
     for at in range(read, stop):
         is_digit = _ZERO <= text[at] <= _NINE
@@ -281,7 +281,8 @@ def _rest_end(text, at, stop):
 
 @helper
 def _scheme_start(text, read, at):
-    """Where "http://", "https://" or "ftp://" starts that ends at `at` and does not reach before `read`; else `at`."""
+    """Returns the start of "http://", "https://" or "ftp://" that ends at `at`, not before `read`; `at` if there is
+    none."""
     for scheme in (_HTTP, _HTTPS, _FTP):
         start = at - len(scheme)
         if start >= read:
@@ -295,7 +296,7 @@ def _scheme_start(text, read, at):
 
 @helper
 def _spaces_start(text, read, at, stop, tables):
-    """Where the up to ten white-space characters before `at`, none before `read`, start."""
+    """Returns the start of the at most ten white-space characters before `at`, not before `read`."""
     for _ in range(_MAX_SPACES):
         if at == read:
             break
@@ -308,7 +309,7 @@ def _spaces_start(text, read, at, stop, tables):
 
 @helper
 def _is_word_start(text, first, at, stop, tables):
-    """Whether no word character stands before `at`, in a text that starts at `first`."""
+    """Returns whether there is no word character before `at`, in a text that starts at `first`."""
     if at == first:
         return True
     return not _is_word(code_point_at(text, start_of_char_before(text, at, first), stop)[0], tables)
@@ -316,5 +317,5 @@ def _is_word_start(text, first, at, stop, tables):
 
 @helper
 def _is_word(point, tables):
-    r"""Whether `re`'s \w matches the character."""
+    r"""Returns whether `re`'s \w matches the character."""
     return point == _UNDERSCORE or flags_of(point, tables) & IS_ALNUM != 0

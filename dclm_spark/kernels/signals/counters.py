@@ -1,4 +1,4 @@
-r"""Lines that count what a page was given ("3 likes", "1.2K views"), as DCLM's `counter_line_modifier` knows them.
+r"""Recognizes lines that are counters ("3 likes", "1.2K views"), as DCLM's `counter_line_modifier` does.
 
 Source: `baselines/mappers/modifiers.py`. As `re` has it, with \s, \d and \W of Unicode, on the line in lower case:
 
@@ -24,13 +24,13 @@ _COUNTED = (
 
 @functools.cache
 def counted_set() -> TermSet:
-    """What such a line counts, for `is_counter`."""
+    """Returns the set of words that such a line counts, for `is_counter`."""
     return term_set(_COUNTED)
 
 
 @helper
 def is_counter(points, flags, start, stop, tables, counted):
-    """Whether the line points[start:stop] counts something; `counted` is `counted_set()`."""
+    """Returns whether the line points[start:stop] is a counter; `counted` is `counted_set()`."""
     at = _skip_non_word(points, flags, start, stop)
     if at == stop or not flags[at] & IS_DECIMAL:
         return False
@@ -55,7 +55,7 @@ def is_counter(points, flags, start, stop, tables, counted):
 
 @helper
 def _is_word(points, flags, at):
-    r"""Whether `re`'s \w matches the character."""
+    r"""Returns whether `re`'s \w matches the character."""
     return flags[at] & IS_ALNUM != 0 or points[at] == _UNDERSCORE
 
 

@@ -1,4 +1,4 @@
-"""URL and list of banned domains -> what a page is looked up by, and the entries that ban it.
+"""Matches URLs with lists of banned domains: computes a page's key, and the entries that ban it.
 
 Two matches: `fixed` compares hosts and the domains above them, `faithful` is DCLM's url_substring_filter with
 `exact_domain_match` and `ignore_chars: ['www']` (baselines/mappers/filters/metadata_filters.py), which takes "www" out
@@ -15,11 +15,11 @@ import pyarrow.compute as pc
 from dclm_spark.kernels.signals.urls import host_of, registered_domain
 
 BANNING = pa.schema([pa.field("domain_key", pa.string()), pa.field("domain", pa.string())])
-"""One row is a page's key and an entry which, where it is listed, bans the page."""
+"""One row is a page's key, and an entry that bans the page if it is in the list."""
 
 
 def domain_keys(url: pa.Array, *, match: str) -> pa.Array:
-    """What each page is looked up by: its host, or DCLM's reading of it; null where there is none.
+    """Returns each page's key: its host, or DCLM's form of it; null if there is none.
 
     >>> urls = pa.array(["http://www.Example.com:80/page", "", None])
     >>> domain_keys(urls, match="fixed").to_pylist(), domain_keys(urls, match="faithful").to_pylist()
@@ -30,7 +30,7 @@ def domain_keys(url: pa.Array, *, match: str) -> pa.Array:
 
 
 def banning_domains(url: pa.Array, *, match: str) -> pa.RecordBatch:
-    """`BANNING`: each key among the URLs, once, with each entry that bans it.
+    """Makes rows of `BANNING`: each distinct key of the URLs with each entry that would ban it.
 
     With `fixed` these are the host and the domains above it, down to the registered domain; a host without one (an IP
     address, a name that ends in no public suffix or is one) is banned by its own name alone.
@@ -46,7 +46,7 @@ def banning_domains(url: pa.Array, *, match: str) -> pa.RecordBatch:
 
 
 def listed_domains(line: pa.Array, *, match: str) -> pa.Array:
-    """The entry that each line of a list stands for; null where it stands for none.
+    """Parses each line of a list to an entry; null for a line without one.
 
     With `fixed` a line is a domain or an IP address; "www.", "*." and "." in front of it, a port and a trailing full
     stop count for nothing; an international name may be in Unicode, in Punycode or in per cent escapes. A blank line, a
@@ -61,7 +61,7 @@ def listed_domains(line: pa.Array, *, match: str) -> pa.Array:
 
 
 def count_banned(url: str | None, lines: Iterable[str], *, match: str) -> int | None:
-    """`urls.n_banned_domains` of one page: 1 if a line of the list bans it, else 0; null for a null URL.
+    """Computes `urls.n_banned_domains` of one page: 1 if a line of the list bans it, else 0; null for a null URL.
 
     >>> count_banned("http://www.example.com/", ["example.com"], match="fixed")
     1
@@ -78,7 +78,7 @@ def count_banned(url: str | None, lines: Iterable[str], *, match: str) -> int | 
 
 
 def count_excluded(url: pa.Array, domains: tuple[str, ...], *, match: str) -> pa.Int32Array:
-    """`urls.n_excluded_domains`: 1 where one of a few domains bans the page, else 0; null for a null URL.
+    """Computes `urls.n_excluded_domains`: 1 if one of the domains bans the page, else 0; null for a null URL.
 
     >>> urls = pa.array(["https://en.wikipedia.org/wiki/Harbour", "https://example.org/", None])
     >>> count_excluded(urls, ("en.wikipedia.org",), match="fixed").to_pylist()
@@ -107,7 +107,7 @@ _KEYS = {"fixed": host_of, "faithful": _key_of_dclm}
 
 
 def _domains_of(key: str, match: str) -> list[str]:
-    """The entries of a list that ban a page with this key."""
+    """Returns the entries that would ban a page with this key."""
     domains = [key]
     if match == "faithful":
         return domains

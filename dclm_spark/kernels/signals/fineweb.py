@@ -1,4 +1,4 @@
-"""FineWeb's quality signals of a text, as datatrove measures them, its mistakes included or mended.
+"""Measures FineWeb's quality signals of a text as datatrove does, with its mistakes reproduced or fixed.
 
 Source: Penedo et al. 2024 (FineWeb), section 3.6, as datatrove 0.10.1 has it in `FineWebQualityFilter`.
 """
@@ -28,7 +28,7 @@ def measure_fineweb(
     n_tokens: pa.Array | None = None,
     word_breaker: str = WORD_BREAKER,
 ) -> pa.StructArray:
-    r"""FineWeb's signals of each text, of type FINEWEB_TYPE; null for null.
+    r"""Measures FineWeb's signals of each text, of type FINEWEB_TYPE; null for null.
 
     - `n_lines`: lines, split at "\n", that are not blank; datatrove drops a page without, as `empty`
     - `frac_punctuated_lines`: share of them whose last character ends a sentence (`marks`); null without lines

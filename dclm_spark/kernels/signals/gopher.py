@@ -1,4 +1,4 @@
-"""Gopher's quality and repetition signals of a text, as datatrove measures them, its mistakes included or mended.
+"""Measures Gopher's quality and repetition signals of a text as datatrove does, with its mistakes reproduced or fixed.
 
 Source: Rae et al. 2021 (Gopher), appendix A.1, as datatrove 0.10.1 reads it in `GopherQualityFilter` and
 `GopherRepetitionFilter`. DCLM reads the same rules in another way: `quality` and `repetition`.
@@ -42,7 +42,7 @@ _LINE_ENDS = tuple(map(ord, "\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029"))  # of str.s
 def measure_gopher(
     text: pa.Array, *, tokens: str, stop_words: tuple[str, ...], reading: str, word_breaker: str = WORD_BREAKER
 ) -> pa.StructArray:
-    r"""Gopher's signals of each text, of type GOPHER_TYPE; null for null.
+    r"""Measures Gopher's signals of each text, of type GOPHER_TYPE; null for null.
 
     - `n_tokens`: tokens, punctuation marks among them
     - `n_words`: tokens with a character that is no punctuation to datatrove (`marks`)
@@ -176,7 +176,8 @@ def _measure_tokens(points, flags, starts, ends, n_tokens, marks, result):
 
 @helper
 def _count_stop_words(points, flags, starts, ends, n_tokens, tables, stop_words, word, last_rows, row, is_faithful):
-    """How many stop words are tokens of this row; `word` is room for the longest, `last_rows` what rows before left."""
+    """Counts the stop words among the tokens of a row; `word` has room for the longest, `last_rows` holds earlier
+    rows."""
     slots, term_points, term_starts, _ = stop_words
     blocks, lower = tables.blocks, tables.lower
     n_found = 0
@@ -201,7 +202,7 @@ def _count_stop_words(points, flags, starts, ends, n_tokens, tables, stop_words,
 
 @helper
 def _measure_symbols(points, n_chars, n_tokens, result):
-    """Hashes and ellipses a token, each as `str.count` counts it."""
+    """Returns "#" and ellipses per token, each counted as by `str.count`."""
     n_hashes = n_ellipses = next_dots = 0
     for at in range(n_chars):
         point = points[at]

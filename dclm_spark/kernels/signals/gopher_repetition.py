@@ -1,4 +1,4 @@
-"""Gopher's repetition as datatrove measures it: loops over the lines, paragraphs and n-grams of a decoded text.
+"""Measures Gopher's repetition as datatrove does, by loops over lines, paragraphs and n-grams of a decoded text.
 
 `gopher.measure_gopher` says what the numbers are. All loops are linear in the length of the text, whatever the text;
 nothing is decided by a hash.
@@ -67,7 +67,7 @@ def measure_ngrams(points, starts, ends, n_tokens, n_chars, numbers, is_faithful
 
 @helper
 def _chars_of(starts, ends, place, size):
-    """Characters of so many tokens, without what stands between them."""
+    """Counts the characters of tokens, without the characters between them."""
     n_chars = 0
     for index in range(place, place + size):
         n_chars += ends[index] - starts[index]
@@ -76,7 +76,7 @@ def _chars_of(starts, ends, place, size):
 
 @helper
 def _top_chars(starts, ends, ids, counts, at, n_left, size, is_faithful):
-    """Characters, with a space between two tokens, of the most frequent n-gram, times how often it occurs."""
+    """Returns the characters of the most frequent n-gram, with a space between tokens, times its occurrences."""
     top_count = top_chars = 0
     if is_faithful:
         # Where none occurs twice, the first of all is the most frequent.

@@ -1,4 +1,4 @@
-"""What a line rule bounds of one line, as a number: `bounds.LINE_MEASURES` inside compiled kernels."""
+"""Computes the measures of a line that line rules limit (`bounds.LINE_MEASURES`), inside compiled kernels."""
 
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.counters import is_counter
@@ -15,7 +15,7 @@ _END_MARKS = tuple(map(ord, '.!?"…'))
 
 @helper
 def measure_line(points, flags, start, stop, kind, tables, counted):
-    """The measure of one line that is not empty, as a float; `counted` is `counters.counted_set()`."""
+    """Returns the measure of one line that is not empty, as a float; `counted` is `counters.counted_set()`."""
     if kind == WORDS:
         return float(count_split(flags[start:stop], stop - start))
     if kind == COUNTER:

@@ -1,4 +1,4 @@
-r"""RefinedWeb's corrections of lines: lines that go, phrases that are cut, and the share of the words that this costs.
+r"""Applies RefinedWeb's line rules: removes lines and phrases, and measures the share of words removed.
 
 Source: Penedo et al. 2023 (RefinedWeb), section 3.2 and appendix G.2, as DCLM reads it in
 `baselines/mappers/modifiers.py`. Each rule sees all lines that the rule before has left, as DCLM's modifiers do.
@@ -43,7 +43,7 @@ _NEWLINE = ord("\n")
 
 
 class _Rules(NamedTuple):
-    """One entry a rule: what it is (a measure, a pattern, a phrase's location), its limits, and those of its lines."""
+    """The rules as arrays, one entry for each: its kind (a measure, a pattern, a phrase's location) and its limits."""
 
     kinds: np.ndarray
     at_least: np.ndarray
@@ -54,7 +54,7 @@ class _Rules(NamedTuple):
 
 
 def correct_lines(text: pa.Array, *, rules: tuple[LineRule, ...]) -> tuple[pa.Array, pa.StructArray]:
-    r"""Each text after the line rules, and what they took, of type LINES_TYPE; null for null.
+    r"""Applies the line rules to each text; returns the texts and what was removed, of type LINES_TYPE; null for null.
 
     - `n_lines_removed`: lines that broke a bound, held a phrase that removes them, or were left blank by a cut
     - `n_lines_cut`: lines that lost a phrase or citations and stayed, once for each rule that cut them
@@ -147,7 +147,7 @@ def _fill_lines(points, n_chars, starts, stops):
 
 @helper
 def _join(points, flags, starts, stops, n_lines, newline_flags):
-    """Moves the lines together, a newline between two, and returns how many characters they have.
+    """Joins the lines by newlines, in place, and returns the number of characters.
 
     A line's stop is at or before the newline that once followed it, so no character is written over before it is read.
     """
@@ -164,7 +164,7 @@ def _join(points, flags, starts, stops, n_lines, newline_flags):
 
 @helper
 def _apply(points, flags, starts, stops, n_lines, rules, index, tables, counted, count):
-    """Applies one rule to all lines and returns how many are left, at the beginning of `starts` and `stops`."""
+    """Applies one rule to all lines; returns the number of lines kept, at the beginning of `starts` and `stops`."""
     kind = rules.kinds[index]
     n_left = 0
     for line in range(n_lines):
@@ -205,7 +205,7 @@ def _is_blank(flags, start, stop):
 
 @helper
 def _strip(flags, starts, stops, n_lines):
-    """What `str.strip` does to the joined lines; returns how many are left."""
+    """Does to the joined lines what `str.strip` does; returns the number of lines kept."""
     first = 0
     while first < n_lines and _is_blank(flags, starts[first], stops[first]):
         first += 1
@@ -224,7 +224,7 @@ def _strip(flags, starts, stops, n_lines):
 
 @helper
 def _cut(points, flags, start, stop, location, phrase, tables):
-    """Cuts the phrase from a line, in place, with one white space beside it; returns where the line starts and ends."""
+    """Removes the phrase from a line, in place, with one white space next to it; returns the line's start and end."""
     blocks, lower = tables.blocks, tables.lower
     if location == _START:
         if not is_phrase_at(points, start, stop, phrase, blocks, lower):

@@ -1,4 +1,4 @@
-"""Punctuation as datatrove counts it: two sets of characters, as a table that compiled kernels look in.
+"""Defines punctuation as datatrove counts it: two sets of characters, as a table for compiled kernels.
 
 Source: `TERMINAL_PUNCTUATION` and `PUNCTUATION_SET` of datatrove 0.10.1 (`datatrove/utils/text.py`), as code points.
 Both are taken as they are, since words hang on them: the digit U+FF11 is punctuation, the bullet is none.
@@ -55,5 +55,5 @@ def mark_table() -> np.ndarray:
 
 @helper
 def is_mark(table, code_point, kind):
-    """Whether the code point is of this kind in the table."""
+    """Returns whether the code point is of this kind in the table."""
     return code_point < len(table) and table[code_point] & kind != 0

@@ -1,4 +1,4 @@
-"""Gopher's quality signals of a text, as DCLM measures them: counts and ratios that the recipe puts bounds on.
+"""Measures Gopher's quality signals of a text as DCLM does: counts and ratios that the recipe bounds.
 
 Source: Rae et al. 2021 (Gopher), appendix A.1.1, as DCLM reads it in `baselines/mappers/filters/content_filters.py`.
 """
@@ -38,7 +38,7 @@ _DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = map(ord, "İi\u0307")
 
 
 def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.StructArray:
-    """The quality signals of each text, of type QUALITY_TYPE; null for null.
+    """Measures the quality signals of each text, of type QUALITY_TYPE; null for null.
 
     - `n_words`: fastText tokens that start with a letter or number, the words of DCLM's page length
     - `n_words_split`: words between white space (`str.split`), the words of all ratios below
@@ -115,7 +115,7 @@ def _measure_rows(text, offsets, tables, stop_words):
 
 @helper
 def _count_symbols(points, n_chars):
-    """Occurrences of "#", "…", "..." and ". . .", each as `str.count` counts it."""
+    """Counts "#", "…", "..." and ". . .", each as by `str.count`."""
     n_symbols = 0
     # Where the next match of the two long ones may start: behind the last one.
     next_dots = next_spaced_dots = 0
@@ -135,7 +135,7 @@ def _count_symbols(points, n_chars):
 
 @helper
 def is_dots(points, at, stop):
-    """Whether "..." starts at `at`."""
+    """Returns whether "..." starts at `at`."""
     return at + 3 <= stop and points[at] == points[at + 1] == points[at + 2] == _FULL_STOP
 
 
@@ -216,7 +216,8 @@ def lower_word(points, flags, start, stop, blocks, lower, lowered):
 
 @helper
 def _is_final_sigma(flags, start, at, stop):
-    """Whether the capital sigma at `at` ends its word: a cased letter before it and none after (SpecialCasing.txt)."""
+    """Returns whether the capital sigma at `at` ends its word: a cased letter before it, none after
+    (SpecialCasing.txt)."""
     before = at - 1
     while before >= start and flags[before] & IS_CASE_IGNORABLE:
         before -= 1

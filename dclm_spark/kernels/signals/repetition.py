@@ -1,4 +1,4 @@
-r"""Gopher's repetition signals of a text: how much of it is lines, paragraphs and word sequences that occur again.
+r"""Measures Gopher's repetition signals of a text: the shares of repeated lines, paragraphs and word sequences.
 
 Source: Rae et al. 2021 (Gopher), table A1, as DCLM reads it in `baselines/mappers/filters/content_filters.py`
 (`massive_web_repetition_filters`).
@@ -21,7 +21,7 @@ _TOP_SIZES, _DUPLICATE_SIZES = (2, 3, 4), (5, 6, 7, 8, 9, 10)
 
 
 def measure_repetition(text: pa.Array, *, word_breaker: str = WORD_BREAKER) -> pa.StructArray:
-    """The repetition signals of each text, of type REPETITION_TYPE; null for null.
+    """Measures the repetition signals of each text, of type REPETITION_TYPE; null for null.
 
     - `n_words`: UAX #29 segments that start with a letter or number, the words of all n-grams below
     - `frac_duplicate_lines`, `frac_duplicate_paragraphs`: share of the lines, split at "\\n", and of the paragraphs,
@@ -119,7 +119,8 @@ def _measure_ngrams(starts, ends, ids, counts, n_words, n_ids, result):
 
 @helper
 def _top_chars(ids, counts, at, n_left, size, ends_at):
-    """Characters of the most frequent n-gram, the longest of equally frequent ones, times how often it occurs."""
+    """Returns the characters of the most frequent n-gram (of equally frequent ones the longest) times its
+    occurrences."""
     top_count = top_chars = 0
     for index in range(n_left):
         place = at[index]
@@ -131,7 +132,7 @@ def _top_chars(ids, counts, at, n_left, size, ends_at):
 
 @helper
 def _covered_chars(at, n_left, size, ends_at):
-    """Characters of the words that are in any of the n-grams."""
+    """Counts the characters of the words that are in any of the n-grams."""
     n_chars = covered_to = 0
     for index in range(n_left):
         start = max(at[index], covered_to)

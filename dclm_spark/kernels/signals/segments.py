@@ -1,4 +1,4 @@
-"""Lines, paragraphs and n-grams that occur again: segments of a text, and equal numbers for equal ones.
+"""Finds repeated lines, paragraphs and n-grams: gives equal segments of a text equal numbers.
 
 Nothing is decided by a hash: segments that fall into one slot of a table are compared letter by letter, and an n-gram
 is a pair of exact numbers.
@@ -15,7 +15,7 @@ _HASH_START, _HASH_FACTOR = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93  # any odd nu
 
 @helper
 def fill_segments(points, flags, start, stop, min_newlines, strips, keeps_blank, starts, ends):
-    """Writes where the segments between runs of so many newlines or more start and end; returns how many there are.
+    """Writes start and end of the segments between runs of at least this number of newlines; returns their number.
 
     `strips` leaves out the white space around each, as `str.strip` does; blank ones, empty ones too, are left out
     unless `keeps_blank`: then every text has at least one segment, as `re.split` gives it. `starts` and `ends` need
@@ -41,13 +41,13 @@ def fill_segments(points, flags, start, stop, min_newlines, strips, keeps_blank,
 
 @helper
 def slots_for(n_entries):
-    """Empty slots of a hash table that stays at most half full."""
+    """Allocates the slots of a hash table that stays at most half full."""
     return np.full(2 * n_entries + 1, -1, dtype=np.int32)
 
 
 @helper
 def slot_of(digest, n_slots):
-    """The slot at which to look first for what has this digest (uint64)."""
+    """Returns the first slot to search for a digest (uint64)."""
     # The high half of a product depends on every bit of its factors; a share of 2**32 becomes one of the slots, which
     # are as many as are needed: a power of two would be up to twice as many.
     high = (digest * np.uint64(_HASH_FACTOR)) >> np.uint64(32)
@@ -56,7 +56,7 @@ def slot_of(digest, n_slots):
 
 @helper
 def next_slot(slot, n_slots):
-    """The slot at which to look after this one."""
+    """Returns the slot to search after this one."""
     return slot + 1 if slot + 1 < n_slots else 0
 
 
@@ -98,7 +98,7 @@ def _is_same(points, starts, ends, index, start, length):
 
 @helper
 def extra_copies(starts, ends, ids, n_segments):
-    """How many numbered segments are second and later copies of another, and how many characters those have."""
+    """Counts the segments that are second and later copies of another one, and their characters."""
     n_ids = n_chars = 0
     for index in range(n_segments):
         if ids[index] == n_ids:  # numbers were given in the order of first occurrence

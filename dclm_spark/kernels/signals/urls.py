@@ -1,4 +1,4 @@
-"""URL -> host, registered domain, and how many banned words it holds."""
+"""Extracts host and registered domain from URLs, and counts banned words in them."""
 
 import re
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def measure_urls(
     soft: tuple[str, ...] | None,
     n_excluded_domains: pa.Array | None = None,
 ) -> pa.StructArray:
-    """What a page's address says before the page is read: `schemas.URLS`.
+    """Measures the signals of a page's URL, which need no text: `schemas.URLS`.
 
     `host` is in lower case, without user info, port and trailing full stop, an international name in Punycode however
     the URL writes it; null where there is none or it cannot be one. `registered_domain` is the public suffix,
@@ -90,7 +90,7 @@ def measure_urls(
 
 
 def host_of(url: str) -> str | None:
-    """The host of an absolute URL in lower case, IPv6 without brackets; null where there is none.
+    """Returns the host of an absolute URL in lower case, IPv6 without brackets; null if there is none.
 
     An international name is in Punycode, whether the URL has it so, in Unicode or in per cent escapes of UTF-8: one
     host has one spelling (WHATWG URL, section 3.3, by way of UTS #46, non-transitional). A name with a character that
@@ -114,7 +114,8 @@ def host_of(url: str) -> str | None:
 
 
 def _in_punycode(host: str) -> str:
-    """A name with escapes or letters beyond ASCII as the domain name system has it; empty where it can be none."""
+    """Converts a host name with escapes or non-ASCII letters to the form of the domain name system; empty if
+    invalid."""
     if len(host) > 9 * _MAX_HOST_CHARS:  # of a letter, three bytes in escapes
         return ""
     try:
@@ -133,7 +134,7 @@ def _in_punycode(host: str) -> str:
 # Pages of one crawl file come from many hosts, those of a sitemap or a sorted pool from few: both fit.
 @lru_cache(maxsize=16_384)
 def registered_domain(host: str) -> str | None:
-    """The public suffix and the one label before it; null for an IP address or where either is missing.
+    """Returns the public suffix with one label before it; null for an IP address, or if either is missing.
 
     >>> registered_domain("news.bbc.co.uk"), registered_domain("me.github.io"), registered_domain("192.0.2.1")
     ('bbc.co.uk', 'github.io', None)

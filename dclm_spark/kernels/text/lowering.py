@@ -1,4 +1,4 @@
-"""Text in lower case as `str.lower` has it: special cases and the final sigma too, where Arrow has one for one."""
+"""Converts text to lower case as `str.lower` does, with special cases and the final sigma, unlike Arrow."""
 
 import numpy as np
 import pyarrow as pa
@@ -20,14 +20,14 @@ from dclm_spark.kernels.text.unicode import (
 )
 
 _CAPITAL_SIGMA, _SMALL_SIGMA, _FINAL_SIGMA = 0x3A3, 0x3C3, 0x3C2
-_DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = 0x130, ord("i"), 0x307  # the one character that becomes two
+_DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = 0x130, ord("i"), 0x307  # the only character that becomes two
 _ASCII_LOWER = np.array([ord(chr(byte).lower()) for byte in range(128)], dtype=np.uint8)
 
 
 def lower_text(text: pa.Array) -> pa.LargeStringArray:
-    """Each text in lower case; null for null.
+    """Converts each text to lower case; null for null.
 
-    `str.lower` with the mappings of Unicode 14.0; those of later versions are missing.
+    It equals `str.lower` with the mappings of Unicode 14.0; those of later versions are missing.
 
     >>> lower_text(pa.array(["ΟΔΟΣ", "İ", "", None])).to_pylist()
     ['οδος', 'i̇', '', None]
@@ -39,7 +39,7 @@ def lower_text(text: pa.Array) -> pa.LargeStringArray:
 @kernel
 def _lower_rows(text, offsets, tables):
     n_bytes = offsets[-1] - offsets[0]
-    # Two bytes may become three, nothing grows more. Memory that is not written to costs nothing.
+    # At most, two bytes become three. Memory that is never written costs nothing.
     lowered = np.empty(n_bytes + n_bytes // 2 + 8, dtype=np.uint8)  # eight bytes are written at a time
     lowered_offsets = np.zeros(len(offsets), dtype=np.int64)
     blocks, lower = tables.blocks, tables.lower
@@ -51,7 +51,7 @@ def _lower_rows(text, offsets, tables):
             if text[at] < 0x80:
                 if at + 8 <= stop:
                     lane = load(text, at)
-                    store(lower_lane(lane), lowered, end)  # what is not ASCII is written over
+                    store(lower_lane(lane), lowered, end)  # bytes that are not ASCII are overwritten later
                     n_bytes = np.int64(8)
                     if lane & HIGH_BITS:
                         n_bytes = np.int64(lowest_byte(lane & HIGH_BITS)[0])
@@ -85,9 +85,10 @@ def _lower_rows(text, offsets, tables):
 
 @helper
 def _is_final_sigma(text, start, at, after, stop, tables):
-    """Whether the capital sigma from `at` to `after` ends its word: a cased letter before, none after it.
+    """Returns whether the capital sigma from `at` to `after` ends its word: a cased letter before it, and none after
+    it.
 
-    Case-ignorable characters between them are passed over (SpecialCasing.txt).
+    Case-ignorable characters between them are ignored (SpecialCasing.txt).
     """
     flags = IS_CASE_IGNORABLE
     while at > start and flags & IS_CASE_IGNORABLE:

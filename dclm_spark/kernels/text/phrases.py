@@ -1,7 +1,7 @@
-r"""Phrases inside compiled kernels: where one stands in a text, in any case.
+r"""Finds phrases in a text, in any case, inside compiled kernels.
 
-Case is what `re.IGNORECASE` makes of it for a phrase of ASCII letters, four letters outside ASCII included; for others,
-two letters are alike that have the same simple lower case.
+For phrases of ASCII letters, case is ignored as by `re.IGNORECASE`, including four letters outside ASCII; other letters
+are equal if they have the same simple lower case.
 """
 
 from collections.abc import Iterable
@@ -13,21 +13,21 @@ from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.text.unicode import lower_of
 
 ANY_CHAR = -1
-"""In a phrase, the place of any character."""
+"""Stands for any character in a phrase."""
 
 _DOTTED_CAPITAL_I, _DOTLESS_I, _LONG_S = map(ord, "İıſ")
 _SMALL_I, _SMALL_S = map(ord, "is")
 
 
 class Phrases(NamedTuple):
-    """The folded code points of all phrases, one behind the other; phrase i is `points[starts[i]:starts[i + 1]]`."""
+    """The folded code points of all phrases, concatenated; phrase i is `points[starts[i]:starts[i + 1]]`."""
 
     points: np.ndarray
     starts: np.ndarray
 
 
 def encode_phrases(phrases: Iterable[tuple[str, bool]]) -> Phrases:
-    """Phrases for `find_phrase`, each with whether its full stops stand for any character.
+    """Encodes phrases for `is_phrase_at`, each with whether its full stops match any character.
 
     >>> encode_phrases([("Sign-in", False), ("...", True)]).starts.tolist()
     [0, 7, 10]
@@ -44,7 +44,7 @@ def encode_phrases(phrases: Iterable[tuple[str, bool]]) -> Phrases:
 
 @helper
 def fold(point, blocks, lower):
-    """The letter by which a code point is compared in any case."""
+    """Returns the code point that represents a letter in comparisons that ignore case."""
     if point == _LONG_S:
         return _SMALL_S
     if point in (_DOTTED_CAPITAL_I, _DOTLESS_I):
@@ -54,7 +54,7 @@ def fold(point, blocks, lower):
 
 @helper
 def is_phrase_at(points, at, stop, phrase, blocks, lower):
-    """Whether the phrase, folded code points, stands at `at` and ends at or before `stop`."""
+    """Returns whether the phrase (folded code points) begins at `at` and ends at or before `stop`."""
     if at < 0 or at + len(phrase) > stop:
         return False
     for index in range(len(phrase)):

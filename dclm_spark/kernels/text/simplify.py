@@ -1,7 +1,7 @@
-"""Texts as they are compared: in lower case, or as datatrove simplifies them.
+"""Normalizes texts for comparison: to lower case, or as datatrove simplifies them.
 
 Source of the latter: `simplify_text` of datatrove 0.9, `utils/text.py`, with its defaults. The loop below does all of
-its steps but the first, lower case, in one pass over a text, in linear time whatever the text.
+its steps except the first, lower case, in one pass over a text, in linear time.
 """
 
 import numpy as np
@@ -31,7 +31,7 @@ _N_V, _N_T = 21, 28
 
 
 def simplify(text: pa.Array, normalization: str) -> pa.Array:
-    """The normalized texts, by one of `near_duplicates.NORMALIZATIONS`; null for null.
+    """Normalizes texts by one of `near_duplicates.NORMALIZATIONS`; null for null.
 
     `datatrove`: lower case; a number, in any script and with decimals, becomes 0; punctuation, as datatrove lists it,
     becomes a space; white space becomes one space, none at the ends; characters are decomposed (NFD), and nonspacing
@@ -43,7 +43,7 @@ def simplify(text: pa.Array, normalization: str) -> pa.Array:
     >>> simplify(text, "lower").to_pylist()
     ['ça coûte  3,50 € – vraiment!', '', None]
 
-    Characters are those of Unicode 16.0 (lower case: 14.0), where datatrove asks the Python that it runs in.
+    Characters are those of Unicode 16.0 (lower case: 14.0); datatrove uses the version of the Python that it runs in.
     """
     if normalization == "none":
         return text
@@ -56,13 +56,13 @@ def simplify(text: pa.Array, normalization: str) -> pa.Array:
 @kernel
 def _simplify_rows(text, offsets, tables):
     blocks, kinds, places, sequences = tables.blocks, tables.kinds, tables.places, tables.sequences
-    # No character grows more than a Hangul syllable does. Memory that is not written to costs nothing.
+    # A Hangul syllable grows most. Memory that is never written costs nothing.
     data = np.empty(3 * (offsets[-1] - offsets[0]), dtype=np.uint8)
     new_offsets = np.zeros(len(offsets), dtype=np.int64)
     end, last = 0, len(text) - 1
     for row in range(len(offsets) - 1):
         at, stop = offsets[row], offsets[row + 1]
-        first = run = end  # `run` is where the characters start that canonical ordering may have to move
+        first = run = end  # `run` is the start of the characters that canonical ordering may have to move
         fate_before = np.int64(KEPT)
         is_ordered = True
         is_begun = has_gap = False  # of the text before marks are dropped
@@ -133,7 +133,7 @@ def _simplify_rows(text, offsets, tables):
 
 @helper
 def _number_end(text, at, stop, blocks, kinds):
-    """Where a number ends of which the first digit ends at `at`: behind its decimals, if it has any."""
+    """Returns the end of a number whose first digit ends at `at`, after its decimals if it has any."""
     at = _digits_end(text, at, stop, blocks, kinds)
     if at < stop:
         point, after = code_point_at(text, at, stop)
@@ -165,7 +165,7 @@ def _put_syllable(number, data, end):
 
 @helper
 def _reorder(data, start, stop, blocks, kinds):
-    """Puts the characters of data[start:stop] in canonical order: by their class, those of one class as they stood."""
+    """Sorts the characters of data[start:stop] canonically, by their class; the sort is stable."""
     ordered = np.empty(stop - start, dtype=np.uint8)
     n_bytes = 0
     for fate in range(FIRST_MOVED, LAST_MOVED + 1):

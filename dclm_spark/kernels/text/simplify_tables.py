@@ -1,4 +1,4 @@
-"""What datatrove's simplification of a text asks of a character (Unicode 16.0): its kind, and what it decomposes into.
+"""Loads the tables for datatrove's simplification of text (Unicode 16.0): each character's kind and decomposition.
 
 `tools/make_simplify_tables.py` makes the tables.
 """
@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# What becomes of the character after it was decomposed, in the low three bits of its kind.
-KEPT, DROPPED = 0, 1  # DROPPED: a nonspacing mark, which canonical ordering moves among its like
-DROPPED_STARTER = 2  # one that nothing is moved across
-# Kept, and moved among its like by canonical ordering: the higher number behind the lower.
+# The treatment of the character after decomposition, in the low three bits of its kind.
+KEPT, DROPPED = 0, 1  # DROPPED: a nonspacing mark, which canonical ordering moves among other marks
+DROPPED_STARTER = 2  # a mark that no other mark is moved across
+# Kept, and moved by canonical ordering: lower numbers before higher ones.
 FIRST_MOVED, LAST_MOVED = 3, 7
 FATE = 0x7
 
@@ -42,7 +42,7 @@ class SimplifyTables(NamedTuple):
 
 @functools.cache
 def simplify_tables() -> SimplifyTables:
-    """The tables shipped with the package, read once a process, from a folder or a zip.
+    """Returns the tables of the package, read once for each process, from a folder or a zip.
 
     >>> int(simplify_tables().kinds[0, ord("!")]) == IS_PUNCTUATION
     True

@@ -1,4 +1,4 @@
-"""A set of terms that compiled kernels can ask: a small open-addressing hash table over code points."""
+"""Makes sets of terms for compiled kernels: small open-addressing hash tables over code points."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class TermSet(NamedTuple):
 
 
 def term_set(terms: Iterable[str]) -> TermSet:
-    """The set of these terms, each compared code point by code point, with the length of the longest.
+    """Makes the set of these terms, compared code point by code point, with the length of the longest.
 
     >>> terms = term_set(["the", "of", "the"])
     >>> terms.longest, terms.starts.tolist()
@@ -39,7 +39,7 @@ def term_set(terms: Iterable[str]) -> TermSet:
 
 @inlined
 def hash_of(points, n_points):
-    """The 32-bit FNV-1a hash of the first `n_points` code points."""
+    """Returns the 32-bit FNV-1a hash of the first `n_points` code points."""
     digest = np.int64(_FNV_BASIS)
     for at in range(n_points):
         digest = ((digest ^ points[at]) * _FNV_PRIME) & _MASK_32
@@ -58,13 +58,14 @@ def _fill_slots(slots, points, starts):
 
 @inlined
 def contains(slots, term_points, term_starts, points, n_points):
-    """Whether the first `n_points` code points are one of the terms; the arrays are those of a TermSet."""
+    """Returns whether the first `n_points` code points are one of the terms; the arrays are those of a TermSet."""
     return index_of(slots, term_points, term_starts, points, n_points) >= 0
 
 
 @inlined
 def index_of(slots, term_points, term_starts, points, n_points):
-    """Which of the terms the first `n_points` code points are, -1 if none; the arrays are those of a TermSet."""
+    """Returns the index of the term that equals the first `n_points` code points, else -1; arrays are those of a
+    TermSet."""
     slot = hash_of(points, n_points) & (len(slots) - 1)
     while slots[slot] >= 0:
         start = term_starts[slots[slot]]

@@ -1,4 +1,4 @@
-"""Many phrases looked for at once inside compiled kernels: a trie over code points."""
+"""Searches many phrases at once inside compiled kernels, by a trie over code points."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -13,7 +13,7 @@ ROOT = 0
 
 
 class Trie(NamedTuple):
-    """Nodes are numbers from ROOT; the edges between them stand in a hash table.
+    """Holds a trie: nodes are numbers from ROOT, and its edges are in a hash table.
 
     `keys` holds the node and the code point of an edge, -1 where there is none, `children` what it leads to. `marks`
     says of each node which phrases end there, as the bits they were given; `starts` of each low byte which phrases
@@ -27,7 +27,7 @@ class Trie(NamedTuple):
 
 
 def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
-    """The trie of these phrases, each with its mark, a bit below 8; an empty phrase is none.
+    """Makes the trie of these phrases, each with its mark, one bit of a byte; an empty phrase is ignored.
 
     >>> trie = make_trie([("the", 1), ("then", 2), ("", 4)])
     >>> node = ROOT
@@ -74,7 +74,7 @@ def _slot_of(node, point, n_slots):
 
 @helper
 def child_of(node, point, keys, children):
-    """The node that a code point leads to from a node; -1 if no phrase goes on so. The arrays are those of a Trie."""
+    """Returns the child of a node for a code point; -1 if no phrase continues so. The arrays are those of a Trie."""
     key = np.int64(node) << _POINT_BITS | point
     slot = _slot_of(np.int64(node), np.int64(point), len(keys))
     while keys[slot] >= 0:
@@ -86,7 +86,7 @@ def child_of(node, point, keys, children):
 
 @helper
 def marks_within(points, n_points, trie):
-    """The marks of all phrases that stand anywhere in the first `n_points` code points."""
+    """Returns the marks of all phrases that occur anywhere in the first `n_points` code points."""
     keys, children, marks, starts = trie
     found = 0
     for start in range(n_points):

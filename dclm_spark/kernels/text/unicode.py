@@ -1,6 +1,6 @@
-"""Characters of Arrow text inside compiled kernels: buffers, UTF-8, and the properties of a code point (Unicode 16.0).
+"""Reads characters of Arrow text inside compiled kernels: buffers, UTF-8, properties of code points (Unicode 16.0).
 
-The tables are data, not the interpreter's `unicodedata`, so the same page has the same words on every Python.
+The tables are files of the package, not the interpreter's `unicodedata`, so a page has the same words on every Python.
 `tools/make_unicode_tables.py` makes them.
 """
 
@@ -17,21 +17,22 @@ from dclm_spark.kernels.compiled.jit import helper
 # The Word_Break property of a character (UAX #29, table 3), in the low five bits of its flags.
 OTHER, ALETTER, HEBREW_LETTER, NUMERIC, KATAKANA, EXTEND_NUM_LET, REGIONAL_INDICATOR, WSEG_SPACE = range(8)
 MID_LETTER, MID_NUM, MID_NUM_LET, SINGLE_QUOTE, DOUBLE_QUOTE = range(8, 13)
-EXTEND, FORMAT, ZWJ = range(13, 16)  # the classes that WB4 looks through
+EXTEND, FORMAT, ZWJ = range(13, 16)  # the classes that WB4 ignores
 CR, LF, NEWLINE = range(16, 19)
 WORD_BREAK = 0x1F
 
-# Further flags. Letter, alphanumeric and space are what str.isalpha, isalnum and isspace say.
+# Further flags. Letter, alphanumeric and space are as in str.isalpha, isalnum and isspace.
 IS_PICTOGRAPHIC = 0x20
 IS_LETTER = 0x40
 IS_ALNUM = 0x80
 IS_SPACE = 0x100
-# What str.lower asks of the neighbours of a capital sigma.
+# The properties of a capital sigma's neighbours that str.lower uses.
 IS_CASED = 0x200
 IS_CASE_IGNORABLE = 0x400
-# Where fastText ends a token (`Dictionary::readWord`): space, tab to carriage return, NUL; no other white space.
+# Characters that end a fastText token (`Dictionary::readWord`): space, tab to carriage return, NUL; no other white
+# space.
 IS_FASTTEXT_SEPARATOR = 0x800
-# What str.isupper, isdigit (decimals, and superscripts and the like) and isdecimal (the \d of `re`) say.
+# As in str.isupper, isdigit (decimals, superscripts and similar) and isdecimal (the \d of `re`).
 IS_UPPER = 0x1000
 IS_DIGIT = 0x2000
 IS_DECIMAL = 0x4000
@@ -56,10 +57,10 @@ class CharTables(NamedTuple):
 
 @functools.cache
 def char_tables(word_breaker: str = WORD_BREAKER) -> CharTables:
-    """The tables shipped with the package, read once a process, from a folder or a zip.
+    """Returns the tables of the package, read once for each process, from a folder or a zip.
 
     Raises:
-        ValueError: There is no such word breaker.
+        ValueError: The word breaker is unknown.
     """
     if word_breaker not in WORD_BREAKERS:
         raise ValueError(f"no word breaker {word_breaker!r}; known are: {', '.join(WORD_BREAKERS)}")
@@ -72,10 +73,10 @@ def char_tables(word_breaker: str = WORD_BREAKER) -> CharTables:
 
 
 def utf8_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """The UTF-8 bytes behind a string array, and the int64 offsets of its rows in them, without a copy of the text.
+    """Returns the UTF-8 bytes of a string array, and the int64 offsets of its rows, without copying the text.
 
-    Row i is `data[offsets[i]:offsets[i + 1]]`, also for a slice; what a null row spans is unspecified.
-    Both arrays are read-only.
+    Row i is `data[offsets[i]:offsets[i + 1]]`, also for a slice; the range of a null row is unspecified. Both arrays
+    are read-only.
 
     >>> data, offsets = utf8_buffers(pa.array(["ab", None, "é"])[1:])
     >>> offsets.tolist(), data[offsets[1]:offsets[2]].tobytes().decode()
@@ -92,13 +93,13 @@ def utf8_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
         offsets = rows[text.offset : text.offset + len(text) + 1].astype(np.int64)
     offsets.flags.writeable = False
     data = np.frombuffer(data_buffer if data_buffer is not None else b"", dtype=np.uint8)
-    # A buffer that Arrow allocated for writing would otherwise compile every kernel a second time.
+    # With a writable buffer, every kernel would be compiled a second time.
     data.flags.writeable = False
     return data, offsets
 
 
 def string_array(like: pa.Array, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
-    """A string array of the same type, and with the same nulls, over other bytes."""
+    """Makes a string array from other bytes, with the type and nulls of `like`."""
     offset_type = np.int64 if pa.types.is_large_string(like.type) else np.int32
     is_valid = np.packbits(like.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
     buffers = [pa.py_buffer(is_valid), pa.py_buffer(offsets.astype(offset_type)), pa.py_buffer(data)]
@@ -107,9 +108,10 @@ def string_array(like: pa.Array, data: np.ndarray, offsets: np.ndarray) -> pa.Ar
 
 @helper
 def code_point_at(text, at, stop):
-    """The code point that starts at byte `at`, and the byte after it; a byte that is no UTF-8 is U+FFFD, one byte long.
+    """Decodes the code point at byte `at`; returns it and the next byte; an invalid byte is U+FFFD of length 1.
 
-    Arrow promises UTF-8 but a cast from binary does not: nothing here reads beyond `stop` or yields more than U+10FFFF.
+    Arrow guarantees UTF-8, but a cast from binary does not: this never reads beyond `stop` nor returns more than
+    U+10FFFF.
     """
     first = np.int64(text[at])
     if first < 0x80:
@@ -132,10 +134,10 @@ def code_point_at(text, at, stop):
 
 @helper
 def short_char(first, second, third, n_left):
-    """The code point that these bytes begin with, of `n_left` that are left, and how many it takes; 0 for four or none.
+    """Decodes a code point of at most three bytes; returns it and its length, 0 for a longer or invalid one.
 
-    The same as `code_point_at`, which has to be asked where this finds none, for loops that ask it of most characters:
-    an array costs more to hand over than numbers.
+    This is a faster `code_point_at` for most characters of a loop, because passing an array costs more than numbers. If
+    the length is 0, call `code_point_at`.
     """
     if first < 0x80:
         return np.int64(first), 1
@@ -148,12 +150,12 @@ def short_char(first, second, third, n_left):
 
 @helper
 def decode(text, start, stop, tables, points, flags):
-    """Writes the code points of text[start:stop] and their flags, and returns how many characters there are.
+    """Writes the code points of text[start:stop] and their flags; returns the number of characters.
 
-    What walks over a text walks over these two arrays: every table is read once a character, every position counts
-    characters. `points` (int32) and `flags` (uint16) need room for `stop - start` numbers.
+    Kernels loop over these two arrays: each table is read once for each character, and positions count characters.
+    `points` (int32) and `flags` (uint16) need room for `stop - start` numbers.
     """
-    # Named once: taking an array out of a tuple costs more than reading the array.
+    # Taken once, because taking an array out of a tuple costs more than reading the array.
     blocks, flags_of_blocks = tables.blocks, tables.flags
     n_chars = 0
     at = start
@@ -172,7 +174,7 @@ def decode(text, start, stop, tables, points, flags):
 
 @helper
 def put_char(point, data, end):
-    """Writes the UTF-8 of one code point to data[end:], which has room for it, and returns the byte after it."""
+    """Writes the UTF-8 of one code point to data[end:], which must have room, and returns the next byte."""
     if point < 0x80:
         data[end] = point
         return end + 1
@@ -185,9 +187,9 @@ def put_char(point, data, end):
 
 @helper
 def encode(points, n_chars, data, start):
-    """Writes the UTF-8 of the first code points to data[start:]; returns `data`, a larger copy if need be, and the end.
+    """Writes the UTF-8 of the first code points to data[start:]; returns `data`, or a larger copy, and the end.
 
-    A character takes no more bytes than it was decoded from, but U+FFFD, which a single byte may become.
+    A character needs at most the bytes that it was decoded from, except U+FFFD, which may come from a single byte.
     """
     n_bytes = 0
     for at in range(n_chars):
@@ -202,7 +204,7 @@ def encode(points, n_chars, data, start):
 
 @helper
 def char_room(offsets):
-    """Empty `points` and `flags` for `decode`, with room for the longest of the rows."""
+    """Allocates `points` and `flags` for `decode`, with room for the longest row."""
     longest = 0
     for row in range(len(offsets) - 1):
         longest = max(longest, offsets[row + 1] - offsets[row])
@@ -211,7 +213,7 @@ def char_room(offsets):
 
 @helper
 def strip(flags, start, stop):
-    """Where the characters from `start` to `stop` begin and end without the white space around them, as str.strip."""
+    """Returns the range of characters from `start` to `stop` without surrounding white space, as str.strip."""
     while start < stop and flags[start] & IS_SPACE:
         start += 1
     while stop > start and flags[stop - 1] & IS_SPACE:
@@ -221,7 +223,7 @@ def strip(flags, start, stop):
 
 @helper
 def start_of_char_before(text, at, first):
-    """The byte at which the character that ends just before byte `at` starts; `first` is the text's first byte."""
+    """Returns the first byte of the character that ends just before byte `at`; `first` is the text's first byte."""
     at -= 1
     lowest = max(first, at - 3)
     while at > lowest and text[at] & 0xC0 == 0x80:
@@ -231,13 +233,13 @@ def start_of_char_before(text, at, first):
 
 @helper
 def flags_of(code_point, tables):
-    """The flags of one code point, for kernels that look at few of them."""
+    """Returns the flags of one code point, for kernels that need few of them."""
     return np.int64(tables.flags[tables.blocks[code_point >> 8], code_point & 0xFF])
 
 
 @helper
 def lower_of(code_point, blocks, lower):
-    """The simple lower case of one code point."""
+    """Returns the simple lower case of one code point."""
     if code_point < 0x80:
         return code_point + 0x20 if 0x41 <= code_point <= 0x5A else code_point
     return code_point + lower[blocks[code_point >> 8], code_point & 0xFF]

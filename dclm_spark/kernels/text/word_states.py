@@ -1,8 +1,8 @@
-"""UAX #29's word segments as a table of states, for loops that read a text character by character.
+"""Finds UAX #29's word segments by a table of states, for loops that read a text character by character.
 
-The same as `words.next_word_end`, which says which rule is which. A state says what of a segment's beginning the rules
-still look at: the class of its last visible character (WB4 looks through some), whether a joiner came after it, and
-whether a character waits for the one that decides if it belongs to the segment (WB6, WB7b, WB12).
+The segments are those of `words.next_word_end`, whose comments name the rules. A state holds what the rules need of a
+segment so far: the class of its last visible character (WB4 ignores some), whether a joiner followed it, and whether a
+character waits for the next one to decide if it belongs to the segment (WB6, WB7b, WB12).
 """
 
 import numpy as np
@@ -29,14 +29,14 @@ from dclm_spark.kernels.text.unicode import (
 )
 
 COLUMNS = 2 * IS_PICTOGRAPHIC
-"""Of the table, one for each value of a character's flags below it."""
-# After the last visible character of a segment; those of classes that let no other go on are `_ANY`.
+"""Number of columns of the table, one for each value of a character's flags below it."""
+# States after the last visible character of a segment; `_ANY` for classes after which no character continues it.
 _ANY, _LETTER, _HEBREW, _NUMBER, _KATAKANA, _CONNECTOR, _FLAG, _HEBREW_QUOTE = range(8)
 _JOINER = 8  # added to these: a zero-width joiner is the last character
 START, _SPACES, _LINE = range(16, 19)
 _MID_LETTERS, _MID_NUMBERS, _MID_HEBREW, BREAK = range(19, 23)
 PENDING = _MID_LETTERS
-"""The first of the states in which the segment ends before the character that led to it, unless it goes on."""
+"""First of the states in which the segment ends before the last character, unless the next one continues it."""
 
 _STATE_OF = {
     ALETTER: _LETTER,

@@ -1,14 +1,14 @@
-"""The three word definitions of the recipe, as counts of Arrow text and as compiled loops that other kernels build on.
+"""Counts words of Arrow text by the three definitions of the recipe, and has the compiled loops for other kernels.
 
-DCLM measures one page with three different words (`split_words` in its `baselines/mappers/core_utils.py`):
+DCLM measures a page by three definitions of a word (`split_words` in its `baselines/mappers/core_utils.py`):
 
 - *UAX #29*: the word segments of Unicode 16.0 (uniseg), those whose first character is a letter or number. Repetition.
-- *split*: what `str.split` gives, between white space. Word length, symbols, letters, stop words.
+- *split*: the words of `str.split`, separated by white space. Word length, symbols, letters, stop words.
 - *fastText*: the tokens of fastText, between ASCII separators only (a no-break space joins), those whose first
   character is a letter or number. Page length.
 
-The loops run over the flags of a decoded text (`unicode.decode`), so positions count characters. Each is linear in the
-length of the text, whatever the text.
+The loops run over the flags of a decoded text (`unicode.decode`), so positions count characters. Each takes time linear
+in the length of the text.
 """
 
 import numpy as np
@@ -70,7 +70,7 @@ _MAY_GO_ON_WITH = (
 
 @helper
 def next_word_end(flags, start, stop):
-    """The position at which the UAX #29 word segment that starts at `start` ends.
+    """Returns the end of the UAX #29 word segment that starts at `start`.
 
     `start` has to be a boundary (0, or an end that this function gave) and below `stop`. No rule looks back over a
     boundary, so nothing else has to be remembered between two segments.
@@ -123,7 +123,7 @@ def next_word_end(flags, start, stop):
 
 @helper
 def fill_word_bounds(flags, n_chars, starts, ends):
-    """Writes where the UAX #29 words of a text start and end, and returns how many there are.
+    """Writes the starts and ends of the UAX #29 words of a text, and returns their number.
 
     Only segments whose first character is a letter or number are words. `starts` and `ends` need room for one
     number more than two thirds of the text's bytes: a word of one byte never stands directly before another.
@@ -142,7 +142,7 @@ def fill_word_bounds(flags, n_chars, starts, ends):
 
 @helper
 def count_uax29(flags, n_chars):
-    """The number of UAX #29 words."""
+    """Counts UAX #29 words."""
     n_words = 0
     at = 0
     while at < n_chars:
@@ -153,7 +153,7 @@ def count_uax29(flags, n_chars):
 
 @helper
 def count_split(flags, n_chars):
-    """The number of words that str.split gives."""
+    """Counts the words of str.split."""
     n_words = 0
     is_inside = False
     for at in range(n_chars):
@@ -165,7 +165,7 @@ def count_split(flags, n_chars):
 
 @helper
 def count_fasttext(flags, n_chars):
-    """The number of fastText tokens whose first character is a letter or number.
+    """Counts fastText tokens whose first character is a letter or number.
 
     fastText also gives a token `</s>` for each newline; it starts with punctuation and so never counts.
     """
@@ -200,7 +200,7 @@ def _count(text: pa.Array, definition: int) -> pa.Int32Array:
 
 
 def count_words_uax29(text: pa.Array) -> pa.Int32Array:
-    """The number of UAX #29 words of each text; null for null.
+    """Counts the UAX #29 words of each text; null for null.
 
     Segments that start with a letter or number: DCLM's `split_words(model="uniseg", ignore_punctuation=True)`.
 
@@ -211,7 +211,7 @@ def count_words_uax29(text: pa.Array) -> pa.Int32Array:
 
 
 def count_words_split(text: pa.Array) -> pa.Int32Array:
-    """The number of words between white space, as `str.split` gives them, of each text; null for null.
+    """Counts the words of each text that are separated by white space, as by `str.split`; null for null.
 
     >>> count_words_split(pa.array(["two - words", "", None])).to_pylist()
     [3, 0, None]
@@ -220,7 +220,7 @@ def count_words_split(text: pa.Array) -> pa.Int32Array:
 
 
 def count_words_fasttext(text: pa.Array) -> pa.Int32Array:
-    r"""The number of fastText tokens that start with a letter or number of each text; null for null.
+    r"""Counts the fastText tokens of each text that start with a letter or number; null for null.
 
     DCLM's `split_words(model="fasttext", ignore_punctuation=True)`, the words of its page length.
 
@@ -231,7 +231,7 @@ def count_words_fasttext(text: pa.Array) -> pa.Int32Array:
 
 
 def words_uax29(text: str) -> list[str]:
-    """The UAX #29 words of one text, in order.
+    """Returns the UAX #29 words of one text, in order.
 
     >>> words_uax29("It can't be 3.5, can it?")
     ['It', "can't", 'be', '3.5', 'can', 'it']

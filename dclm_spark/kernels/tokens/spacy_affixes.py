@@ -34,7 +34,7 @@ _HYPHENS = (_HYPHEN, _EN_DASH, _EM_DASH, _TILDE)
 
 @helper
 def prefix_length(points, start, stop, classes):
-    """How many characters the prefix of a string that is not empty has; 0 if it has none."""
+    """Returns the length of the prefix of a string that is not empty; 0 if it has none."""
     point = points[start]
     n_left = stop - start
     if class_of(point, classes) & IS_PREFIX:
@@ -53,7 +53,7 @@ def prefix_length(points, start, stop, classes):
 
 @helper
 def suffix_length(points, start, stop, classes, terms, slots):
-    """How many characters the suffix of a string has, the longest of those that it may have; 0 if it has none.
+    """Returns the length of the longest suffix of a string; 0 if it has none.
 
     `start` is where the string begins without its prefix: nothing looks at what stands before that.
     """
@@ -95,7 +95,7 @@ def suffix_length(points, start, stop, classes, terms, slots):
 
 @helper
 def infix_length(points, at, start, stop, classes):
-    """How many characters the infix at `at` in the string from `start` to `stop` has; 0 if there is none."""
+    """Returns the length of the infix at `at` in the string from `start` to `stop`; 0 if there is none."""
     current = class_of(points[at], classes)
     if current & (IS_INFIX | IS_ICON) != IS_INFIX:
         return 1 if current & IS_ICON else 0

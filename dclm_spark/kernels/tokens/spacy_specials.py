@@ -31,7 +31,7 @@ _IS_SEEN, _CHOSEN_SIZE = 1, 16
 
 @helper
 def put_special(start, stop, splits, starts, ends, n_tokens):
-    """Writes the tokens of a term, which start where bits of `splits` are set; returns how many there are then."""
+    """Writes the tokens of a term, which start where bits of `splits` are set; returns the new number of tokens."""
     starts[n_tokens] = start
     for at in range(start + 1, stop):
         if splits >> (at - start) & 1:
@@ -79,7 +79,7 @@ def join_specials(points, n_tokens, room, classes, terms, slots, starts, ends):
 
 @helper
 def _patterns_at(points, index, n_tokens, terms, slots, starts, ends, characters):
-    """The sizes in tokens, as bits, of the patterns that start at a token; nothing or one space stands inside."""
+    """Returns the sizes in tokens, as bits, of the patterns that start at a token, with at most one space inside."""
     found = splits = n_chars = size = 0
     while index + size < n_tokens:
         start, end = starts[index + size], ends[index + size]

@@ -63,7 +63,7 @@ class SpacyTables(NamedTuple):
 
 @functools.cache
 def spacy_tables() -> SpacyTables:
-    """The tables shipped with the package, read once a process, from a folder or a zip.
+    """Returns the tables of the package, read once for each process, from a folder or a zip.
 
     >>> spacy_tables().terms.shape
     (1537, 16)
@@ -85,7 +85,7 @@ def spacy_tables() -> SpacyTables:
 
 @helper
 def class_of(point, classes):
-    """The class of one code point; `classes` starts with where the classes of each 256 code points start in it."""
+    """Returns the class of one code point; `classes` begins with the index of the classes of each 256 code points."""
     return np.int64(classes[classes[point >> 8] + (point & 0xFF)])
 
 

@@ -19,7 +19,8 @@ _ZERO = ord("0")
 
 @helper
 def is_url(points, flags, start, stop, classes):
-    """Whether the whole string from `start` to `stop` is a URL, a host or an address (`a@b.co`), path and all."""
+    """Returns whether the whole string from `start` to `stop` is a URL, a host or an address (`a@b.co`), with any
+    path."""
     behind_scheme = start
     while behind_scheme < stop and (flags[behind_scheme] & IS_ALNUM or points[behind_scheme] in _IN_SCHEME):
         behind_scheme += 1
@@ -48,7 +49,7 @@ def is_url(points, flags, start, stop, classes):
 
 @helper
 def _name_end(points, start, stop, classes):
-    """Where the host that starts at `start` ends, labels and a top-level domain; -1 if there is none."""
+    """Returns the end of the host (labels and a top-level domain) that starts at `start`; -1 if there is none."""
     at = label = start
     while at < stop:
         point = points[at]
@@ -68,7 +69,7 @@ def _name_end(points, start, stop, classes):
 
 @helper
 def _ip_end(points, flags, start, stop):
-    """Where the IPv4 address that starts at `start` ends; -1 if there is none, a private one, or a digit behind it."""
+    """Returns the end of the IPv4 address at `start`; -1 if there is none, it is private, or a digit follows it."""
     first = second = value = -1
     at = start
     for octet in range(4):

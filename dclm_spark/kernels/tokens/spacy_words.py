@@ -182,7 +182,7 @@ def _count(text: pa.Array, is_sentences: bool) -> pa.Int32Array:
 
 
 def count_words_spacy(text: pa.Array) -> pa.Int32Array:
-    """The number of spaCy's English words of each text, punctuation and all; null for null.
+    """Counts the tokens of spaCy's English tokenizer in each text, including punctuation; null for null.
 
     datatrove's `len(split_into_words(text))`.
 
@@ -193,7 +193,7 @@ def count_words_spacy(text: pa.Array) -> pa.Int32Array:
 
 
 def count_sentences_spacy(text: pa.Array) -> pa.Int32Array:
-    r"""The number of sentences of each text, as spaCy's `sentencizer` ends them; null for null, 1 for an empty text.
+    r"""Counts the sentences of each text, as spaCy's `sentencizer` ends them; null for null, 1 for an empty text.
 
     datatrove's `len(split_into_sentences(text))`. At the end, white space other than one space is a sentence by itself.
 
@@ -204,7 +204,7 @@ def count_sentences_spacy(text: pa.Array) -> pa.Int32Array:
 
 
 def words_spacy(text: str) -> list[str]:
-    """The words of one text in order, as spaCy's English tokenizer gives them, punctuation and all.
+    """Returns the tokens of one text in order, by spaCy's English tokenizer, including punctuation.
 
     datatrove's `split_into_words(text)`.
 

@@ -1,4 +1,4 @@
-"""The tokens that datatrove's rules count, in one place: spaCy's for English, or the segments of UAX #29."""
+"""Finds the tokens that datatrove's rules count: those of spaCy's English tokenizer, or segments of UAX #29."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ _KINDS = {"uax29": UAX29, "spacy_en": SPACY_EN}
 
 
 def token_kind(tokens: str) -> int:
-    """The number by which kernels know a kind of tokens that recipes name."""
+    """Returns the number that kernels use for a kind of tokens, given its name in recipes."""
     if tokens not in _KINDS:
         raise ValueError(f"tokens is {tokens!r}; expected one of: {', '.join(_KINDS)}")
     return _KINDS[tokens]
@@ -24,7 +24,7 @@ def token_kind(tokens: str) -> int:
 
 @helper
 def fill_tokens(kind, points, flags, n_chars, tables, starts, ends):
-    """Writes where the tokens of a decoded text start and end, and returns how many there are.
+    """Writes the starts and ends of the tokens of a decoded text, and returns their number.
 
     Tokens are slices of the text in order, none of them blank, none with white space around it. `kind` and `tables`
     are what `token_kind` and `spacy_tables` give; `starts` and `ends` need room for one number for each character.
@@ -36,7 +36,7 @@ def fill_tokens(kind, points, flags, n_chars, tables, starts, ends):
 
 @helper
 def fill_uax29_tokens(flags, start, stop, starts, ends):
-    """Writes where the UAX #29 segments that are not white space start and end, and returns how many there are.
+    """Writes the starts and ends of the UAX #29 segments that are not white space, and returns their number.
 
     White space around one goes, as `str.strip` takes it: a segment of spaces may end in what is none (U+200D). `start`
     has to be a boundary. `starts` and `ends` need room for as many numbers as there are characters.
@@ -58,7 +58,7 @@ def fill_uax29_tokens(flags, start, stop, starts, ends):
 
 
 class Tokens(NamedTuple):
-    """Where the tokens of all rows start and end, in characters of their row; row i has `offsets[i]:offsets[i + 1]`."""
+    """Finds start and end of all tokens, in characters of their row; row i has `offsets[i]:offsets[i + 1]`."""
 
     starts: np.ndarray
     ends: np.ndarray
@@ -66,7 +66,7 @@ class Tokens(NamedTuple):
 
 
 def tokenize(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKER) -> Tokens:
-    """The tokens of each text, punctuation marks among them.
+    """Returns the tokens of each text, including punctuation marks.
 
     Kernels that measure tokens take them from here instead of filling them in themselves: what finds spaCy's tokens
     takes longer to compile than all that measures them.
@@ -79,7 +79,7 @@ def tokenize(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKER) -
 
 
 def count_tokens(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKER) -> pa.Int32Array:
-    """The number of tokens of each text, punctuation marks among them; null for null.
+    """Counts the tokens of each text, including punctuation marks; null for null.
 
     >>> count_tokens(pa.array(["It can't be 3.5, can it?", "", None]), tokens="uax29").to_pylist()
     [8, 0, None]
@@ -89,7 +89,7 @@ def count_tokens(text: pa.Array, *, tokens: str, word_breaker: str = WORD_BREAKE
 
 
 def tokens_of(text: str, *, tokens: str, word_breaker: str = WORD_BREAKER) -> list[str]:
-    """The tokens of one text, in order.
+    """Returns the tokens of one text, in order.
 
     >>> tokens_of("It can't be 3.5?", tokens="spacy_en")
     ['It', 'ca', "n't", 'be', '3.5', '?']

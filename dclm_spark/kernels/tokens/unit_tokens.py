@@ -51,7 +51,7 @@ _LOW_LINES = EACH * np.uint64(ord("_"))
 
 @inlined
 def _ends_run(lane):
-    """The high bit of each byte that is no ASCII letter or digit and no low line."""
+    """Sets the high bit of each byte that is not an ASCII letter or digit, nor a low line."""
     low = lane & _SEVEN_BITS
     folded = low | _CASE
     is_letter = (folded + _FROM_A) & ~(folded + _ABOVE_Z)
@@ -62,7 +62,7 @@ def _ends_run(lane):
 
 @helper
 def _last_lane(text, at, stop):
-    """The less than eight bytes from byte `at` to `stop`, and 0 for those behind."""
+    """Returns the fewer than eight bytes from byte `at` to `stop`, filled with 0."""
     if at + 8 <= len(text):
         return load(text, at) & ((_1 << _8 * np.uint64(stop - at)) - _1)
     lane = _0
@@ -85,13 +85,13 @@ def _close(state, n_bytes):
 
 @inlined
 def _hash_short(lane, n_bytes, seed):
-    """The hash of a token of 1 to 8 bytes, those that a lane begins with."""
+    """Returns the hash of a token of 1 to 8 bytes, at the beginning of a lane."""
     return _close(_fold(seed, lane << _64 - _8 * np.uint64(n_bytes)), n_bytes)
 
 
 @helper
 def _hash_long(text, first, end, seed):
-    """The hash of a token of more than 8 bytes."""
+    """Returns the hash of a token of more than 8 bytes."""
     state = seed
     at = first
     while at + 8 < end:

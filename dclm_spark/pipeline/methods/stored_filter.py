@@ -58,7 +58,7 @@ def stored_filter(method: DedupMethod[Bloom]) -> StoredFilter | None:
     """
     if not method.earlier:
         return None
-    key = {"dump": method.earlier[-1], "step": method.number}
+    key: dict[str, Any] = {"dump": method.earlier[-1], "step": method.number}
     version = method.version("filter_blocks")
     blocks = method.warehouse.read("filter_blocks", version=version, **key)
     rows = blocks.groupBy("made_for", "dumps").agg(F.sum("n_ngrams").alias("n_ngrams")).collect()
