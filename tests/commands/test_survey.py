@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dclm_spark import schemas
+from dclm_spark.cli import dedup as dedup_command
 from dclm_spark.cli import main
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.lake.runs import last_runs
@@ -211,7 +212,7 @@ def test_choices_have_the_settings_of_the_recipe():
 
 
 def test_command(lake, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(main, "recipe_of", lambda arguments, **_: RECIPE)
+    monkeypatch.setattr(dedup_command, "recipe_of", lambda arguments, **_: RECIPE)
     asked = ["dedup", "survey", "--dump", "A", "--warehouse", lake.location, "--quiet"]
     assert main.main([*asked, "--choices", "text-dump", "--scratch", str(tmp_path / "scratch"), "--json"]) == 0
     assert [entry["words"] for entry in json.loads(capsys.readouterr().out)] == [37, 25]
