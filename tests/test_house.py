@@ -32,7 +32,7 @@ MAY_COLLECT = {
     "pipeline/batches.py",
     "pipeline/groups.py",
     "pipeline/ingest_plan.py",
-    "pipeline/methods/ngrams.py",
+    "pipeline/methods/bloom.py",
     "pipeline/methods/plan.py",
     "pipeline/methods/stored_filter.py",
     "reports/cluster_page.py",
@@ -142,3 +142,19 @@ def test_the_help_of_a_verb_fits_a_screen():
         verb = getattr(dclm_spark, name)
         if inspect.isfunction(verb):
             assert len(str(inspect.signature(verb))) < 500, name
+
+
+def test_programs_that_the_benchmarks_run_are_there():
+    """The goals start other modules of `benchmarks` by name."""
+    named = [
+        f"benchmarks.{call.args[0].value}"
+        for path in (ROOT / "benchmarks" / "goals").glob("*.py")
+        for call in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(call, ast.Call)
+        and isinstance(call.func, ast.Name)
+        and call.func.id == "run"
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    assert len(named) > 5
+    for name in named:
+        assert (ROOT / f"{name.replace('.', '/')}.py").is_file(), name

@@ -28,7 +28,7 @@ from dclm_spark.kernels.signals.urls import measure_urls
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.schemas import FILTERED
 
-DATA = Path(__file__).parents[2] / "shared" / "data" / "warc"
+DATA = Path(__file__).parents[3] / "shared" / "data" / "warc"
 DUMPS = ("docs-2026-10", "docs-2026-14")
 MIN_JACCARD = 0.3
 FRAC_COPIES = 0.1

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.corpora.archives import cut_evenly, write_large_pages
 from benchmarks.programs.signals import DCLM_PARTS, OTHER_PARTS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 N_PARTS = 10
 GIB = 1 << 30
 # By what a peer calls itself: the goal, and the option that it is missing without.
@@ -76,7 +76,7 @@ def run(program: str, *arguments: Any) -> dict[str, Any]:
 def in_spark(program: str, *arguments: Any) -> dict[str, Any]:
     """The same for a program that needs a session: it gets a folder of its own."""
     with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
-        return run("in_spark", program, scratch, *arguments)
+        return run("programs.in_spark", program, scratch, *arguments)
 
 
 def compare_cpu(files: Sequence[Path], title: str, *, n_runs: int) -> list[Goal]:
@@ -122,7 +122,7 @@ def compare_chain(measured: dict[str, Any], title: str) -> Goal:
 
 def compare_cores(files: Sequence[Path]) -> list[Goal]:
     """`documents` on two cores against one, on files of equal size and on the files as they are."""
-    seconds = run("bare", "documents", *files)["per_file"]
+    seconds = run("peers.bare", "documents", *files)["per_file"]
     with tempfile.TemporaryDirectory(prefix="dclm_spark-bench-") as scratch:
         even, as_is = Path(scratch) / "even", Path(scratch) / "as-is"
         cut_evenly(files, N_PARTS, even)
@@ -154,7 +154,7 @@ def compare_cores(files: Sequence[Path]) -> list[Goal]:
 
 def measure_signals(files: Sequence[Path]) -> list[Goal]:
     """The kernels of `annotated` without the language's, a page."""
-    measured = run("signals", *files)
+    measured = run("programs.signals", *files)
     goals = []
     for name, total, bound, names in (
         ("all signals of `dclm_baseline` but the language, for 5,000 characters", "dclm", 0.4, DCLM_PARTS),
@@ -167,7 +167,7 @@ def measure_signals(files: Sequence[Path]) -> list[Goal]:
 
 def compare_peers(files: Sequence[Path], options: Iterable[str]) -> list[Goal]:
     """Our kernels against the code that their rules come from; a row that cannot be measured is a sentence instead."""
-    measured = {found["name"]: found for found in run("peers", *files, *options)["peers"]}
+    measured = {found["name"]: found for found in run("peers.peers", *files, *options)["peers"]}
     goals = []
     for name, (bound, missing) in PEERS.items():
         if name not in measured:
@@ -193,13 +193,13 @@ def measure_cold_start() -> list[Goal]:
             f"the driver compiles once a machine, {found['driver']:.1f} s; the next worker {found['next']:.2f} s",
             "s",
         )
-        for recipe, found in run("cold").items()
+        for recipe, found in run("programs.cold").items()
     ]
 
 
 def measure_kernel_memory(files: Sequence[Path]) -> Goal:
     """The kernels of `annotated` on batches that are hard on memory."""
-    measured = run("memory", *files)
+    measured = run("programs.memory", *files)
     real = max(row["pages"] for row in measured["kernels"].values())
     figures = f"{measured['kernel']} on {measured['batch']}; on real pages {real:.1f} x"
     name = "peak memory that a kernel adds / bytes of its batch's text, the worst"

@@ -96,7 +96,7 @@ def near_goals(corpora: Corpora, warcs: Sequence[Path], *, python: str | None, m
 
 
 def compare_signatures(warcs: Sequence[Path]) -> Iterator[Goal]:
-    found = run("minhash", *warcs)
+    found = run("programs.minhash", *warcs)
     ours = found["ours"]
     for peer, bound in (("sha1", 30.0), ("xxh32", 20.0)):
         theirs = found[f"datasketch_{peer}"]
@@ -199,7 +199,7 @@ def scopes_in_words(corpora: Corpora) -> str:
 
 
 def measure_components(n_nodes: int) -> Iterator[Goal]:
-    found = run("components", n_nodes)
+    found = run("programs.components", n_nodes)
     for way, words in (("one_task", "in one task"), ("rounds", "in rounds")):
         graphs = {name: taken for name, taken in found[way].items() if isinstance(taken, dict)}
         name, slowest = max(graphs.items(), key=lambda graph: graph[1]["wall"])
@@ -236,14 +236,14 @@ def _stages(corpora: Corpora, n_cores: int) -> dict[str, Any]:
 def _near_spark(corpora: Corpora, program: str, *arguments: Any) -> dict[str, Any]:
     lake = corpora.scratch / "near"
     try:
-        return run("near_spark", program, lake, *arguments)
+        return run("programs.near_spark", program, lake, *arguments)
     finally:
         shutil.rmtree(lake, ignore_errors=True)
 
 
 def _datatrove(corpora: Corpora, name: str, words: str, python: str | None) -> dict[str, Any]:
     """What datatrove takes on one core."""
-    program = [str(python), str(ROOT / "benchmarks" / "peer_datatrove_minhash.py")]
+    program = [str(python), str(ROOT / "benchmarks" / "peers" / "peer_datatrove_minhash.py")]
     if shutil.which("taskset"):
         program = ["taskset", "-c", "0", *program]
     out = corpora.scratch / "datatrove"

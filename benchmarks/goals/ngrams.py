@@ -91,6 +91,6 @@ def _spark(corpora: Corpora, program: str, *arguments: Any) -> dict[str, Any]:
     lake = corpora.scratch / "dedup"
     lake.mkdir(parents=True, exist_ok=True)
     try:
-        return run("dedup_spark", program, lake, *arguments)
+        return run("programs.dedup_spark", program, lake, *arguments)
     finally:
         shutil.rmtree(lake, ignore_errors=True)
