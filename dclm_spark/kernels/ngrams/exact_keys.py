@@ -6,16 +6,19 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlenc
 import pyarrow as pa
 import xxhash
 
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.kernels.text.simplify import simplify
 
 _SCHEMES, _DEFAULT_PORTS = ("http", "https"), (None, 80, 443)  # the two schemes are one, and so are their ports
 _UNRESERVED = "-._~"  # and letters and digits: RFC 3986, section 2.3; these need no percent sign
 _KEPT_IN_PATH = "!$&'()*+,;=:@/" + _UNRESERVED
 _KEPT_ESCAPES = re.compile(r"(%25|%2f)", re.IGNORECASE)  # percent signs and slashes that are no separators
-_WWW = re.compile(r"(www\d*\.)+(?=[^.]+\.)")
+_WWW = re.compile(r"(www[0-9]*\.)+(?=[^.]+\.)")
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 # Parameters that say who came and from where, not what the page is.
-_OF_THE_VISIT = re.compile(r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE)
+_OF_THE_VISIT = re.compile(
+    r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE | re.ASCII
+)
 
 
 def text_keys(text: pa.Array, normalization: str) -> pa.BinaryArray:
@@ -59,6 +62,8 @@ def canonical_url(url: str) -> str | None:
     except ValueError:  # brackets or a port that are none
         return None
     host = (parts.hostname or "").rstrip(".")
+    if not host.isascii():  # `hostname` has it in lower case by the Unicode of the Python that runs this
+        host = lower_one(parts.netloc.rpartition("@")[2].partition(":")[0]).rstrip(".")
     if parts.scheme not in _SCHEMES or not host:
         return None
     if www := _WWW.match(host):
