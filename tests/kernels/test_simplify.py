@@ -31,6 +31,7 @@ def both(normalization: str, texts: list[str]) -> tuple[list[str], list[str]]:
     return simplify(pa.array(texts, pa.string()), normalization).to_pylist(), [oracle(text) for text in texts]
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("normalization", ["lower", "datatrove"])
 @pytest.mark.parametrize("frame", ["{}", "a{}b", "1{}2", "A{}\u0301Σ", " {} ", "\u302e{}\u1b44"])
 def test_every_character(normalization, frame):
@@ -52,6 +53,7 @@ PIECES = st.sampled_from(
 ANY_TEXT = st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(st.sampled_from(ASSIGNED), max_size=30))
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("normalization", ["lower", "datatrove"])
 @settings(max_examples=400, deadline=None)
 @given(texts=st.lists(ANY_TEXT, max_size=3))
@@ -93,6 +95,7 @@ def test_nulls_slices_and_types(normalization):
     assert simplify(pa.array([], pa.string()), normalization).to_pylist() == []
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("piece", ["Σ'", "'", "1.", "1", "각", "\u0301", " \u0301", "Ⱥ", ".", "\u1b44"])
 def test_long_texts(piece):
     text = piece * 500_000
@@ -101,6 +104,7 @@ def test_long_texts(piece):
     assert lower_text(pa.array([text])).to_pylist() == [lower(text)]
 
 
+@pytest.mark.busy
 def test_marks_in_disorder_take_linear_time():
     n = 500_000  # Python's own insertion sort takes minutes
     assert simplify(pa.array(["x" + "\u302e\u1b44" * n]), "datatrove").to_pylist() == [

@@ -62,6 +62,7 @@ def test_split_words_are_those_of_str_split():
     assert count_words_split(pa.array(TEXTS)).to_pylist() == [len(text.split()) for text in TEXTS]
 
 
+@pytest.mark.busy
 def test_uax29_words_are_those_of_uniseg():
     uniseg = pytest.importorskip("uniseg.wordbreak", reason="uniseg, the reference of the word breaker, is missing")
     for text in TEXTS:
@@ -132,6 +133,7 @@ def test_the_version_of_the_word_breaker_is_a_choice():
         measure_repetition(pa.array([text]), word_breaker="6.2")
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("count", [count_words_fasttext, count_words_split, count_words_uax29])
 @pytest.mark.parametrize("unit", [*"a\n\u0301\u200d🇩", "a ", "a\n", "a'", "a'\u0301", 'ש"', "\r\n", "1,"], ids=ascii)
 def test_time_is_linear(unit, count):
