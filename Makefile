@@ -1,24 +1,33 @@
 # Needs Python 3.11 or later with venv, and Java 17; everything else is fetched into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+PYTHON313 ?= $(shell command -v python3.13)
 BIN := .venv/bin
 BIN35 := .venv-spark35/bin
+BIN313 := .venv-py313/bin
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 # Python 3.11 may bring an older one, which warns of an extra of lxml that is there.
 PIP := pip>=23.3
 SAMPLE := tests/data/sample
 DEMO := build/demo
 DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
+# The tests that may grow too long, named at the end of a run.
+DURATIONS := --durations=10 --durations-min=5
+# Tests and examples that need no Java.
+FAST := tests/kernels tests/test_recipes.py tests/test_house.py tests/test_dclm_yaml.py tests/test_docs.py tests/test_readme.py \
+	dclm_spark/kernels dclm_spark/recipe
 
-.PHONY: help demo test test-jobs test-others test-stages test-slow test-programs test-again test-connect test-long test-spark35 test-jobs35 \
-	test-stages35 test-rest lint docs docs-outputs format bench jars wheel clean
+.PHONY: help demo test test-fast test-jobs test-others test-stages test-slow test-programs test-again test-connect test-long test-spark35 \
+	test-jobs35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests but the slow ones"
+	@echo "make test-fast     kernels, recipes and the documents' rules, without Java and what takes seconds: under a minute"
 	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-rest     test-slow and test-spark35, three at once"
 	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
+	@echo "make test-py313    kernels and recipes on Python 3.13, without Java and what takes seconds"
 	@echo "make lint          ruff, formatting, import contract, types"
 	@echo "make docs          the documents as a site, in build/site"
 	@echo "make docs-outputs  write what the blocks of README and docs print into the pages"
@@ -44,6 +53,11 @@ help:
 	$(BIN35)/python $(PIP_INSTALL) --constraint constraints-spark35.txt --editable '.[local,connect,s3,test]'
 	touch $@
 
+.venv-py313/.test: setup.cfg pyproject.toml constraints.txt
+	test -x $(BIN313)/python || { $(PYTHON313) -m venv .venv-py313 && $(BIN313)/python $(PIP_INSTALL) '$(PIP)'; }
+	$(BIN313)/python $(PIP_INSTALL) --constraint constraints.txt --editable '.[local,test]'
+	touch $@
+
 jars: .venv/.run
 	@$(BIN)/python -c "from dclm_spark.spark.launch import prepare; prepare()"
 
@@ -59,14 +73,18 @@ test: .venv/.test jars
 	@$(BIN)/python -m tests.support.warm
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-jobs test-stages test-others
 
+# What a change of a kernel, a recipe or a page breaks first. Kernels that changed are compiled beforehand, which takes longer.
+test-fast: .venv/.test
+	$(BIN)/python -m pytest $(FAST) -m "not slow and not busy"
+
 test-jobs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m "not slow"
+	$(BIN)/python -m pytest tests/jobs -m "not slow" $(DURATIONS)
 
 test-stages: .venv/.test
-	$(BIN)/python -m pytest tests/stages
+	$(BIN)/python -m pytest tests/stages $(DURATIONS)
 
 test-others: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow"
+	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-connect
@@ -91,6 +109,11 @@ test-jobs35: .venv-spark35/.test
 
 test-stages35: .venv-spark35/.test
 	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not slow"
+
+# Of what asks the Python that runs for properties of characters, all is run, seconds or not.
+test-py313: .venv-py313/.test
+	$(BIN313)/python -m pytest $(FAST) -m "not slow and not busy"
+	$(BIN313)/python -m pytest tests/kernels/test_simplify.py tests/kernels/test_words.py -m busy
 
 # What `test` leaves out, packed: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
@@ -120,4 +143,4 @@ wheel: .venv/.run
 	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
 
 clean:
-	rm -rf .venv .venv-spark35 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .mypy_cache
+	rm -rf .venv .venv-spark35 .venv-py313 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .mypy_cache

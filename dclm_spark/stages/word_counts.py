@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from dclm_spark.kernels.bytes.sized import sized
+from dclm_spark.kernels.text.lowering import lower_text
 from dclm_spark.kernels.text.words import words_uax29
 from dclm_spark.spark.workers import map_arrow
 
@@ -26,8 +27,9 @@ def with_word_counts(texts: "DataFrame") -> "DataFrame":
     def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in sized(batches):
             counted: Counter[tuple[str, str]] = Counter()
-            for language, text in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-                counted.update((language, word) for word in words_uax29(text.lower()))
+            languages, texts = batch.column("language").to_pylist(), lower_text(batch.column("text")).to_pylist()
+            for language, text in zip(languages, texts, strict=True):
+                counted.update((language, word) for word in words_uax29(text))
             rows = [(language, word, n) for (language, word), n in counted.items()]
             columns = zip(*rows, strict=True) if rows else ((), (), ())
             yield pa.RecordBatch.from_arrays(

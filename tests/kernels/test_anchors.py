@@ -39,6 +39,7 @@ def _assign(rows, near, cuts=(), shingles=None):
 CHAIN = [(1, "a", _signature(0)), (1, "b", _signature(3)), (1, "c", _signature(6)), (1, "d", _signature(6))]
 
 
+@pytest.mark.busy
 def test_components_have_one_survivor_whoever_is_alike():
     found = _assign([*CHAIN, (2, "e", _signature(1))], NearDuplicates(threshold=0.7))
     assert found == [

@@ -13,6 +13,8 @@ from dclm_spark.kernels.signals.annotate import annotate_batch
 from dclm_spark.recipe.builtin import DCLM_BASELINE, FINEWEB, RECIPES
 from dclm_spark.recipe.deduplication import Bloom
 
+pytestmark = pytest.mark.busy
+
 ANNOTATIONS = {
     "dclm": DCLM_BASELINE.annotation,
     "faithful": RECIPES["dclm_baseline_faithful"].annotation,

@@ -88,6 +88,7 @@ def _documents(draw):
     return [(sign * (text * 7919 + 1) << 40, place, order, keys[text]) for text, place, order in rows]
 
 
+@pytest.mark.busy
 @settings(max_examples=200, deadline=None)
 @given(_documents(), st.integers(1, 5), st.sampled_from([1, 2, 8, 64]), st.integers(0, 2))
 def test_edges_are_those_of_plain_buckets_however_they_travel(documents, n_flushes, n_blocks, first_new_place):
@@ -132,6 +133,7 @@ def test_a_giant_bucket_is_reported_with_examples(ignores_giants):
     assert all(size == 0 for _, size, _ in _join(documents, giant_bucket=n).values())
 
 
+@pytest.mark.busy
 def test_a_bucket_of_half_a_million_texts_is_linear():
     n = 500_000
     texts = np.arange(n, dtype=np.int64)
@@ -142,6 +144,7 @@ def test_a_bucket_of_half_a_million_texts_is_linear():
     assert (found.others == 0).all()
 
 
+@pytest.mark.busy
 def test_a_packet_takes_about_fifteen_bytes_an_entry():
     random = np.random.default_rng(7)
     n = 150_000

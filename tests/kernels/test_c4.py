@@ -203,6 +203,7 @@ def test_bad_words_are_of_the_text_that_goes_on_and_null_without_a_list():
     assert clean("bad")[1][0]["n_bad_words"] is None
 
 
+@pytest.mark.busy
 def test_long_lines():
     line = "日" * 200
     (_,), (row,) = clean(f"{line}\n{line[1:]}\r{line}\n\n{line[1:]}\n{line}", rules=C4Lines())
@@ -257,6 +258,7 @@ def test_bytes_that_are_no_utf8():
     assert cleaned[:2].to_pylist() == ["\ufffd\ufffd It lies west \ufffd\ufffd", ""]
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("tokens", ["spacy_en", "uax29"])
 @pytest.mark.parametrize(
     "unit",

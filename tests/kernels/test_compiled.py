@@ -11,6 +11,8 @@ import pytest
 
 from dclm_spark.kernels.compiled import machine_code
 
+pytestmark = pytest.mark.busy
+
 MAKE = """
 import pickle, sys
 import pyarrow as pa

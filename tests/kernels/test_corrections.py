@@ -106,6 +106,7 @@ def test_arguments_that_cannot_be_right(url_removal, max_newlines):
         correct_text(pa.array(["text"]), url_removal=url_removal, max_newlines=max_newlines)
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "piece",
     [*"a\n.1 é", "a ", "a\n", "a" * 255 + ".", "a.com.", ".comx", "1.2.3.", " " * 99 + "a.co", ".คอมx", "http://"],

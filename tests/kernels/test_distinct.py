@@ -1,6 +1,7 @@
 """Distinct numbers of rows, against Python's sets."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,6 +10,7 @@ from dclm_spark.kernels.bytes.distinct import make_distinct
 NUMBERS = st.one_of(st.integers(0, 5), st.integers(0, (1 << 64) - 1), st.integers((1 << 64) - 3, (1 << 64) - 1))
 
 
+@pytest.mark.busy
 @settings(deadline=None)
 @given(rows=st.lists(st.lists(NUMBERS, max_size=40), max_size=5))
 def test_rows_have_what_sets_have(rows):

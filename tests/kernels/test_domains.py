@@ -126,6 +126,7 @@ def test_each_key_comes_once_with_each_of_its_domains():
     assert banning_domains(pa.array([], pa.string()), match="faithful").num_rows == 0
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("match", ["fixed", "faithful"])
 def test_odd_urls_and_lines_raise_nothing(match):
     random.seed(23)
@@ -138,6 +139,7 @@ def test_odd_urls_and_lines_raise_nothing(match):
     assert listed_domains(pa.array([None], pa.string()), match=match).to_pylist() == [None]
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("match", ["fixed", "faithful"])
 @pytest.mark.parametrize("unit", [*"aé/@:[%", "a.", "www", "a\n", "\n", "a-", "://"], ids=ascii)
 def test_time_is_linear(unit, match):

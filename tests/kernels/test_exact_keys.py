@@ -143,6 +143,7 @@ URLS = st.one_of(
 )
 
 
+@pytest.mark.busy
 @settings(max_examples=1500, deadline=None)
 @given(URLS)
 def test_what_is_canonical_stays(url):
@@ -159,6 +160,7 @@ def test_any_text_has_a_key_or_none(url):
     assert (key is None) == (canonical_url(url) is None)
 
 
+@pytest.mark.busy
 def test_keys_of_texts():
     texts = pa.array(["Straße 1", "straße 1", "Straße  1", "", None, "Straße 1"])
     keys = text_keys(texts, "none").to_pylist()

@@ -141,6 +141,7 @@ def test_same_as_the_library_itself():
         )
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "options",
     [
@@ -169,6 +170,7 @@ def test_every_kind_of_model_predicts_as_in_the_library(tmp_path, options):
     assert_same_as_library(tmp_path / "model.ftz", random_texts(200))
 
 
+@pytest.mark.busy
 def test_quantized_outputs_are_near_enough(tmp_path):
     """The library multiplies by a row's norm last, here it is in the row: the last bits may differ."""
     rng = random.Random(5)
@@ -237,6 +239,7 @@ def test_newline_joins_or_separates_words():
     assert joined == identify(ENGLISH.replace(" ", ""))[0] != separate
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("unit", [*"a\né .", "a ", "a\n", "ab", "words and "], ids=ascii)
 def test_time_is_linear(unit):
     identify("a")
@@ -435,6 +438,7 @@ def test_download_folder_that_others_may_have_filled_is_refused(served, tmp_path
     assert "others can write to it" in problem and str(folder) in problem
 
 
+@pytest.mark.busy
 def test_bundled_model_works_from_a_zip(tmp_path):
     """As spark-submit --py-files ships the package."""
     package = Path(dclm_spark.__file__).parent

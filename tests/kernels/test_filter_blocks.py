@@ -19,6 +19,8 @@ from dclm_spark.kernels.ngrams.ngrams import ngrams
 from dclm_spark.recipe.deduplication import Bloom
 from tests import bff
 
+pytestmark = pytest.mark.busy
+
 MODES = ("paragraph", "document", "old_both")
 RULES = Bloom(min_ngram=2, max_ngram=3, filter="exact", fp_rate=1e-9)
 

@@ -114,6 +114,7 @@ def test_an_unknown_reading_is_refused():
         measure("a", "literal")
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("tokens", ["uax29", "spacy_en"])
 @pytest.mark.parametrize("reading", ["faithful", "fixed"])
 @pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", " ", " \n", "日", ".\r\n"])

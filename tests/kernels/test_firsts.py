@@ -10,6 +10,8 @@ from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT, distinct_texts, e
 from dclm_spark.kernels.near.firsts import N_DELEGATES, Firsts
 from tests.near import meetings
 
+pytestmark = pytest.mark.busy
+
 N_BANDS, N_ROWS = 3, 2
 THRESHOLD = 0.5
 

@@ -149,6 +149,7 @@ def by_definition(edges, *, is_large):
     return found
 
 
+@pytest.mark.busy
 @at_leisure
 @given(EDGES)
 def test_large_stars_by_definition(edges):

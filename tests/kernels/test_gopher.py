@@ -79,6 +79,7 @@ def fixed_by_rule(text: str) -> dict:
     return found
 
 
+@pytest.mark.busy
 def test_fixed_is_what_the_rules_give():
     chance = random.Random(23)
     texts = [made_up_text(chance) for _ in range(1500)]
@@ -207,6 +208,7 @@ def test_unknown_choices_are_refused():
         measure("a", "fixed", tokens="words")
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("tokens", ["uax29", "spacy_en"])
 @pytest.mark.parametrize("reading", ["faithful", "fixed"])
 @pytest.mark.parametrize(
@@ -222,6 +224,7 @@ def test_time_is_linear(unit, reading, tokens):
     assert seconds < 5
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("reading", ["faithful", "fixed"])
 def test_time_is_linear_in_the_length_of_words(reading):
     words = ["x" * 200_000 + str(index % 3) for index in range(40)]  # n-grams of millions of characters

@@ -75,6 +75,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("what", ENDLESS)
 def test_endless_pages_cost_no_more_than_the_limit(what):
     text, error = extract(ENDLESS[what], **DCLM, limits=Limits(cpu_seconds=0.3, memory_bytes=256 << 20))
@@ -111,6 +112,7 @@ def test_large_flat_pages_are_extracted(what):
     assert error is None and text is not None
 
 
+@pytest.mark.busy
 def test_no_real_page_comes_near_the_limits(shared_data):
     limits = Limits(cpu_seconds=Limits().cpu_seconds / 4, memory_bytes=Limits().memory_bytes // 4, text_bytes=1 << 20)
     n_pages = 0

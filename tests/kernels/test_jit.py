@@ -12,6 +12,8 @@ import dclm_spark
 from dclm_spark.kernels.compiled import jit
 from dclm_spark.kernels.compiled.private_folder import is_private
 
+pytestmark = pytest.mark.busy
+
 PACKAGE = Path(dclm_spark.__file__).parent
 COUNT = """
 import pyarrow as pa, sys

@@ -20,7 +20,7 @@ from dclm_spark.kernels.archive.warc import read_archive
 from dclm_spark.kernels.signals.urls import measure_urls
 from tests.kernels.test_warc import COMPRESS, HTML, arc, page, response, warc, written_by
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.busy]
 
 LIMIT = 8 << 20
 HEAD = b"WARC/1.0\r\nWARC-Type: response\r\nContent-Length: %d\r\n\r\n"

@@ -223,6 +223,7 @@ def test_rules_that_say_nothing_are_named():
     assert len(recipe.problems()) == 6
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "unit",
     [

@@ -272,6 +272,7 @@ EXTREMES = {
 }
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("name", EXTREMES)
 def test_time_is_linear_whatever_the_text(name):
     hashes_of("a")

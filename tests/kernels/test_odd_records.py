@@ -227,6 +227,7 @@ def test_text_that_speaks_of_addresses_is_no_record():
     assert [type(record) for record in found] == [Skip, Fault, Page]
 
 
+@pytest.mark.busy
 def test_the_search_for_records_is_linear():
     """The cost of eight times the input is about eight times: 64 KB to 512 KB of what the patterns dislike most."""
     pieces = {

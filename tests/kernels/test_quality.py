@@ -106,6 +106,7 @@ def test_a_share_of_lines_decides_as_a_count_of_lines_does():
                 assert (n_found > bound * n_lines) == (n_found / n_lines > bound)
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "piece",
     [*"a\n. \u0301Σ🇩", "a ", "a\n", ". ", "a'", "a'\u0301\u0301", "Σ' ", "\r\n", "👩\u200d", 'ש"', "\u3000\n"],

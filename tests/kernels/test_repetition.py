@@ -80,6 +80,7 @@ def test_a_slice_nulls_and_the_type():
     assert len(measure_repetition(pa.array([], pa.string()))) == 0
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("unit", ["a", "a ", "a\n", "\n", "ab cd ef gh ", "日", "a²", "word number one.\n\n"])
 def test_time_is_linear(unit):
     for n_chars in (100, 3_000_000):  # the first compiles

@@ -23,7 +23,7 @@ from dclm_spark.kernels.html.sandbox import CRASHED, GROWN, TOO_SLOW, Limits, ex
 from dclm_spark.recipe.recipe import Extraction
 from tests.archives import ENGLISH, english_pages, write_warc
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.busy]
 
 DCLM = {"extractor": "resiliparse", "options": {"main_content": True}}
 PAGE = f"<html><body><article><p>{ENGLISH}</p></article></body></html>"

@@ -157,6 +157,7 @@ LONG_TEXTS = {
 }
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("kind", LONG_TEXTS)
 @pytest.mark.parametrize("minhash", [FEW, dataclasses.replace(FEW, shingles="chars", shingle_size=24)])
 def test_long_texts_take_linear_time(kind, minhash):

@@ -142,6 +142,7 @@ def test_bytes_that_are_no_utf8():
     assert count_words_spacy(text).null_count == count_sentences_spacy(text).null_count == 0
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "piece",
     [

@@ -156,6 +156,7 @@ def test_letters_that_match_another_alphabet():
     assert measure("http://h/is", hard=("\u0131\u017f",))[0]["n_hard_words"] == 1
 
 
+@pytest.mark.busy
 def test_no_further_letter_matches_ascii_when_case_is_ignored():
     """What the quick search of ASCII URLs rests on."""
     ascii_letter = re.compile(r"[\x00-\x7f]", re.IGNORECASE)
@@ -183,6 +184,7 @@ def test_odd_urls_raise_nothing():
     assert measure(long, strict=("a.",), hard=("a",), soft=("a",))[0]["host"] is None
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize(
     "unit", [*"aé/@:[%", "a.", "word", "words ", "a\n", "\n", "wo-r.d", "http://", "\u017f"], ids=ascii
 )

@@ -1,9 +1,7 @@
 """Words by the three definitions: against Python's methods, uniseg and fastText, on text made up in many scripts."""
 
 import random
-import sys
 import time
-import unicodedata
 
 import pyarrow as pa
 import pytest
@@ -18,6 +16,7 @@ from dclm_spark.kernels.text.unicode import (
 )
 from dclm_spark.kernels.text.words import count_words_fasttext, count_words_split, count_words_uax29, words_uax29
 from dclm_spark.kernels.tokens.tokens import tokens_of
+from tests.support.unicode_16 import ASSIGNED, SPACES, is_alnum, is_letter
 
 pytestmark = pytest.mark.once
 
@@ -39,15 +38,11 @@ PIECES = [
 ]
 
 
-# Python's own tables may be older than the package's: what they do not know is left out.
-KNOWN = [char for char in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(char) not in ("Cn", "Cs")]
-
-
 def made_up_texts(n_texts: int, *, seed: int) -> list[str]:
     chance = random.Random(seed)
     texts = ["".join(chance.choices(PIECES, k=chance.randint(0, 30))) for _ in range(n_texts)]
     # Any code point, among neighbours that the rules look at.
-    anything = KNOWN + PIECES * 2000
+    anything = ASSIGNED + PIECES * 2000
     return texts + ["".join(chance.choices(anything, k=chance.randint(1, 30))) for _ in range(n_texts)]
 
 
@@ -56,21 +51,22 @@ TEXTS = made_up_texts(3000, seed=29)
 
 def test_flags_are_what_the_string_methods_say():
     tables = char_tables()
-    for char in KNOWN:
+    for char in ASSIGNED:
         flags = int(tables.flags[tables.blocks[ord(char) >> 8], ord(char) & 0xFF])
-        assert bool(flags & IS_LETTER) == char.isalpha(), ascii(char)
-        assert bool(flags & IS_ALNUM) == char.isalnum(), ascii(char)
-        assert bool(flags & IS_SPACE) == char.isspace(), ascii(char)
+        assert bool(flags & IS_LETTER) == is_letter(char), ascii(char)
+        assert bool(flags & IS_ALNUM) == is_alnum(char), ascii(char)
+        assert bool(flags & IS_SPACE) == (char in SPACES), ascii(char)
 
 
 def test_split_words_are_those_of_str_split():
     assert count_words_split(pa.array(TEXTS)).to_pylist() == [len(text.split()) for text in TEXTS]
 
 
+@pytest.mark.busy
 def test_uax29_words_are_those_of_uniseg():
     uniseg = pytest.importorskip("uniseg.wordbreak", reason="uniseg, the reference of the word breaker, is missing")
     for text in TEXTS:
-        assert words_uax29(text) == [word for word in uniseg.words(text) if word[0].isalnum()], ascii(text)
+        assert words_uax29(text) == [word for word in uniseg.words(text) if is_alnum(word[0])], ascii(text)
     counts = count_words_uax29(pa.array(TEXTS)).to_pylist()
     assert counts == [len(words_uax29(text)) for text in TEXTS]
 
@@ -97,7 +93,7 @@ def test_a_flag_has_no_half_beyond_a_joined_pictograph():
 
 def test_fasttext_words_are_those_of_fasttext():
     tokenize = pytest.importorskip("fasttext", reason="fastText is missing").FastText.tokenize
-    expected = [sum(token[0].isalnum() for token in tokenize(text)) for text in TEXTS]
+    expected = [sum(is_alnum(token[0]) for token in tokenize(text)) for text in TEXTS]
     assert count_words_fasttext(pa.array(TEXTS)).to_pylist() == expected
 
 
@@ -137,6 +133,7 @@ def test_the_version_of_the_word_breaker_is_a_choice():
         measure_repetition(pa.array([text]), word_breaker="6.2")
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("count", [count_words_fasttext, count_words_split, count_words_uax29])
 @pytest.mark.parametrize("unit", [*"a\n\u0301\u200d🇩", "a ", "a\n", "a'", "a'\u0301", 'ש"', "\r\n", "1,"], ids=ascii)
 def test_time_is_linear(unit, count):

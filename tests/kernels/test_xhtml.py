@@ -87,6 +87,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.busy
 @pytest.mark.parametrize("piece", PIECES)
 def test_the_cost_is_linear(piece):
     def cost(n_chars):

@@ -3,6 +3,8 @@
 import re
 from html import escape
 
+from dclm_spark.kernels.text.unicode import IS_LETTER, char_tables, flags_of
+
 MEDIA_TYPES = frozenset({"application/xhtml+xml", "application/vnd.wap.xhtml+xml", "application/xml", "text/xml"})
 """Media types of pages that browsers parse as XML."""
 
@@ -136,8 +138,13 @@ def _parts(page: str) -> list[str]:
                 break
             end = put(subset[0][:-1] + ">", close.end())
         else:
-            n_broken += page[at + 1 : at + 2].isalpha()
+            n_broken += _is_letter(page[at + 1 : at + 2])
             end = at + 1
         at = page.find("<", end)
     parts.append(page[copied:])
     return parts
+
+
+def _is_letter(char: str) -> bool:
+    """`str.isalpha`, but the same on every Python; `char` may be empty."""
+    return bool(char) and flags_of(ord(char), char_tables()) & IS_LETTER != 0

@@ -6,16 +6,19 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote_to_bytes, urlenc
 import pyarrow as pa
 import xxhash
 
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.kernels.text.simplify import simplify
 
 _SCHEMES, _DEFAULT_PORTS = ("http", "https"), (None, 80, 443)  # both schemes, and their ports, count as equal
 _UNRESERVED = "-._~"  # with letters and digits, the characters that are never escaped: RFC 3986, section 2.3
 _KEPT_IN_PATH = "!$&'()*+,;=:@/" + _UNRESERVED
 _KEPT_ESCAPES = re.compile(r"(%25|%2f)", re.IGNORECASE)  # escaped percent signs and slashes, which are not separators
-_WWW = re.compile(r"(www\d*\.)+(?=[^.]+\.)")
+_WWW = re.compile(r"(www[0-9]*\.)+(?=[^.]+\.)")
 _SESSION_IN_PATH = re.compile(r";jsessionid=[^/;?]*", re.IGNORECASE)
 # Parameters that describe the visitor, not the page.
-_OF_THE_VISIT = re.compile(r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE)
+_OF_THE_VISIT = re.compile(
+    r"utm_\w+|gclid|fbclid|jsessionid|phpsessid|aspsessionid\w*|sessionid", re.IGNORECASE | re.ASCII
+)
 
 
 def text_keys(text: pa.Array, normalization: str) -> pa.BinaryArray:
@@ -61,6 +64,8 @@ def canonical_url(url: str) -> str | None:
     except ValueError:  # invalid brackets or port
         return None
     host = (parts.hostname or "").rstrip(".")
+    if not host.isascii():  # `hostname` has it in lower case by the Unicode of the Python that runs this
+        host = lower_one(parts.netloc.rpartition("@")[2].partition(":")[0]).rstrip(".")
     if parts.scheme not in _SCHEMES or not host:
         return None
     if www := _WWW.match(host):

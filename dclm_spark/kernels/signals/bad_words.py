@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from dclm_spark.kernels.compiled.jit import helper, kernel
 from dclm_spark.kernels.signals.quality import lower_word
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.kernels.text.tries import ROOT, Trie, child_of, make_trie
 from dclm_spark.kernels.text.unicode import (
     ALETTER,
@@ -36,7 +37,7 @@ def bad_words_trie(bad_words: tuple[str, ...], *, reading: str) -> Trie:
     """
     entries = [entry.strip() for entry in bad_words]
     if reading == "fixed":
-        entries = [entry.lower() for entry in entries]
+        entries = [lower_one(entry) for entry in entries]
     return make_trie((entry, _ANYWHERE if _is_unspaced(entry) else _BORDERED) for entry in entries)
 
 

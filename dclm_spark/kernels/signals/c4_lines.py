@@ -8,6 +8,7 @@ import numpy as np
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.citations import cut_citations
 from dclm_spark.kernels.signals.quality import lower_word
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.kernels.text.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.text.unicode import IS_SPACE, strip
 from dclm_spark.recipe.recipe import C4Lines
@@ -48,9 +49,9 @@ def phrases_of(rules: C4Lines) -> Trie:
     return make_trie(
         [
             ("lorem ipsum", SAYS_LOREM_IPSUM),
-            *((phrase.lower(), _IS_CODE) for phrase in rules.code_phrases),
+            *((lower_one(phrase), _IS_CODE) for phrase in rules.code_phrases),
             ("{", HAS_CURLY_BRACKET),
-            *((phrase.lower(), _IS_POLICY) for phrase in rules.policy_phrases),
+            *((lower_one(phrase), _IS_POLICY) for phrase in rules.policy_phrases),
         ]
     )
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dclm_spark.kernels.signals.urls import host_of, registered_domain
+from dclm_spark.kernels.text.lowering import lower_one
 
 BANNING = pa.schema([pa.field("domain_key", pa.string()), pa.field("domain", pa.string())])
 """One row is a page's key, and an entry that bans the page if it is in the list."""
@@ -56,7 +57,7 @@ def listed_domains(line: pa.Array, *, match: str) -> pa.Array:
     >>> listed_domains(lines, match="fixed").to_pylist()
     ['example.com', 'example.com', 'example.com', None, None, None, None]
     """
-    entry_of = str.lower if match == "faithful" else _entry_of
+    entry_of = lower_one if match == "faithful" else _entry_of
     return pa.array([None if text is None else entry_of(text) for text in line.to_pylist()], pa.string())
 
 
@@ -98,7 +99,7 @@ def count_excluded(url: pa.Array, domains: tuple[str, ...], *, match: str) -> pa
 
 def _key_of_dclm(url: str) -> str | None:
     try:
-        return urlparse(url).netloc.lower().replace("www", "")
+        return lower_one(urlparse(url).netloc).replace("www", "")
     except ValueError:  # brackets without an address between them; DCLM's job ends here
         return None
 

@@ -14,6 +14,7 @@ from dclm_spark.kernels.compiled.jit import helper, kernel
 from dclm_spark.kernels.signals.gopher_repetition import measure_ngrams, measure_segments
 from dclm_spark.kernels.signals.marks import IS_PUNCTUATION, is_mark, mark_table
 from dclm_spark.kernels.signals.quality import is_dots, lower_word
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.kernels.text.terms import TermSet, index_of, term_set
 from dclm_spark.kernels.text.unicode import (
     IS_LETTER,
@@ -116,7 +117,7 @@ def measure_gopher(
 
 @functools.lru_cache(maxsize=8)
 def _stop_word_set(stop_words: tuple[str, ...], is_faithful: bool) -> TermSet:
-    return term_set(stop_words if is_faithful else map(str.lower, stop_words))
+    return term_set(stop_words if is_faithful else map(lower_one, stop_words))
 
 
 @kernel

@@ -10,6 +10,7 @@ import pyarrow as pa
 from idna import uts46_remap
 from tldextract import TLDExtract
 
+from dclm_spark.kernels.text.lowering import lower_one
 from dclm_spark.schemas import URLS
 
 # Authority of a URL with user info and port left out. A host holds none of the characters that the WHATWG URL Standard
@@ -70,7 +71,7 @@ def measure_urls(
             rows.append((None,) * len(URLS))
             continue
         host = host_of(address)
-        lower = address.lower()
+        lower = lower_one(address)
         rows.append(
             (
                 host,
@@ -156,7 +157,7 @@ def _finder(words: tuple[str, ...], is_whole_word: bool) -> Callable[[str], list
     trie: dict = {}
     for word in filter(None, words):
         node = trie
-        for letter in word.lower():
+        for letter in lower_one(word):
             node = node.setdefault(letter, {})
         node[""] = {}
     body = _alternatives(trie) if trie else r"(?!)"  # without words it matches nowhere

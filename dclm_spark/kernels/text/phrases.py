@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dclm_spark.kernels.compiled.jit import helper
-from dclm_spark.kernels.text.unicode import lower_of
+from dclm_spark.kernels.text.unicode import char_tables, lower_of
 
 ANY_CHAR = -1
 """Stands for any character in a phrase."""
@@ -33,11 +33,10 @@ def encode_phrases(phrases: Iterable[tuple[str, bool]]) -> Phrases:
     [0, 7, 10]
     """
     starts, points = [0], []
+    tables = char_tables()
     for phrase, dots_match_any in phrases:
         for char in phrase:
-            lower = char.lower() if len(char.lower()) == 1 else char
-            point = {_DOTTED_CAPITAL_I: _SMALL_I, _DOTLESS_I: _SMALL_I, _LONG_S: _SMALL_S}.get(ord(char), ord(lower))
-            points.append(ANY_CHAR if dots_match_any and char == "." else point)
+            points.append(ANY_CHAR if dots_match_any and char == "." else fold(ord(char), tables.blocks, tables.lower))
         starts.append(len(points))
     return Phrases(np.array(points, dtype=np.int32), np.array(starts, dtype=np.int32))
 

@@ -43,7 +43,7 @@ def simplify(text: pa.Array, normalization: str) -> pa.Array:
     >>> simplify(text, "lower").to_pylist()
     ['ça coûte  3,50 € – vraiment!', '', None]
 
-    Characters are those of Unicode 16.0 (lower case: 14.0); datatrove uses the version of the Python that it runs in.
+    Characters are those of Unicode 16.0; datatrove uses the version of the Python that it runs in.
     """
     if normalization == "none":
         return text
