@@ -12,7 +12,6 @@ from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.methods.method import read_signals
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.pipeline.run_stage import Outcome
-from dclm_spark.recipe.near_duplicates import NearDuplicates
 from dclm_spark.spark.session import shuffle_tasks
 from dclm_spark.stages.components import connected_components
 from dclm_spark.stages.duplicates import find_duplicates, signals_of
@@ -34,23 +33,20 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
 
     Raises:
         InputError: A dump is named twice.
+        RecipeError: The recipe has no settings of near-duplicates.
         WarehouseError: A dump has no signatures, or its signatures or duplicates were made by another recipe.
     """
     check_dumps(job, dumps)
     stage = STAGES["duplicates"]
-    scopes = frozenset({_near(job).scope})
+    _, near = job.near_settings()
+    scopes = frozenset({near.scope})
     return make_groups(job, dumps, GroupStage(stage.name, stage.reads, stage.writes, scopes, _make))
-
-
-def _near(job: Job) -> NearDuplicates:
-    near = job.recipe.duplicates
-    assert near is not None  # the job was checked to have them
-    return near
 
 
 def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
     # For other scopes, a run names the signatures of all dumps that were made together.
-    later = group.later if _near(job).scope == "incremental" else []
+    _, near = job.near_settings()
+    later = group.later if near.scope == "incremental" else []
     for dump in group.finished.keys() & {*group.new, *later}:
         # If the work is interrupted, it must not count as done, and dumps added after these must be added again.
         job.warehouse.delete("runs", dump=dump, stage=group.stage)
@@ -63,9 +59,8 @@ def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str
 
 def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, int]]:
     """Makes and writes all rows; returns the number of rows of each dump and the versions of the tables."""
-    warehouse, recipe = job.warehouse, job.recipe
-    minhash, near = recipe.signatures, _near(job)
-    assert minhash is not None  # no recipe has the one without the other
+    warehouse = job.warehouse
+    minhash, near = job.near_settings()
     signatures = group.inputs.read("signatures")
     n_tasks = shuffle_tasks(warehouse.spark)
     edges = find_edges(

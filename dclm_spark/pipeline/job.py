@@ -14,6 +14,7 @@ from dclm_spark.lake.finished import Finished
 from dclm_spark.lake.runs import Key, Run, is_made_by, last_runs, made_from, part_hash
 from dclm_spark.lake.warehouse import Warehouse, check_dump
 from dclm_spark.pipeline.ingest_plan import Source
+from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.spark.progress import Progress
 
@@ -53,6 +54,21 @@ class Job:
             WarehouseError: The warehouse cannot be written.
         """
         return check_request(self.recipe, self.dump, source, warehouse_problems=self.warehouse.problems())
+
+    def near_settings(self) -> tuple[MinHash, NearDuplicates]:
+        """Returns the recipe's settings of signatures and of near-duplicates.
+
+        Raises:
+            RecipeError: The recipe has none.
+        """
+        if self.recipe.signatures is None or self.recipe.duplicates is None:
+            raise RecipeError(
+                [
+                    f"the recipe {self.recipe.name} has no settings of near-duplicates; expected signatures and "
+                    "duplicates: dataclasses.replace(recipe, signatures=MinHash(), duplicates=NearDuplicates())"
+                ]
+            )
+        return self.recipe.signatures, self.recipe.duplicates
 
     def progress(self, stage: str) -> Progress:
         return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)

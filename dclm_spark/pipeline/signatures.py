@@ -12,11 +12,15 @@ if TYPE_CHECKING:
 
 
 def make_signatures(job: Job) -> Outcome:
-    """Makes `signatures` of one dump from its `filtered`."""
+    """Makes `signatures` of one dump from its `filtered`.
+
+    Raises:
+        RecipeError: The recipe has no settings of near-duplicates.
+        WarehouseError: There is no `filtered` of the dump, or another recipe made it or the signatures.
+    """
+    minhash, _ = job.near_settings()
 
     def write(run: Run, filtered: "DataFrame") -> dict[str, Any]:
-        minhash = job.recipe.signatures
-        assert minhash is not None  # the job was checked to have them
         signed = sign_documents(filtered, minhash=minhash)
         commit = job.warehouse.replace(signed, "signatures", lineage=run.lineage, dump=job.dump)
         return {"n_rows_out": commit.n_rows, "output_versions": {"signatures": commit.version}}
