@@ -16,6 +16,11 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 GUIDE = read_guide("add-a-signal.md")
 
 
+@pytest.mark.parametrize("guide", ["add-a-signal.md", "add-a-stage.md", "add-a-dedup-method.md"])
+def test_the_changes_of_a_guide_fit_the_code_as_it_stands(guide, tmp_path):
+    assert follow(read_guide(guide), tmp_path)
+
+
 @pytest.mark.slow
 def test_a_signal_takes_one_kernel_one_schema_line_and_one_bound(tmp_path):
     changed = follow(GUIDE, tmp_path)

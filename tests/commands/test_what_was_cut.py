@@ -108,8 +108,8 @@ def test_the_funnel_counts_what_was_cut(lake, source):
     lines = [line.split() for line in format_funnel([of_b]).splitlines()]
     at = lines.index(["deduplicated", "1", "33.3%"])
     assert lines[at + 1 : at + 3] == [
-        ["documents", "that", "lost", "paragraphs", "1", "33.3%"],
-        ["paragraphs", "cut", "2"],
+        ["documents", "with", "paragraphs", "removed", "1", "33.3%"],
+        ["paragraphs", "removed", "2"],
     ]
 
 
