@@ -22,7 +22,7 @@ FAST := tests/kernels tests/test_recipes.py tests/test_house.py tests/test_dclm_
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
 	@echo "make test          all tests but the slow ones"
-	@echo "make test-fast     kernels, recipes and the documents' rules, without Java and what takes seconds: under a minute"
+	@echo "make test-fast     kernels, recipes and the documents' rules, without Java and what takes seconds: about a minute"
 	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-rest     test-slow and test-spark35, three at once"
