@@ -90,13 +90,13 @@ test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-connect
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m "slow and not long"
+	$(BIN)/python -m pytest tests/jobs -m "slow and not long" $(DURATIONS)
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long"
+	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long" $(DURATIONS)
 
 test-connect: .venv/.test
-	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py
+	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py -m "not once" $(DURATIONS)
 
 test-long: .venv/.test jars
 	$(BIN)/python -m pytest tests -m long
@@ -105,19 +105,19 @@ test-spark35: .venv-spark35/.test
 	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
 
 test-jobs35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once and not long"
+	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once and not long" $(DURATIONS)
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not slow"
+	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not slow" $(DURATIONS)
 
 # Of what asks the Python that runs for properties of characters, all is run, seconds or not.
 test-py313: .venv-py313/.test
 	$(BIN313)/python -m pytest $(FAST) -m "not slow and not busy"
 	$(BIN313)/python -m pytest tests/kernels/test_simplify.py tests/kernels/test_words.py -m busy
 
-# What `test` leaves out, packed: most of these wait for processes of their own now and then.
+# What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-programs test-connect test-jobs35 test-stages35
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-jobs35 test-connect test-stages35
 
 lint: .venv/.test
 	$(BIN)/ruff check .

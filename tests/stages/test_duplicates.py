@@ -86,6 +86,7 @@ def test_clusters_are_those_of_plain_python(signatures, verify):
     assert {row["doc_id"] for row in found if row["dump"] == "A"} != set()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("n_shards", [1, 3])
 @pytest.mark.parametrize("verify", ["signature", "exact"])
 def test_a_shard_is_its_documents_by_themselves(spark, signatures, n_shards, verify):
@@ -213,6 +214,7 @@ def test_dumps_one_after_the_other_make_the_clusters_of_all_at_once(signatures, 
     ]
 
 
+@pytest.mark.once
 @hypothesis.settings(max_examples=3, deadline=None)
 @hypothesis.given(st.integers(0, 1 << 30), st.permutations(("A", "B", "C")))
 def test_any_dumps_in_any_order_make_the_clusters_of_all_at_once(signatures, seed, dumps):
