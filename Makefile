@@ -16,8 +16,10 @@ DURATIONS := --durations=10 --durations-min=5
 FAST := tests/kernels tests/test_recipes.py tests/test_house.py tests/test_dclm_yaml.py tests/test_docs.py tests/test_readme.py \
 	dclm_spark/kernels dclm_spark/recipe
 
-.PHONY: help demo test test-fast test-jobs test-others test-stages test-slow test-programs test-again test-connect test-long test-spark35 \
-	test-jobs35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
+KILLS := tests/jobs/test_kill.py tests/jobs/test_kill_deduplication.py tests/jobs/test_cluster.py
+
+.PHONY: help demo test test-fast test-jobs test-others test-stages test-slow test-programs test-kills test-again test-connect test-long \
+	test-spark35 test-jobs35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
@@ -87,10 +89,13 @@ test-others: .venv/.test
 	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-connect
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m "slow and not long" $(DURATIONS)
+	$(BIN)/python -m pytest tests/jobs $(addprefix --ignore ,$(KILLS)) -m "slow and not long" $(DURATIONS)
+
+test-kills: .venv/.test
+	$(BIN)/python -m pytest $(KILLS) -m "slow and not long" $(DURATIONS)
 
 test-again: .venv/.test
 	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long" $(DURATIONS)
@@ -117,7 +122,7 @@ test-py313: .venv-py313/.test
 
 # What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-programs test-again test-jobs35 test-connect test-stages35
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-jobs35 test-programs test-stages35 test-connect
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -60,6 +60,7 @@ def lake(filtered, tmp_path):
     return lambda *options, name="lake": Disturbed(tmp_path / name, filtered, *options)
 
 
+@pytest.mark.long
 def test_keys_and_one_filter(lake):
     options = (*BLOOM, "text", "bloom", "--scope", "all", "--inserts", "kept")
     expected = lake(*options, name="undisturbed").ends("inside nothing 0")
@@ -98,6 +99,7 @@ def test_shards_over_rows_that_were_finished(lake):
     assert_same(lake.ends("inside with_shard_answers 0"), expected)
 
 
+@pytest.mark.long
 def test_a_dump_that_is_added_to_another(lake):
     lake = lake(*BLOOM, "text", "bloom", "--scope", "incremental")
     expected, runs = lake.ends("inside with_answers 1"), lake.finished()
