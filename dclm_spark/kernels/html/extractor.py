@@ -32,7 +32,6 @@ class Extractor:
 
     Attributes:
         owner: The process that started it, and alone may use it.
-        n_awaited: Answers not received yet.
 
     Raises:
         ExtractorError: It does not start.
@@ -41,7 +40,6 @@ class Extractor:
     def __init__(self, settings: bytes):
         self.settings = settings
         self.owner = os.getpid()
-        self.n_awaited = 0
         self._unsent: deque[memoryview] = deque()
         self._received = bytearray()
         self._wire, theirs = socket.socketpair()
@@ -73,14 +71,12 @@ class Extractor:
     def send(self, page: bytes) -> None:
         """Sends a page, or as much of it as goes without waiting; later calls send the rest."""
         self._unsent.append(memoryview(HEAD.pack(0, len(page)) + page))
-        self.n_awaited += 1
         # If the process has ended, `receive` says so after the answers that it gave before.
         with contextlib.suppress(ConnectionError, EOFError):
             self._exchange(wait=False)
 
     def receive(self) -> tuple[int, bytes | bytearray]:
         """Waits for the next answer: its kind, and what it says."""
-        self.n_awaited -= 1
         try:
             kind, n_bytes = HEAD.unpack(self._take(HEAD.size))
             return kind, self._take(n_bytes)
