@@ -346,6 +346,9 @@ REMOVED = pa.schema(
         ),
         _field("value", pa.float64(), "value of that signal, or the similarity or share that decided"),
         _field("detail", pa.string(), "the bound as text, or the document that was kept instead"),
+        _field("url", pa.string()),
+        _field("host", pa.string()),
+        _field("language", pa.string()),
     ]
 )
 

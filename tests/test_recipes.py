@@ -7,6 +7,7 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.cli.recipe_files import load_recipe
 from dclm_spark.errors import RecipeError
+from dclm_spark.kernels.fasttext.identify import model_fingerprint
 from dclm_spark.lake.runs import is_made_by, part_hash
 from dclm_spark.recipe import builtin
 from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
@@ -82,6 +83,20 @@ def test_rows_are_a_recipes_if_they_hold_all_that_it_measures():
     assert is_made_by(run_of(dataclasses.replace(few, all_signals=True)), more)
     other = dataclasses.replace(few, annotation=dataclasses.replace(few.annotation, newline=" "))
     assert not is_made_by(run_of(more), other)
+
+
+def test_a_model_is_recorded_by_its_hash_and_compared_without_being_read(tmp_path):
+    model = tmp_path / "mine.bin"
+    model.write_bytes(b"model")
+    recipe = load_recipe("dclm_baseline", language_model=str(model))
+    assert recipe.annotation.language_model_hash == model_fingerprint(str(model))
+    unresolved = dataclasses.replace(recipe.annotation, language_model_hash=None)
+    before = part_hash(dataclasses.replace(recipe, annotation=unresolved), "annotated")
+    model.unlink()
+    assert part_hash(recipe, "annotated") == before
+    assert from_json(canonical_json(recipe)) == recipe
+    # The bundled model is the package's own, so that recipes that name no other keep their hashes.
+    assert load_recipe("dclm_baseline").annotation.language_model_hash is None
 
 
 def test_all_problems_are_listed_at_once():

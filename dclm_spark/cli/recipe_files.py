@@ -7,10 +7,11 @@ from typing import Any
 
 from dclm_spark.errors import InputError, RecipeError, abbreviated, refuse_recipe
 from dclm_spark.files.domain_lists import describe_domain_list
+from dclm_spark.kernels.fasttext.identify import BUNDLED_MODEL, model_fingerprint
 from dclm_spark.recipe import as_json, builtin
 from dclm_spark.recipe.dclm_yaml import recipe_from_yaml
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.recipe.recipe import Annotation, Recipe
 
 
 def load_recipe(
@@ -48,20 +49,31 @@ def load_recipe(
     if banned_domains is not None:
         given["banned_domains"] = describe_domain_list(banned_domains)
     if language_model is not None:
-        given["language_model"] = language_model
+        given |= {"language_model": language_model, "language_model_hash": None}
     if extractor is not None:
         options = {chosen.extraction.extractor: chosen.extraction.options for chosen in builtin.RECIPES.values()}
         extraction = replace(recipe.extraction, extractor=extractor, options=options.get(extractor, {}))
         recipe = replace(recipe, extraction=extraction)
     recipe = replace(
         recipe,
-        annotation=replace(recipe.annotation, **given),
+        annotation=_with_model_hash(replace(recipe.annotation, **given)),
         all_signals=all_signals or recipe.all_signals,
     )
     recipe = _with_near(
         recipe, {field: value for field, value in (near or {}).items() if value is not None}, finds_near
     )
     return recipe if max_fault_share is None else replace(recipe, max_fault_share=max_fault_share)
+
+
+def _with_model_hash(annotation: Annotation) -> Annotation:
+    """Fills in the hash of a model that is not the bundled one, so that the recipe's record says which it was."""
+    model = annotation.language_model
+    if model == BUNDLED_MODEL or annotation.language_model_hash is not None:
+        return annotation
+    try:
+        return replace(annotation, language_model_hash=model_fingerprint(model))
+    except (OSError, ImportError, ValueError):
+        return annotation  # the job's check reports it, with all other problems
 
 
 def _with_near(recipe: Recipe, given: Mapping[str, Any], finds_near: bool) -> Recipe:

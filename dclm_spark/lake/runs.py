@@ -69,7 +69,8 @@ def part_hash(recipe: Recipe, stage: str) -> str:
     part = recipe.part(stage)
     if stage == "annotated":
         listed = part.banned_domains and part.banned_domains.sha256
-        return recipe_hash([replace(part, banned_domains=None), listed, model_fingerprint(part.language_model)])
+        model = part.language_model_hash or model_fingerprint(part.language_model)
+        return recipe_hash([replace(part, banned_domains=None, language_model_hash=None), listed, model])
     return recipe_hash(part)
 
 

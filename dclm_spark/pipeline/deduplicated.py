@@ -29,7 +29,6 @@ from dclm_spark.stages.deduplicated import (
     removed_rows,
     what_is_left,
 )
-from dclm_spark.stages.repeats import removed_repeats
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -121,7 +120,7 @@ def _write(
     # What was added to these dumps is to be added again.
     outdated = sorted(group.finished.keys() & {*group.new, *group.later})
     run = runs[group.new[-1]]
-    filtered, repeats = each_once(methods[0].read("filtered"))
+    filtered, repeats = each_once(methods[0].read("filtered"), stage=STAGE)
     is_derived = _is_derived(methods)
     if is_derived:
         _forget_runs(warehouse, outdated)
@@ -137,9 +136,9 @@ def _write(
         known = [sizes for method in methods if (sizes := method.cluster_sizes()) is not None]
         sizes = cluster_sizes(decided, known[0] if known else None)
     left = deduplicate(filtered, decided, n_decisions=n_decisions, sizes=sizes)
-    removed = removed_rows(decided)
+    removed = removed_rows(filtered, decided, n_decisions=n_decisions)
     if repeats is not None:
-        removed = removed.unionByName(removed_repeats(repeats, stage=STAGE))
+        removed = removed.unionByName(repeats)
     of_stage = {"dump": group.new, "stage": STAGE}
     with planned_for_java(warehouse.spark):
         of_all = {"removed": warehouse.replace(removed, "removed", lineage=run.lineage, **of_stage)}

@@ -16,7 +16,7 @@ def make_filtered(job: Job) -> Outcome:
 
     def write(run: Run, rows: "DataFrame") -> dict[str, Any]:
         flagged = filter_documents(rows, recipe=job.recipe)
-        kept, repeats = each_once(flagged.where("removed_by IS NULL"))
+        kept, repeats = each_once(flagged.where("removed_by IS NULL"), stage="filtered")
         if repeats is not None:
             flagged = flagged.where("removed_by IS NOT NULL").unionByName(kept)
         return write_split(job, run, flagged, "filtered", repeats=repeats)

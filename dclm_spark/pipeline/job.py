@@ -106,7 +106,7 @@ def check_request(
         RecipeError: [
             *recipe.problems(),
             *check_extractor(recipe.extraction.extractor, recipe.extraction.options),
-            *check_model(recipe.annotation.language_model),
+            *check_model(recipe.annotation.language_model, recipe.annotation.language_model_hash),
             *check_domain_list(recipe.annotation.banned_domains),
         ],
         InputError: check_dump(dump),

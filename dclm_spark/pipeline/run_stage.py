@@ -109,17 +109,21 @@ def up_to_date(ledger: Ledger, stage: str, upstream_runs: Mapping[Key, str]) -> 
     return None if found is None else Outcome(found, is_new=False, is_lent=own is None)
 
 
-def each_once(rows: "DataFrame") -> tuple["DataFrame", "DataFrame | None"]:
-    """Drops repeated rows of documents; also returns the rows of `stages.repeats.find_repeats`, null if there are none.
+def each_once(rows: "DataFrame", *, stage: str) -> tuple["DataFrame", "DataFrame | None"]:
+    """Drops repeated rows of documents; also returns these as rows of `removed`, null if there are none.
 
     Only ids are counted. Texts are read only if an id is repeated.
+
+    Args:
+        rows: Rows of `filtered`, perhaps with more columns.
+        stage: Name of the stage that drops the rows.
     """
     repeats = find_repeats(rows)
     n_repeated = repeats.count()
     if n_repeated == 0:
         return rows, None
     few = F.broadcast(repeats) if n_repeated <= MAX_BROADCAST else repeats
-    return without_repeats(rows, few), repeats
+    return without_repeats(rows, few), removed_repeats(rows, few, stage=stage)
 
 
 def write_split(
@@ -132,11 +136,11 @@ def write_split(
         run: The stage's run.
         flagged: Rows with the columns of both tables; each document that is kept has one row.
         stage: Name of the stage.
-        repeats: The repeats that `each_once` returns; they are written to `removed`, too.
+        repeats: The rows of `removed` that `each_once` returns.
     """
     gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
     if repeats is not None:
-        gone = gone.select(*schemas.REMOVED.names).unionByName(removed_repeats(repeats, stage=stage))
+        gone = gone.select(*schemas.REMOVED.names).unionByName(repeats)
     removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
     kept = flagged.where("removed_by IS NULL")
     made = job.warehouse.replace(kept, stage, lineage=run.lineage, dump=job.dump)

@@ -119,6 +119,8 @@ class Annotation:
             mistake.
         max_newlines: Longer runs of newlines are shortened to this number; null keeps them.
         language_model: `lid.176.ftz` (bundled), or the path or URL of any fastText language model.
+        language_model_hash: 128-bit xxh3 hash of the model's bytes, 32 hex digits; a file with another hash is refused.
+            Null: any file, whose hash is computed when runs are compared. Commands fill it in.
         languages: Labels of the languages to keep, as the language model names them.
         newline: Text that replaces each newline before the language is identified (DCLM: empty, which joins two words).
         stop_words: Words that `quality.n_stop_words` and `gopher.n_stop_words` count.
@@ -148,6 +150,7 @@ class Annotation:
     url_removal: str = "fixed"
     max_newlines: int | None = 2
     language_model: str = "lid.176.ftz"
+    language_model_hash: str | None = field(default=None, metadata={"added": "0.2.0"})
     languages: tuple[str, ...] = ("en",)
     newline: str = ""
     stop_words: tuple[str, ...] = ("the", "be", "to", "of", "and", "that", "have", "with")

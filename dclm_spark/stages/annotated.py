@@ -47,7 +47,9 @@ def annotate(
         RecipeError: The recipe has problems, its language model cannot be used, or it names a list of domains but
             `banned_domains` is null.
     """
-    refuse_recipe([*recipe.problems(), *check_model(recipe.annotation.language_model)])
+    refuse_recipe(
+        [*recipe.problems(), *check_model(recipe.annotation.language_model, recipe.annotation.language_model_hash)]
+    )
     if banned_domains is not None:
         return _annotate_listed(documents, banned_domains, recipe)
     if recipe.annotation.banned_domains is not None:

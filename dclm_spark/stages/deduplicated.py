@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.stages.columns import without_paragraphs
+from dclm_spark.stages.repeats import OF_PAGE
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -125,10 +126,12 @@ def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_pl
     return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
 
 
-def removed_rows(decided: "DataFrame") -> "DataFrame":
-    """Makes rows of `removed` for the documents that decisions remove."""
-    gone = decided.where("removed_by IS NOT NULL")
-    return gone.select("dump", F.lit("deduplicated").alias("stage"), "doc_id", "removed_by", "value", "detail")
+def removed_rows(filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int) -> "DataFrame":
+    """Makes rows of `removed` for the documents that decisions remove; arguments are those of `deduplicate`."""
+    removed = decided.where("removed_by IS NOT NULL").select("dump", "doc_id", "removed_by", "value", "detail")
+    small = F.broadcast(removed) if n_decisions <= MAX_BROADCAST else removed
+    pages = filtered.select("dump", "doc_id", *OF_PAGE).join(small, ["dump", "doc_id"])
+    return pages.withColumn("stage", F.lit("deduplicated")).select(*schemas.REMOVED.names)
 
 
 def cut_rows(decided: "DataFrame") -> "DataFrame":

@@ -25,6 +25,7 @@ from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.spark.types import spark_schema
+from dclm_spark.stages.repeats import OF_PAGE
 from tests import bff, dedup
 from tests.tables import assert_same, content, read
 
@@ -117,6 +118,8 @@ def assert_accounted(lake: Warehouse) -> None:
     left = {row["doc_id"]: row["text"] for row in read(lake.location, "deduplicated")}
     removed = read(lake.location, "removed")
     assert sorted([*left, *(row["doc_id"] for row in removed)]) == sorted(texts)
+    pages = {row["doc_id"]: tuple(row[name] for name in OF_PAGE) for row in ROWS}
+    assert all(tuple(row[name] for name in OF_PAGE) == pages[row["doc_id"]] for row in removed)
     for run in read(lake.location, "runs"):
         assert (
             run["n_rows_in"] == run["n_rows_out"] + run["n_removed"] == [row["dump"] for row in ROWS].count(run["dump"])

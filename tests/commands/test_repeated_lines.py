@@ -83,6 +83,11 @@ def test_what_is_filtered_is_one_row_a_document(source, tmp_path):
         assert (n_kept, removed) == (n_documents, {"duplicate_id": N_ROWS[dump] - n_documents})
     details = {(row["removed_by"], row["detail"] == f"of {row['doc_id']}") for row in read(source.location, "removed")}
     assert details == {("duplicate_id", True)}
+    removed = {dump: Counter(row["url"] for row in read(source.location, "removed", dump=dump)) for dump in (A, B)}
+    rows = {dump: Counter(line.get("url") for line in sum(files.values(), [])) for dump, files in FILES.items()}
+    kept = {dump: Counter(row["url"] for row in read(source.location, "filtered", dump=dump)) for dump in (A, B)}
+    assert all(removed[dump] + kept[dump] == rows[dump] for dump in (A, B))
+    assert {row["host"] for row in read(source.location, "removed") if row["url"] == X["url"]} == {"x.org"}
     urls = {dump: {row["url"] for row in read(source.location, "filtered", dump=dump)} for dump in (A, B)}
     assert [url for url in urls[A] if url and url.endswith("/named")] == ["http://one.org/named"]
     entries = count_funnel(source)

@@ -76,8 +76,13 @@ def test_every_record_and_every_document_is_in_one_place(made, inputs):
     assert {row["path"]: row["n_records"] for row in read(made, "files")} == {
         str(path): count_records([path]).total() for path in archives
     }
-    gone = {row["doc_id"]: row["removed_by"] for row in read(made, "removed")}
+    removed = read(made, "removed")
+    gone = {row["doc_id"]: row["removed_by"] for row in removed}
     urls = {row["doc_id"]: row["url"] for row in read(made, "documents")}
+    pages = {
+        row["doc_id"]: (row["url"], row["urls"]["host"], row["language"]["code"]) for row in read(made, "annotated")
+    }
+    assert all((row["url"], row["host"], row["language"]) == pages[row["doc_id"]] for row in removed)
     assert {urls[doc_id]: rule for doc_id, rule in gone.items()} == {
         SHORT: "quality.n_words",
         GERMAN: "language.p_target",

@@ -396,6 +396,13 @@ def test_fingerprint_is_of_the_bytes(tmp_path, trained):
     assert model_fingerprint(str(trained / "model.bin")) != model_fingerprint(str(trained / "model.ftz"))
 
 
+def test_a_model_must_be_the_one_that_the_recipe_records(trained):
+    model, other = str(trained / "model.bin"), str(trained / "model.ftz")
+    assert check_model(model, model_fingerprint(model)) == []
+    (problem,) = check_model(model, model_fingerprint(other))
+    assert model_fingerprint(model) in problem and model_fingerprint(other) in problem
+
+
 def test_remote_model_is_downloaded_once(served, trained):
     address, requests = served
     url = f"{address}/model.ftz"

@@ -151,7 +151,7 @@ def test_a_table_is_known_to_hold_a_dump(spark, tmp_path, every):
     place.prepare("removed")
     spark.sql(f"ALTER TABLE {place.name('removed')} SET TBLPROPERTIES ('delta.checkpointInterval' = '{every}')")
     for dump, stage in [("A", "filtered"), ("A", "deduplicated"), ("B", "filtered"), ("B", "filtered")]:
-        rows = spark.createDataFrame([(dump, stage, "a1", "rule", None, None)], spark_schema(schemas.REMOVED))
+        rows = spark.createDataFrame([(dump, stage, "a1", "rule", *[None] * 5)], spark_schema(schemas.REMOVED))
         place.replace(rows, "removed", lineage=LINEAGE, dump=dump, stage=stage)
     log = local_log.LocalLog(place.location)
     assert place.read("removed").count() == 3

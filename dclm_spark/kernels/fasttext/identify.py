@@ -98,15 +98,21 @@ def _load(model: str, _identity: tuple[int, ...] | None) -> LoadedModel:
         return LoadedModel(*read_model(path), empty_memory(), Lock())
 
 
-def check_model(model: str) -> list[str]:
+def check_model(model: str, expected_hash: str | None = None) -> list[str]:
     """Lists why a model cannot be used, one sentence each; empty if it can.
 
     A model other than the bundled one must give the same answers as the fastText library on some test lines, in case
     the library and this package read its file differently.
+
+    Args:
+        model: The bundled model's name, or a path or URL.
+        expected_hash: What `model_fingerprint` must return; null: anything.
     """
     try:
         load_model(model)
         problem = None if model == BUNDLED_MODEL else _difference(model)
+        if expected_hash is not None and (found := model_fingerprint(model)) != expected_hash:
+            problem = f"has the hash {found}; the recipe expects {expected_hash}: the file has changed, or is another"
     except BadModel as error:
         problem = str(error)
     except (OSError, ImportError, MemoryError, ValueError) as error:
