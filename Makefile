@@ -34,7 +34,7 @@ help:
 	@echo "make docs          the documents as a site, in build/site"
 	@echo "make docs-outputs  write what the blocks of README and docs print into the pages"
 	@echo "make bench         the table of docs/performance.md"
-	@echo "make wheel         dist/*.whl"
+	@echo "make wheel         dist/*.whl of the last commit; LINKS=https://.../ completes the links of its README"
 
 # A stamp a set of extras; an interrupted install leaves none.
 .venv/.run: setup.cfg pyproject.toml constraints.txt
@@ -143,9 +143,11 @@ format: .venv/.test
 bench: .venv/.test
 	$(BIN)/python -m benchmarks $(PEERS)
 
+# From a copy of the last commit, in which the README's links begin with LINKS: a package index shows no other file.
 wheel: .venv/.run
-	rm -rf build/lib build/bdist.*
-	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist .
+	rm -rf build/wheel && mkdir -p build/wheel && git archive HEAD | tar -x -C build/wheel
+	sed -i -E 's#\]\((docs/|CONTRIBUTING)#](${LINKS}\1#g' build/wheel/README.md
+	$(BIN)/python -m pip wheel --quiet --no-deps --wheel-dir dist build/wheel
 
 clean:
 	rm -rf .venv .venv-spark35 .venv-py313 build dist *.egg-info .pytest_cache .ruff_cache .import_linter_cache .mypy_cache

@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; `_HOMES` says the sa
     from dclm_spark.stages.filtered import filter_documents
     from dclm_spark.stages.signatures import sign_documents
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "DCLM_BASELINE": "recipe.builtin",
