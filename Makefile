@@ -13,13 +13,15 @@ DUMPS := CC-MAIN-2022-05 CC-MAIN-2022-21
 # The tests that may grow too long, named at the end of a run.
 DURATIONS := --durations=10 --durations-min=5
 # Tests and examples that need no Java.
-FAST := tests/kernels tests/test_recipes.py tests/test_house.py tests/test_dclm_yaml.py tests/test_docs.py tests/test_readme.py \
+FAST := tests/kernels tests/recipe tests/test_house.py tests/test_docs.py tests/test_readme.py \
 	dclm_spark/kernels dclm_spark/recipe
 
-KILLS := tests/jobs/test_kill.py tests/jobs/test_kill_deduplication.py tests/jobs/test_cluster.py
+# Tests of tables and stages in one session, classic or over Spark Connect.
+SESSION := tests/lake tests/spark tests/stages
+KILLS := tests/e2e/test_kill.py tests/e2e/test_kill_deduplication.py tests/e2e/test_cluster.py
 
-.PHONY: help demo test test-fast test-jobs test-others test-stages test-slow test-programs test-kills test-again test-connect test-long \
-	test-spark35 test-jobs35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
+.PHONY: help demo test test-fast test-e2e test-others test-stages test-slow test-programs test-kills test-again test-connect test-long \
+	test-spark35 test-e2e35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
 	@echo "make demo          install, run the chain on the bundled records, print the funnel"
@@ -28,7 +30,7 @@ help:
 	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
 	@echo "make test-rest     test-slow and test-spark35, three at once"
-	@echo "make test-spark35  kernels, stages, commands and jobs on Spark 3.5, slow or not but what asks nothing of a version"
+	@echo "make test-spark35  kernels, stages, commands and whole chains on Spark 3.5, slow or not but what asks nothing of a version"
 	@echo "make test-py313    kernels and recipes on Python 3.13, without Java and what takes seconds"
 	@echo "make lint          ruff, formatting, import contract, types"
 	@echo "make docs          the documents as a site, in build/site"
@@ -73,47 +75,47 @@ demo: jars
 # Three parts at once: jobs wait for processes most of their time. Each prints what it has to say when it ends.
 test: .venv/.test jars
 	@$(BIN)/python -m tests.support.warm
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-jobs test-stages test-others
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-e2e test-stages test-others
 
 # What a change of a kernel, a recipe or a page breaks first. Kernels that changed are compiled beforehand, which takes longer.
 test-fast: .venv/.test
 	$(BIN)/python -m pytest $(FAST) -m "not slow and not busy"
 
-test-jobs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs -m "not slow" $(DURATIONS)
+test-e2e: .venv/.test
+	$(BIN)/python -m pytest tests/e2e -m "not slow" $(DURATIONS)
 
 test-stages: .venv/.test
-	$(BIN)/python -m pytest tests/stages $(DURATIONS)
+	$(BIN)/python -m pytest $(SESSION) $(DURATIONS)
 
 test-others: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "not slow" $(DURATIONS)
+	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect
 
 test-programs: .venv/.test
-	$(BIN)/python -m pytest tests/jobs $(addprefix --ignore ,$(KILLS)) -m "slow and not long" $(DURATIONS)
+	$(BIN)/python -m pytest tests/e2e $(addprefix --ignore ,$(KILLS)) -m "slow and not long" $(DURATIONS)
 
 test-kills: .venv/.test
 	$(BIN)/python -m pytest $(KILLS) -m "slow and not long" $(DURATIONS)
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest --ignore tests/jobs --ignore tests/stages -m "slow and not long" $(DURATIONS)
+	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "slow and not long" $(DURATIONS)
 
 test-connect: .venv/.test
-	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest tests/stages --ignore tests/stages/test_session.py -m "not once" $(DURATIONS)
+	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest $(SESSION) --ignore tests/spark/test_session.py -m "not once" $(DURATIONS)
 
 test-long: .venv/.test jars
 	$(BIN)/python -m pytest tests -m long
 
 test-spark35: .venv-spark35/.test
-	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-jobs35 test-stages35
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target test-e2e35 test-stages35
 
-test-jobs35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/jobs -m "not spark41 and not once and not long" $(DURATIONS)
+test-e2e35: .venv-spark35/.test
+	$(BIN35)/python -m pytest tests/e2e -m "not spark41 and not once and not long" $(DURATIONS)
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels tests/stages tests/commands -m "not spark41 and not once and not slow" $(DURATIONS)
+	$(BIN35)/python -m pytest tests/kernels $(SESSION) tests/pipeline tests/reports tests/exports -m "not spark41 and not once and not slow" $(DURATIONS)
 
 # Of what asks the Python that runs for properties of characters, all is run, seconds or not.
 test-py313: .venv-py313/.test
@@ -122,7 +124,7 @@ test-py313: .venv-py313/.test
 
 # What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-jobs35 test-programs test-stages35 test-connect
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect
 
 lint: .venv/.test
 	$(BIN)/ruff check .

@@ -7,7 +7,7 @@ import pytest
 
 import dclm_spark
 from dclm_spark import schemas
-from tests.archives import ENGLISH, html
+from tests.support.archives import ENGLISH, html
 from tests.support.blocks import MARKS, ROOT, Runner, blocks_of, check_page
 from tests.support.guides import dclm, follow, read_guide
 from tools import docs_pages

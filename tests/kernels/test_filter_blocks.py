@@ -17,7 +17,7 @@ from dclm_spark.kernels.ngrams.ngram_decisions import count_seen, decide, is_cut
 from dclm_spark.kernels.ngrams.ngram_packets import FLOCK_BLOCK, Flock, Packet, Sent, doc_ids, halves
 from dclm_spark.kernels.ngrams.ngrams import ngrams
 from dclm_spark.recipe.deduplication import Bloom
-from tests import bff
+from tests.support import bff
 
 pytestmark = pytest.mark.busy
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from dclm_spark.kernels.near.buckets import join_block
 from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT, distinct_texts, entries_of
 from dclm_spark.kernels.near.firsts import N_DELEGATES, Firsts
-from tests.near import meetings
+from tests.support.near import meetings
 
 pytestmark = pytest.mark.busy
 

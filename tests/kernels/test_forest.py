@@ -13,7 +13,7 @@ from dclm_spark.kernels.graph.edge_packets import N_BUCKETS, edges_of, gathered,
 from dclm_spark.kernels.graph.forest import Forest, components, spanning_forests
 from dclm_spark.kernels.graph.node_table import NodeTable
 from dclm_spark.kernels.graph.stars import Neighbours
-from tests.graphs import by_scipy
+from tests.support.graphs import by_scipy
 
 at_leisure = settings(deadline=None)  # the first example waits for a compiler
 

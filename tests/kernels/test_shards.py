@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dclm_spark.kernels.ngrams.bloom import geometry_for
 from dclm_spark.kernels.ngrams.shards import Shard, Verdicts
 from dclm_spark.recipe.deduplication import Bloom
-from tests import bff
+from tests.support import bff
 
 EXACT = Bloom(filter="exact", scope="shards", word_breaker="15.1")
 WORDS = st.sampled_from(["a", "b", "c", "d.", "e f", "ß", "g'h"])

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from tests.archives import english_pages, write_warc
+from tests.support.archives import english_pages, write_warc
 from tests.support.guides import dclm, follow, read_guide
 
 GUIDE = read_guide("add-a-dedup-method.md")

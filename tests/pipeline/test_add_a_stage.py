@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.archives import english_pages, write_warc
+from tests.support.archives import english_pages, write_warc
 from tests.support.guides import dclm, follow, read_guide
 
 GUIDE = read_guide("add-a-stage.md")

@@ -7,7 +7,7 @@ from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from tests.chains import DUMP
+from tests.support.chains import DUMP
 
 
 @pytest.mark.parametrize("make", [make_signatures, lambda job: make_duplicates(job, [job.dump])])

@@ -15,8 +15,10 @@ from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.registry import STAGES, Stage
 from dclm_spark.pipeline.run_stage import Outcome, make_stage, write_split
 from dclm_spark.recipe import as_json
-from tests.chains import DUMP, RECIPE, write_dump
-from tests.tables import read
+from tests.support.chains import DUMP, RECIPE, write_dump
+from tests.support.tables import read
+
+pytestmark = pytest.mark.once
 
 EXAMPLE = "Example:\n  dclm-spark polite --dump CC-MAIN-2022-05 --warehouse lake\n"
 

@@ -7,7 +7,7 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
 from dclm_spark.stages.annotated import annotate
-from tests.archives import ENGLISH
+from tests.support.archives import ENGLISH
 
 TEXTS = {
     "english": ENGLISH * 2,

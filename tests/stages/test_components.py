@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from dclm_spark.errors import DclmError, RoundLimitError
 from dclm_spark.spark.planning import planned_for_python
 from dclm_spark.stages.components import connected_components
-from tests.graphs import by_scipy
+from tests.support.graphs import by_scipy
 
 
 def chain(n):

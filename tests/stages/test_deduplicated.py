@@ -3,7 +3,7 @@
 from dclm_spark import schemas
 from dclm_spark.spark.types import spark_schema
 from dclm_spark.stages.deduplicated import drop_duplicates
-from tests import near
+from tests.support import near
 
 
 def test_documents_stay_or_go_with_their_reason(spark):

@@ -8,7 +8,7 @@ from dclm_spark.kernels.archive import pages
 from dclm_spark.recipe.builtin import DCLM_BASELINE
 from dclm_spark.stages.columns import one_a_task
 from dclm_spark.stages.documents import extract_documents
-from tests.archives import english_pages, write_warc
+from tests.support.archives import english_pages, write_warc
 
 
 def open_file(path):

@@ -15,7 +15,7 @@ from dclm_spark.stages.components import connected_components
 from dclm_spark.stages.duplicates import find_duplicates
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents
-from tests import near
+from tests.support import near
 
 MINHASH = MinHash(stores_shingles=True)
 DUMPS = ("A", "B")

@@ -7,7 +7,7 @@ from dclm_spark import schemas
 from dclm_spark.recipe.near_duplicates import MinHash
 from dclm_spark.spark.types import spark_schema
 from dclm_spark.stages.signatures import sign_documents
-from tests import near
+from tests.support import near
 
 TEXTS = [
     "",
