@@ -1,6 +1,8 @@
 # Needs Python 3.11 or later with venv, and Java 17; everything else is fetched into .venv.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-PYTHON313 ?= $(shell command -v python3.13)
+# A Python 3.13 that runs, of the system or of pyenv; empty where there is none.
+PYTHON313 ?= $(shell for python in python3.13 $(HOME)/.pyenv/versions/3.13*/bin/python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null && echo "$$python" && break; done)
 BIN := .venv/bin
 BIN35 := .venv-spark35/bin
 BIN313 := .venv-py313/bin
@@ -18,6 +20,9 @@ FAST := tests/kernels tests/recipe tests/test_house.py tests/test_docs.py tests/
 
 # Tests of tables and stages in one session, classic or over Spark Connect.
 SESSION := tests/lake tests/spark tests/stages
+# Tests of what could depend on the Python that runs, above all on its version of Unicode.
+ON313 := tests/recipe dclm_spark/kernels dclm_spark/recipe \
+	$(patsubst %,tests/kernels/test_%.py,any_text c4 domains fineweb gopher quality shingles simplify spacy_words urls words)
 KILLS := tests/e2e/test_kill.py tests/e2e/test_kill_deduplication.py tests/e2e/test_cluster.py
 
 .PHONY: help demo test test-fast test-e2e test-others test-stages test-slow test-programs test-kills test-again test-connect test-long \
@@ -29,9 +34,9 @@ help:
 	@echo "make test-fast     kernels, recipes and the documents' rules, without Java and what takes seconds: about a minute"
 	@echo "make test-slow     clusters of machines, kills, the blocks of README and docs, the stages over Spark Connect"
 	@echo "make test-long     many rounds of processes beside each other, interrupts at every moment, a warehouse in S3"
-	@echo "make test-rest     test-slow and test-spark35, three at once"
+	@echo "make test-rest     test-slow, test-spark35 and, where there is a Python 3.13, test-py313; three at once"
 	@echo "make test-spark35  kernels, stages, commands and whole chains on Spark 3.5, slow or not but what asks nothing of a version"
-	@echo "make test-py313    kernels and recipes on Python 3.13, without Java and what takes seconds"
+	@echo "make test-py313    what could depend on the Python that runs, on Python 3.13"
 	@echo "make lint          ruff, formatting, import contract, types"
 	@echo "make docs          the documents as a site, in build/site"
 	@echo "make docs-outputs  write what the blocks of README and docs print into the pages"
@@ -117,14 +122,12 @@ test-e2e35: .venv-spark35/.test
 test-stages35: .venv-spark35/.test
 	$(BIN35)/python -m pytest tests/kernels $(SESSION) tests/pipeline tests/reports tests/exports -m "not spark41 and not once and not slow" $(DURATIONS)
 
-# Of what asks the Python that runs for properties of characters, all is run, seconds or not.
 test-py313: .venv-py313/.test
-	$(BIN313)/python -m pytest $(FAST) -m "not slow and not busy"
-	$(BIN313)/python -m pytest tests/kernels/test_simplify.py tests/kernels/test_words.py -m busy
+	$(BIN313)/python -m pytest $(ON313) -m "not slow"
 
 # What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect $(if $(PYTHON313),test-py313)
 
 lint: .venv/.test
 	$(BIN)/ruff check .
