@@ -30,30 +30,10 @@ from tests.support.chains import (
     job_of,
     make_all,
     make_documents,
-    write_dump,
 )
 from tests.support.tables import assert_balanced, assert_same, content, read, version
 
 TABLES = ("documents", "quarantine", "files", "plans", "annotated", "removed", "filtered", "runs")
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory) -> Path:
-    return write_dump(tmp_path_factory.mktemp("warc"))
-
-
-@pytest.fixture(scope="module")
-def made(spark, tmp_path_factory, inputs) -> Path:
-    """A finished dump's warehouse, which no test changes."""
-    folder = tmp_path_factory.mktemp("made") / "lake"
-    assert all(outcome.is_new for outcome in make_all(job_of(Warehouse(spark, str(folder))), inputs))
-    return folder
-
-
-@pytest.fixture
-def lake(spark, made, tmp_path) -> Warehouse:
-    """The same warehouse, for one test alone."""
-    return Warehouse(spark, str(shutil.copytree(made, tmp_path / "lake")))
 
 
 def versions(warehouse: Warehouse) -> dict[str, int]:

@@ -19,29 +19,10 @@ from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.recipe.deduplication import Exact
 from dclm_spark.reports.funnel import count_funnel
 from dclm_spark.reports.funnel_words import format_funnel
-from tests.support.chains import DUMP, RECIPE, STRICTER, job_of, make_all, make_documents, write_dump
+from tests.support.chains import DUMP, RECIPE, STRICTER, job_of, make_all, make_documents
 from tests.support.tables import COMPARED, assert_same, content, read, version
 
 OTHER = "CC-MAIN-2022-21"
-
-
-@pytest.fixture(scope="module")
-def inputs(tmp_path_factory) -> Path:
-    return write_dump(tmp_path_factory.mktemp("warc"))
-
-
-@pytest.fixture(scope="module")
-def made(spark, tmp_path_factory, inputs) -> Path:
-    """A finished dump's warehouse, its documents in two commits."""
-    folder = tmp_path_factory.mktemp("made") / "lake"
-    make_all(job_of(Warehouse(spark, str(folder))), inputs, batch_files=2)
-    return folder
-
-
-@pytest.fixture
-def lake(spark, made, tmp_path) -> Warehouse:
-    """The same warehouse, for one test alone."""
-    return Warehouse(spark, str(shutil.copytree(made, tmp_path / "lake")))
 
 
 # -- who makes a stage ------------------------------------------------------------------------------------------------

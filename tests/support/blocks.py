@@ -108,16 +108,17 @@ class Runner:
 
 def check_page(page: Path, runner: Runner) -> None:
     """Runs a page's blocks in order and compares each output that it shows; with `REWRITE` set, writes it instead."""
-    text = page.read_text(encoding="utf-8")
-    printed = ""
+    printed, shown = "", []
     for block in blocks_of(page):
         if block.mark == "run":
             printed = runner.run(block)
-        elif block.mark == "output" and os.environ.get(REWRITE):
-            text = text.replace(f"\n{block.code}```", f"\n{printed.strip()}\n```")
-        elif block.mark == "output":
+        elif block.mark == "output" and not os.environ.get(REWRITE):
             assert printed.strip() == block.code.strip()
+        shown.append(f"{printed.strip()}\n" if block.mark == "output" else block.code)
     if os.environ.get(REWRITE):
+        text = page.read_text(encoding="utf-8")
+        for found, code in reversed(list(zip(_BLOCK.finditer(text), shown, strict=True))):
+            text = text[: found.start(3)] + code + text[found.end(3) :]
         page.write_text(text, encoding="utf-8")
 
 
