@@ -25,7 +25,7 @@ ON313 := tests/recipe dclm_spark/kernels dclm_spark/recipe \
 	$(patsubst %,tests/kernels/test_%.py,any_text c4 domains fineweb gopher quality shingles simplify spacy_words urls words)
 KILLS := tests/e2e/test_kill.py tests/e2e/test_kill_deduplication.py tests/e2e/test_cluster.py
 
-.PHONY: help demo test test-fast test-e2e test-others test-stages test-slow test-programs test-kills test-again test-connect test-long \
+.PHONY: help demo test test-fast test-e2e test-others test-stages test-slow test-programs test-kills test-again test-connect test-slow-stages test-long \
 	test-spark35 test-e2e35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
@@ -90,13 +90,13 @@ test-e2e: .venv/.test
 	$(BIN)/python -m pytest tests/e2e -m "not slow" $(DURATIONS)
 
 test-stages: .venv/.test
-	$(BIN)/python -m pytest $(SESSION) $(DURATIONS)
+	$(BIN)/python -m pytest $(SESSION) -m "not slow" $(DURATIONS)
 
 test-others: .venv/.test
 	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect test-slow-stages
 
 test-programs: .venv/.test
 	$(BIN)/python -m pytest tests/e2e $(addprefix --ignore ,$(KILLS)) -m "slow and not long" $(DURATIONS)
@@ -106,6 +106,9 @@ test-kills: .venv/.test
 
 test-again: .venv/.test
 	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "slow and not long" $(DURATIONS)
+
+test-slow-stages: .venv/.test
+	$(BIN)/python -m pytest $(SESSION) -m "slow and not long" $(DURATIONS)
 
 test-connect: .venv/.test
 	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest $(SESSION) --ignore tests/spark/test_session.py -m "not once" $(DURATIONS)
@@ -127,7 +130,7 @@ test-py313: .venv-py313/.test
 
 # What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect $(if $(PYTHON313),test-py313)
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect test-slow-stages $(if $(PYTHON313),test-py313)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

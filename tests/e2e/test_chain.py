@@ -151,6 +151,7 @@ def test_another_recipe_over_existing_rows_is_refused(lake, inputs, stage):
     assert versions(lake) == before
 
 
+@pytest.mark.slow
 def test_a_changed_list_of_files_is_named_and_a_restart_replaces_the_dump(lake, inputs, tmp_path):
     new = write_warc(tmp_path / "new.warc.gz", english_pages(4, site="new.org"))
     old = inputs / "file-0.warc.gz"
@@ -172,6 +173,7 @@ def test_a_changed_list_of_files_is_named_and_a_restart_replaces_the_dump(lake, 
         make_documents(job_of(lake), old, new)
 
 
+@pytest.mark.slow
 def test_an_ablation_borrows_what_it_does_not_change(spark, lake, tmp_path):
     own = Warehouse(spark, str(tmp_path / "ablation"))
     before = versions(lake)

@@ -111,6 +111,7 @@ def test_run_again_says_that_there_is_nothing_to_do(lake, place):
     assert runs[0]["recipe"] == runs[0]["recipe_json"]["name"] == "tested"
 
 
+@pytest.mark.slow
 def test_one_table_at_a_time_makes_what_run_makes(lake, place, tmp_path):
     own = tmp_path / "own"
     assert dclm("documents", *what(place, own), "--input", *(place / "warc").glob("*.warc*"), "--quiet").status == 0
@@ -290,6 +291,7 @@ def test_recipes_are_shown_and_compared(place):
         assert dclm("recipe", *wrong).status == 2
 
 
+@pytest.mark.slow
 def test_what_another_bound_would_keep(lake, place, tmp_path):
     (entry,) = json.loads(dclm("funnel", "--warehouse", lake, "--what-if", "quality.n_words=115", "--json").out)
     assert entry["filtered"] == {"now": 8, "what_if": 5, "lost": 3, "gained": 0}

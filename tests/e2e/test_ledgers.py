@@ -87,7 +87,7 @@ TAKEN = "has begun to make {stage} of {dump} in .* as well: it goes on, and this
 @pytest.mark.parametrize(
     ("verb", "table"),
     [
-        ("replace", "filtered"),
+        pytest.param("replace", "filtered", marks=pytest.mark.slow),
         pytest.param("replace", "removed", marks=[pytest.mark.slow, pytest.mark.long]),
         pytest.param("append", "runs", marks=[pytest.mark.slow, pytest.mark.long]),
     ],
@@ -187,7 +187,11 @@ def assert_mended(lake: Warehouse, made: Path, inputs: Path, lost: dict[str, int
 
 
 @pytest.mark.parametrize(
-    "suffixes", [("json",), pytest.param(("json", "crc"), marks=[pytest.mark.slow, pytest.mark.long])]
+    "suffixes",
+    [
+        pytest.param(("json",), marks=pytest.mark.slow),
+        pytest.param(("json", "crc"), marks=[pytest.mark.slow, pytest.mark.long]),
+    ],
 )
 def test_a_stage_whose_table_has_lost_its_last_version_is_made_anew(made, lake, inputs, suffixes):
     number = lose(lake, "filtered", *suffixes)

@@ -127,6 +127,7 @@ def unread(warehouse: Warehouse, site: Site, **options) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_store_that_fails_loses_no_page(spark, warehouse, site, archives):
     site.down = {"/down.warc.gz": ALWAYS, "/heals.warc.gz": 3}
     site.cut = {"/cut.warc.gz": ALWAYS}

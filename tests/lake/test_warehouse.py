@@ -20,7 +20,7 @@ LINEAGE = {"run_id": "r1", "stage": "tests"}
 FETCHED_AT = dt.datetime(2022, 1, 17, 12, 30, tzinfo=dt.UTC)
 
 
-@pytest.fixture(params=["folder", "catalog"])
+@pytest.fixture(params=["folder", pytest.param("catalog", marks=pytest.mark.slow)])
 def place(request, spark, tmp_path):
     """An empty warehouse of each kind."""
     if request.param == "folder":

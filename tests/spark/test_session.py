@@ -62,7 +62,7 @@ def refusal(call: str = "get_session()", **environment: str | None) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("way", ["master", "remote"])
+@pytest.mark.parametrize("way", ["master", pytest.param("remote", marks=pytest.mark.slow)])
 def test_a_fresh_start_gives_delta_and_prints_nothing(way, tmp_path):
     code = (
         textwrap.dedent(ROUND_TRIP)
@@ -84,6 +84,7 @@ def test_a_fresh_start_gives_delta_and_prints_nothing(way, tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.slow
 def test_a_server_that_runs_already_is_used_and_checked(tmp_path):
     code = textwrap.dedent(ROUND_TRIP) + textwrap.dedent("""
             import os, subprocess
@@ -128,6 +129,7 @@ def spark_submit(script: Path, *options: str) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
 
 
+@pytest.mark.slow
 def test_spark_submit_keeps_its_own_session(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(
@@ -142,6 +144,7 @@ def test_spark_submit_keeps_its_own_session(tmp_path):
     assert done.stdout.strip() == "nightly local[1]", done.stderr[-2000:]
 
 
+@pytest.mark.slow
 def test_spark_submit_without_delta_is_told_what_to_pass(tmp_path):
     script = tmp_path / "job.py"
     script.write_text(

@@ -1,5 +1,7 @@
 """Components on Spark, in one task and in rounds: SciPy's, however the edges are spread."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from pyspark.sql import functions as F
@@ -8,6 +10,8 @@ from dclm_spark.errors import DclmError, RoundLimitError
 from dclm_spark.spark.planning import planned_for_python
 from dclm_spark.stages.components import connected_components
 from tests.support.graphs import by_scipy
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 
 def chain(n):
@@ -68,7 +72,7 @@ def found(result) -> dict[int, int]:
 # With 100 edges a task there are four tasks, and a forest may break off and begin anew; with 10,000 there is one.
 @pytest.mark.parametrize(
     ("graph", "n_partitions", "task_edges"),
-    [(chain, 1, 10_000), (chain, 3, 100), (star, 3, 100), (uniform, 7, 100)],
+    [slow(chain, 1, 10_000), slow(chain, 3, 100), (star, 3, 100), slow(uniform, 7, 100)],
 )
 def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_edges):
     edges = shuffled(graph(200))
@@ -149,6 +153,7 @@ def test_a_hub_waits_on_the_disk(monkeypatch):
     assert sorted(labels.tolist()) == [[node, 0] for node in range(1, 200_000)]
 
 
+@pytest.mark.slow
 def test_a_chain_of_a_million_nodes(spark, cut):
     ends = (F.xxhash64(F.col("id") + n).alias(name) for n, name in ((0, "text_hash"), (1, "other_hash")))
     result = connected_components(spark.range(999_999).select(*ends), cut=cut, n_edges=999_999)

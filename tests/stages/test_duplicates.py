@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 
 import hypothesis
 import pytest
@@ -16,6 +17,8 @@ from dclm_spark.stages.duplicates import find_duplicates
 from dclm_spark.stages.edges import find_edges, refine_edges
 from dclm_spark.stages.signatures import sign_documents
 from tests.support import near
+
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 MINHASH = MinHash(stores_shingles=True)
 DUMPS = ("A", "B")
@@ -87,8 +90,8 @@ def test_clusters_are_those_of_plain_python(signatures, verify):
 
 
 @pytest.mark.once
-@pytest.mark.parametrize("n_shards", [1, 3])
-@pytest.mark.parametrize("verify", ["signature", "exact"])
+@pytest.mark.parametrize("n_shards", [1, slow(3)])
+@pytest.mark.parametrize("verify", ["signature", slow("exact")])
 def test_a_shard_is_its_documents_by_themselves(spark, signatures, n_shards, verify):
     def found(rows, settings, n_tasks=2):
         edges = _edges(rows, settings, n_tasks=n_tasks)
@@ -109,6 +112,7 @@ def test_a_shard_is_its_documents_by_themselves(spark, signatures, n_shards, ver
     assert found(signatures.repartition(5), shards, n_tasks=3) == in_shards
 
 
+@pytest.mark.slow
 def test_partitions_blocks_and_batches_make_no_difference(spark, signatures):
     settings = NearDuplicates(scope="all")
     expected_edges = sorted(map(tuple, _edges(signatures, settings).collect()))
@@ -199,7 +203,7 @@ def _incremental(signatures, settings, dumps):
     return states
 
 
-@pytest.mark.parametrize("survivor", [("earliest_dump", "longest_text"), ("longest_text",)])
+@pytest.mark.parametrize("survivor", [("earliest_dump", "longest_text"), slow(("longest_text",))])
 def test_dumps_one_after_the_other_make_the_clusters_of_all_at_once(signatures, survivor):
     settings = NearDuplicates(scope="incremental", survivor=survivor)
     whole = _duplicates(signatures, settings)
@@ -217,6 +221,7 @@ def test_dumps_one_after_the_other_make_the_clusters_of_all_at_once(signatures, 
 @pytest.mark.once
 @hypothesis.settings(max_examples=3, deadline=None)
 @hypothesis.given(st.integers(0, 1 << 30), st.permutations(("A", "B", "C")))
+@pytest.mark.slow
 def test_any_dumps_in_any_order_make_the_clusters_of_all_at_once(signatures, seed, dumps):
     place = F.pmod(F.xxhash64("doc_id", F.lit(seed)), F.lit(3)).cast("int")
     spread = signatures.withColumn("dump", F.element_at(F.array(*map(F.lit, dumps)), place + 1))

@@ -50,6 +50,7 @@ def test_texts_of_the_same_words_have_the_same_hash_and_signature(filtered):
     assert (one["text_hash"], one["signature"], one["keys"]) == (other["text_hash"], other["signature"], other["keys"])
 
 
+@pytest.mark.slow
 def test_a_text_of_fifty_megabytes_is_signed_as_any_other(spark):
     documents = spark.createDataFrame([("a", "page "), ("b", None), ("c", "Page  ")], "doc_id STRING, first STRING")
     words = F.expr("array_join(transform(sequence(1, 3500000), number -> concat('longword', number)), ' ')")
