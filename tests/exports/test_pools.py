@@ -180,6 +180,7 @@ def test_a_later_table_has_its_own_texts_and_the_fields_of_its_documents(lake, t
     assert all(line == lines[line["url"]] | {"text": texts[line["url"]]} for line in found)
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_bytes(spark, lake, tmp_path):
     before = spark.conf.get("spark.sql.shuffle.partitions")
     try:
@@ -287,6 +288,7 @@ def test_a_table_that_is_out_of_date_is_refused(spark, warehouse, tmp_path):
     assert export_table(warehouse, "annotated", to=str(tmp_path / "out"))[0]["n_rows"] == 40
 
 
+@pytest.mark.slow
 def test_the_upstream_lends_what_is_not_there(spark, lake, tmp_path):
     own = Warehouse(spark, str(tmp_path / "own"))
     upstream = Warehouse(spark, str(lake))

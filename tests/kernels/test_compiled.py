@@ -11,7 +11,7 @@ import pytest
 
 from dclm_spark.kernels.compiled import machine_code
 
-pytestmark = pytest.mark.busy
+pytestmark = pytest.mark.slow  # compiles anew, in processes of its own
 
 MAKE = """
 import pickle, sys

@@ -12,7 +12,7 @@ import dclm_spark
 from dclm_spark.kernels.compiled import jit
 from dclm_spark.kernels.compiled.private_folder import is_private
 
-pytestmark = pytest.mark.busy
+pytestmark = pytest.mark.slow  # compiles anew, in processes of its own
 
 PACKAGE = Path(dclm_spark.__file__).parent
 COUNT = """

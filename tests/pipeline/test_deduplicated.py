@@ -155,10 +155,10 @@ GOOD = {"order": ("preferred_domains", "longest_text"), "preferred_domains": ("g
     ("bloom", "dumps"),
     [
         (BLOOM, A + B),
-        (replace(BLOOM, scope="all", inserts="kept", order=("longest_text",)), A + B + EMPTY),
+        slow(replace(BLOOM, scope="all", inserts="kept", order=("longest_text",)), A + B + EMPTY),
         slow(replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
         slow(replace(BLOOM, scope="incremental"), B + EMPTY + A),
-        (replace(SHARDS, inserts="kept"), A + B + EMPTY),
+        slow(replace(SHARDS, inserts="kept"), A + B + EMPTY),
         slow(replace(SHARDS, shard_by="warc_file", **GOOD), A + B),
         slow(replace(SHARDS, shard_by="dump", mode="document"), A + B),
     ],
@@ -232,6 +232,7 @@ def test_files_and_tasks_make_no_difference(lake, source, tmp_path):
     assert_same(content(other.location, TABLES), content(lake.location, TABLES))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "methods",
     [

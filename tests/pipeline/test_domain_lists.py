@@ -63,6 +63,7 @@ def news(said: Said) -> dict[str, bool]:
     return {run["stage"]: run["is_new"] for run in json.loads(said.out)}
 
 
+@pytest.mark.slow
 def test_pages_of_a_banned_domain_are_removed_and_explained(spark, place, dclm):
     assert all(news(dclm(*what(place, "--banned-domains", place / "list.txt"))).values())
     lake = place / "lake"

@@ -158,6 +158,7 @@ def test_dumps_one_after_the_other_equal_all_at_once(source, tmp_path, monkeypat
     assert sorted(map(str, read(added.location, "merged_clusters"))) == sorted(map(str, merged))
 
 
+@pytest.mark.slow
 def test_a_dump_is_not_added_to_what_other_settings_have_compared(source, tmp_path):
     lake = Warehouse(source.spark, str(tmp_path / "lake"))
     make_duplicates(job(lake, A, scoped("incremental"), upstream=source), [A])
@@ -170,6 +171,7 @@ def test_a_dump_is_not_added_to_what_other_settings_have_compared(source, tmp_pa
     assert dict(outcome.run["upstream_runs"]).keys() == {"signatures"}, "those dumps are left out"
 
 
+@pytest.mark.slow
 def test_shards_of_all_dumps(source, tmp_path):
     warehouse = Warehouse(source.spark, str(tmp_path / "lake"))
     recipe = scoped("shards", n_shards=2)

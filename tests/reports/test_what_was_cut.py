@@ -20,7 +20,7 @@ from dclm_spark.reports.page import explain_page
 from tests.support import dedup
 from tests.support.tables import read
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.slow]
 
 A, B = "A", "B"
 METHODS = (Exact(scope="all"), Bloom(min_ngram=5, max_ngram=5, filter="exact", scope="all"))
@@ -113,7 +113,6 @@ def test_the_funnel_counts_what_was_cut(lake, source):
     ]
 
 
-@pytest.mark.slow
 def test_nothing_is_said_of_what_another_recipe_has_left(source, tmp_path):
     lake = Warehouse(source.spark, str(tmp_path / "lake"))
     job = Job(lake, B, RECIPE, upstream=source, is_quiet=True)
