@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.local_locks import LocalLocks
 from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.missing import find_lost, find_unfinished, in_words
 from dclm_spark.lake.runs import outdated
@@ -90,7 +91,7 @@ def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
     for version in (1, 2):
         for name in names:
             (log / name.format(version)).touch()
-    with LocalLog(lake.location).sole_writer("filtered") as is_alone:
+    with LocalLocks(lake.location).writing("filtered") as is_alone:
         assert is_alone
     assert [[(log / name.format(version)).exists() for name in names] for version in (1, 2)] == [
         [True] * 4,
@@ -98,11 +99,20 @@ def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
     ]
 
 
+def test_the_partitions_in_a_checkpoint_of_delta_rs_are_read(lake):
+    DeltaTable(f"{lake.location}/filtered").create_checkpoint()
+    for version in (0, 1):
+        entry(lake, version).unlink()
+    log = LocalLog(lake.location)
+    assert sorted(values["dump"] for values in log.partitions("filtered")) == ["A", "B"]
+    assert log.may_hold("filtered", {"dump": "A"}) and not log.may_hold("filtered", {"dump": "C"})
+
+
 def test_a_stage_is_made_by_one_at_a_time(lake):
     (Path(lake.location) / "runs").mkdir()
 
     def claim(dump: str | None, stage: str = "filtered"):
-        return LocalLog(lake.location).sole_maker_of(stage, dump, what=f"{stage} of {dump or 'all'}")
+        return LocalLocks(lake.location).making(stage, dump, what=f"{stage} of {dump or 'all'}")
 
     def is_free(dump: str | None, stage: str = "filtered") -> bool:
         try:

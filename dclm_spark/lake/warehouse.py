@@ -8,6 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -17,6 +18,7 @@ from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.local_locks import LocalLocks
 from dclm_spark.lake.local_log import UNKNOWN_LOG, Commit, LocalLog, Partition, is_of
 from dclm_spark.lake.locations import schema_of
 from dclm_spark.spark.planning import written_for_all
@@ -124,6 +126,7 @@ class Warehouse:
         if self._schema is not None:
             self.location = str(self._schema)
         self._log = LocalLog(self.location) if is_local else None
+        self._locks = LocalLocks(self.location) if is_local else None
         self._local = threading.local()
 
     def __str__(self) -> str:
@@ -177,7 +180,7 @@ class Warehouse:
     def _create(self, table: str) -> None:
         properties = ", ".join(f"'{key}' = '{value}'" for key, value in PROPERTIES.items())
         try:
-            with self._log.sole_maker(table) if self._log is not None else contextlib.nullcontext():
+            with self._locks.creating(table) if self._locks is not None else contextlib.nullcontext():
                 if self._schema is not None:
                     self.spark.sql(f"CREATE SCHEMA IF NOT EXISTS {self._schema.sql()}")
                 self.spark.sql(
@@ -282,12 +285,11 @@ class Warehouse:
     @contextlib.contextmanager
     def writing(self, table: str) -> Iterator[bool]:
         """Wraps every commit to a table; yields true if it locks the table, as the store itself could not."""
-        alone = self._log.sole_writer(table) if self._log is not None else contextlib.nullcontext(False)
+        alone = self._locks.writing(table) if self._locks is not None else contextlib.nullcontext(False)
         with written_for_all(self.spark), alone as is_alone:
             yield is_alone
 
-    @contextlib.contextmanager
-    def locked(self, stage: str, dump: str | None, *, what: str) -> Iterator[bool]:
+    def locked(self, stage: str, dump: str | None, *, what: str) -> AbstractContextManager[bool]:
         """Locks a stage of a dump, or of several if `dump` is null, against other processes on this machine.
 
         Yields false on a store without locks, where nothing is locked.
@@ -295,12 +297,7 @@ class Warehouse:
         Raises:
             WarehouseError: Another process holds the lock.
         """
-        with (
-            contextlib.nullcontext(False)
-            if self._log is None
-            else self._log.sole_maker_of(stage, dump, what=what) as is_
-        ):
-            yield is_
+        return contextlib.nullcontext(False) if self._locks is None else self._locks.making(stage, dump, what=what)
 
     @contextlib.contextmanager
     def guarded(self, guard: Guard) -> Iterator[None]:

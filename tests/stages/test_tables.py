@@ -10,7 +10,8 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake import local_log
+from dclm_spark.lake import local_locks
+from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.missing import dumps_of
 from dclm_spark.lake.pinned import Inputs
 from dclm_spark.lake.warehouse import PROPERTIES, Warehouse
@@ -75,7 +76,7 @@ def test_two_first_writers_make_a_table_once(place):
 @pytest.mark.parametrize("verb", ["append", "replace", "delete"])
 def test_processes_take_turns_at_a_table_on_a_local_disk(spark, tmp_path, monkeypatch, capsys, verb):
     """Nothing else there keeps the commits of two from taking one version."""
-    monkeypatch.setattr(local_log, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(local_locks, "WAIT_SECONDS", 0.2)
     place = Warehouse(spark, str(tmp_path / "lake"))
     place.prepare("documents")
     write = {
@@ -87,7 +88,7 @@ def test_processes_take_turns_at_a_table_on_a_local_disk(spark, tmp_path, monkey
         place.append(documents(spark, "A", "a1"), "documents", lineage=LINEAGE)
     before = place.version("documents")
     with ThreadPoolExecutor(1) as pool:
-        with local_log.LocalLog(place.location).sole_writer("documents"):
+        with local_locks.LocalLocks(place.location).writing("documents"):
             waiting = pool.submit(write)
             time.sleep(2)
             assert place.version("documents") == before
@@ -134,7 +135,7 @@ def test_who_is_alone_need_not_look_for_what_a_new_dump_replaces(spark, tmp_path
         raise OSError("no locks available")
 
     if not has_locks:
-        monkeypatch.setattr(local_log.fcntl, "flock", refuse)
+        monkeypatch.setattr(local_locks.fcntl, "flock", refuse)
     place = Warehouse(spark, str(tmp_path / "lake"))
     place.prepare("documents")
     for id_, expected in [("a1", mode), ("a2", "Overwrite")]:
@@ -153,7 +154,7 @@ def test_a_table_is_known_to_hold_a_dump(spark, tmp_path, every):
     for dump, stage in [("A", "filtered"), ("A", "deduplicated"), ("B", "filtered"), ("B", "filtered")]:
         rows = spark.createDataFrame([(dump, stage, "a1", "rule", None, None)], spark_schema(schemas.REMOVED))
         place.replace(rows, "removed", lineage=LINEAGE, dump=dump, stage=stage)
-    log = local_log.LocalLog(place.location)
+    log = LocalLog(place.location)
     assert place.read("removed").count() == 3
     assert list((tmp_path / "lake/removed/_delta_log").glob("*.checkpoint.parquet")) or every > 2
     assert log.may_hold("removed", {"dump": "A", "stage": "deduplicated"})
