@@ -19,9 +19,10 @@ from dclm_spark.files.addresses import identity_of
 from dclm_spark.files.inputs import open_source
 from dclm_spark.kernels.archive.pages import MISSING
 from dclm_spark.lake.runs import Run
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.ingest_plan import STAGE, Plan, Source, rewrite_plan
 from dclm_spark.spark.progress import Progress
+from dclm_spark.spark.rows import frame_of
 from dclm_spark.stages.columns import one_a_task
 from dclm_spark.stages.documents import extract_documents
 

@@ -11,10 +11,11 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
 from dclm_spark.lake import local_locks
+from dclm_spark.lake.creation import PROPERTIES
 from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.missing import dumps_of
 from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.warehouse import PROPERTIES, Warehouse
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.spark.types import spark_schema, spark_type
 
 LINEAGE = {"run_id": "r1", "stage": "tests"}
@@ -244,14 +245,14 @@ def test_a_version_is_not_lost_for_what_is_committed_later(place):
     runs = *runs, run_of(place, "B", ago=3600)
     place.delete("documents", dump="A")
     place.spark.sql(f"OPTIMIZE {place.name('documents')}")
-    assert [place.lost(run) for run in runs] == [{}, {}, {}]
-    assert place.own_version("documents", stage="tests", dump="A") == 1
-    assert place.own_version("documents", stage="tests", dump="C") is None
+    assert [place.history.lost(run) for run in runs] == [{}, {}, {}]
+    assert place.history.own_version("documents", stage="tests", dump="A") == 1
+    assert place.history.own_version("documents", stage="tests", dump="C") is None
     assert (dumps_of(place, "documents"), dumps_of(place, "removed")) == ({"B"}, set())
     assert place.holds("documents", dump="B") and not place.holds("documents", dump="A")
     # Its number, but another's commit, an hour later.
-    assert place.lost(run_of(place, "C", ago=3600)) == {"documents": place.version("documents")}
-    assert place.lost(run_of(place, "C", ago=3600), "removed") == {}
+    assert place.history.lost(run_of(place, "C", ago=3600)) == {"documents": place.version("documents")}
+    assert place.history.lost(run_of(place, "C", ago=3600), "removed") == {}
 
 
 def test_a_version_is_lost_with_the_end_of_the_log(spark, tmp_path):
@@ -260,12 +261,12 @@ def test_a_version_is_lost_with_the_end_of_the_log(spark, tmp_path):
     place.append(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"})
     run = run_of(place, "A", ago=60)
     (tmp_path / "lake/documents/_delta_log/00000000000000000001.json").unlink()
-    assert place.lost(run) == {"documents": 1}
+    assert place.history.lost(run) == {"documents": 1}
     place.replace(documents(spark, "B", "b1"), "documents", lineage={"stage": "tests", "dump": "B"}, dump="B")
-    assert place.lost(run) == {"documents": 1}
+    assert place.history.lost(run) == {"documents": 1}
     place.replace(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"}, dump="A")
     assert ids(place.read("documents")) == ["a1", "b1"]
-    assert place.lost(run_of(place, "A")) == {}
+    assert place.history.lost(run_of(place, "A")) == {}
 
 
 # -- tables that an earlier version made ------------------------------------------------------------------------------
