@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from dclm_spark.errors import InputError
-from dclm_spark.files import remote
+from dclm_spark.files import faults
 from dclm_spark.files.addresses import address_of, identity_of, is_web, scheme_of, without_secrets
+from dclm_spark.files.faults import is_missing, refusal
 from dclm_spark.files.path_lists import FILE_LIST, Rules, read_list
-from dclm_spark.files.remote import RemoteFile, is_missing, refusal, store_of
+from dclm_spark.files.remote import RemoteFile
+from dclm_spark.files.stores import store_of
 from dclm_spark.kernels.archive.pools import POOL, STATISTICS
 
 ARCHIVE = re.compile(r"\.(warc|arc|wet|wat)(\.(gz|zst|lz4))?$", re.IGNORECASE)
@@ -135,13 +137,13 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
 
 def _tried(look_up: Callable[[], _Findings]) -> _Findings:
     """Calls `look_up`, and again if the store says that it is busy."""
-    for seconds in remote.PAUSES_SECONDS:
+    for seconds in faults.PAUSES_SECONDS:
         try:
             return look_up()
         except Exception as error:
-            if not remote.is_busy(error):
+            if not faults.is_busy(error):
                 raise
-            time.sleep(max(seconds, min(remote.retry_after(error), remote.LONGEST_PAUSE_SECONDS)))
+            time.sleep(max(seconds, min(faults.retry_after(error), faults.LONGEST_PAUSE_SECONDS)))
     return look_up()
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dclm_spark.errors import InputError
-from dclm_spark.files import remote
+from dclm_spark.files import faults, remote
 from dclm_spark.files.inputs import Listing, SourceFile, list_files, open_source
 from tests.sites import ALWAYS, Site
 
@@ -188,7 +188,7 @@ def test_several_missing_files_are_counted(tmp_path):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(remote, "BLOCK_BYTES", 64 << 10)
-    monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(faults, "PAUSES_SECONDS", (0.01, 0.02))
 
 
 open_any = functools.partial(open_source, storage_options={})
@@ -274,7 +274,7 @@ def test_a_server_says_when_to_come_back(monkeypatch):
         for said, expected in (
             ({}, (0.01, 0.015)),
             ({"Retry-After": "7"}, (7, 7)),
-            ({"Retry-After": "86400"}, (remote.LONGEST_PAUSE_SECONDS,) * 2),
+            ({"Retry-After": "86400"}, (faults.LONGEST_PAUSE_SECONDS,) * 2),
             ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, (0.01, 0.015)),
             ({"Retry-After": "soon"}, (0.01, 0.015)),
         ):
@@ -286,9 +286,9 @@ def test_a_server_says_when_to_come_back(monkeypatch):
 
 
 def test_each_address_comes_back_at_its_own_time():
-    pauses = {remote._pause(10.0, OSError(), f"http://h/{n}.warc.gz") for n in range(100)}
+    pauses = {faults.pause(10.0, OSError(), f"http://h/{n}.warc.gz") for n in range(100)}
     assert len(pauses) > 50 and min(pauses) >= 10 and max(pauses) <= 15
-    assert remote._pause(10.0, OSError(), "http://h/0.warc.gz") in pauses
+    assert faults.pause(10.0, OSError(), "http://h/0.warc.gz") in pauses
 
 
 def test_a_file_that_heals_is_read():
