@@ -56,10 +56,10 @@ def retry_after(error: BaseException) -> float:
         headers = getattr(one, "headers", None)  # aiohttp's
         if isinstance(answer, Mapping):
             headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders")
-        said = {str(name).lower(): str(value).strip() for name, value in (headers or {}).items()}.get("retry-after")
-        if said and said.isascii() and said.isdigit():
-            return float(said[:9])
-        if said:
+        value = {str(name).lower(): str(text).strip() for name, text in (headers or {}).items()}.get("retry-after")
+        if value and value.isascii() and value.isdigit():
+            return float(value[:9])
+        if value:
             with suppress(TypeError, ValueError):
-                return max(0.0, parsedate_to_datetime(said).timestamp() - time())
+                return max(0.0, parsedate_to_datetime(value).timestamp() - time())
     return 0.0

@@ -32,13 +32,13 @@ class SourceFile:
             `s3a://`), without user, password and signature.
         n_bytes: Size of the file in bytes; null for a remote file of a list, where it would cost a request.
         address: Address that opens the file, with its credentials; never stored, never shown.
-        asked: Hosts that the user has named, if not that of the file; see `reach`.
+        named_hosts: Hosts that the user has named, if not that of the file; see `reach`.
     """
 
     path: str
     n_bytes: int | None
     address: str = field(default="", repr=False, compare=False)
-    asked: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    named_hosts: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", self.address or self.path)
@@ -114,7 +114,9 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
     return Listing(tuple(found.files), tuple(found.skipped))
 
 
-def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[str, ...] | None = None) -> BinaryIO:
+def open_source(
+    path: str, *, storage_options: Mapping[str, Any], named_hosts: tuple[str, ...] | None = None
+) -> BinaryIO:
     """Opens a file for reading and seeking.
 
     A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried four times, so that the reader
@@ -124,7 +126,7 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
     Args:
         path: A local path, or the `address` of a file of a listing.
         storage_options: Options of fsspec for the remote file system.
-        asked: The file's `SourceFile.asked`; null: the user has named the path.
+        named_hosts: The file's `SourceFile.named_hosts`; null: the user has named the path.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -132,7 +134,7 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
     """
     if scheme_of(path) is None:
         return open(path, "rb")
-    return io.BufferedReader(RemoteFile(path, storage_options, asked=asked), buffer_size=1 << 20)
+    return io.BufferedReader(RemoteFile(path, storage_options, named_hosts=named_hosts), buffer_size=1 << 20)
 
 
 def _tried(look_up: Callable[[], _Findings]) -> _Findings:
@@ -219,7 +221,7 @@ def _read_list(
     missing = []
     for address in listed.addresses:
         if scheme_of(address) is not None:
-            found.files.append(SourceFile(identity_of(address), None, address, listed.asked))
+            found.files.append(SourceFile(identity_of(address), None, address, listed.named_hosts))
         elif os.path.isfile(address):
             found.files.append(SourceFile(address, os.path.getsize(address)))
         else:
@@ -246,14 +248,14 @@ def _repetitions(files: Iterable[SourceFile]) -> list[str]:
         if file.n_bytes:
             copies.setdefault((place.rpartition("/")[2], file.n_bytes), set()).add(place)
     twice = [f"{place} ({len(names)} times)" for place, names in places.items() if len(names) > 1]
-    alike = [" and ".join(sorted(same)) for same in copies.values() if len(same) > 1]
+    copied = [" and ".join(sorted(same)) for same in copies.values() if len(same) > 1]
     problems = []
     if twice:
         problems.append(f"{len(twice)} files are named more than once, each may be read once: {_some(twice)}")
-    if alike:
+    if copied:
         problems.append(
-            f"{len(alike)} names stand for two files of one size, which would give documents the same ids if they are "
-            f"copies; leave one out, or rename it: {_some(alike)}"
+            f"{len(copied)} names stand for two files of one size, which would give documents the same ids if they are "
+            f"copies; leave one out, or rename it: {_some(copied)}"
         )
     return problems
 
@@ -266,11 +268,11 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
 
 def words_of(error: Exception) -> str:
     """Describes an error of a file system, with advice for common ones."""
-    said = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         hint = "for S3, pip install 'dclm-spark[s3]'; for other stores, the fsspec package of their scheme"
-    elif isinstance(error, PermissionError) or "Credentials" in said:
+    elif isinstance(error, PermissionError) or "Credentials" in reason:
         hint = "give credentials, or for a public bucket the storage option anon=true"
     else:
-        return said
-    return f"{said} ({hint})"
+        return reason
+    return f"{reason} ({hint})"

@@ -31,7 +31,7 @@ class RemoteFile(io.RawIOBase):
     Args:
         address: Address of the file, with its credentials.
         storage_options: Options of fsspec for the file system.
-        asked: See `store_of`.
+        named_hosts: See `store_of`.
 
     Raises:
         FileNotFoundError, PermissionError: The file does not exist or may not be read; raised without retries.
@@ -39,11 +39,11 @@ class RemoteFile(io.RawIOBase):
     """
 
     def __init__(
-        self, address: str, storage_options: Mapping[str, Any], *, asked: tuple[str, ...] | None = None
+        self, address: str, storage_options: Mapping[str, Any], *, named_hosts: tuple[str, ...] | None = None
     ) -> None:
         super().__init__()
         self._address = address
-        self._asked = asked
+        self._named_hosts = named_hosts
         self._storage_options = dict(storage_options)
         self._source: Any = None
         self._has_ranges = True
@@ -152,12 +152,12 @@ class RemoteFile(io.RawIOBase):
             self._has_ranges = False
         return cause
 
-    def _shown(self, said: object) -> str:
-        return without_secrets(str(said), [self._address], self._storage_options)
+    def _shown(self, text: object) -> str:
+        return without_secrets(str(text), [self._address], self._storage_options)
 
     def _connect(self) -> Any:
         """Opens the remote file, or copies it to a temporary file if the server does not support ranges."""
-        store, path = store_of(self._address, self._storage_options, asked=self._asked)
+        store, path = store_of(self._address, self._storage_options, named_hosts=self._named_hosts)
         if self._has_ranges:
             source = store.open(path, "rb", block_size=BLOCK_BYTES, cache_type="none")
             if source.size is not None:

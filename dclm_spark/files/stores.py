@@ -12,14 +12,14 @@ _SENDABLE = re.compile(r"(?:[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=]|%[0-9A-Fa-f]{2}
 
 
 def store_of(
-    address: str, storage_options: Mapping[str, Any], *, asked: tuple[str, ...] | None = None
+    address: str, storage_options: Mapping[str, Any], *, named_hosts: tuple[str, ...] | None = None
 ) -> tuple[Any, str]:
     """Returns the fsspec file system of an address, and the file's path in it.
 
     Args:
         address: Address of a file or folder.
         storage_options: Options of fsspec for the file system.
-        asked: Hosts that the user has named, see `reach`; null: the user has named the address.
+        named_hosts: Hosts that the user has named, see `reach`; null: the user has named the address.
 
     Raises:
         ImportError: The package for the scheme is not installed.
@@ -42,8 +42,8 @@ def store_of(
         "timeout": ClientTimeout(total=None, sock_connect=30, sock_read=60),
         "trust_env": True,
     }
-    asked = (host_of(address),) if asked is None else asked
+    named_hosts = (host_of(address),) if named_hosts is None else named_hosts
     # A signed address is sent unchanged, if all its characters are allowed in a URL.
     is_sent_as_it_is = identity_of(address) != address and _SENDABLE.fullmatch(address) is not None
-    get_client = partial(guarded_client, asked=asked)
+    get_client = partial(guarded_client, named_hosts=named_hosts)
     return url_to_fs(address, client_kwargs=client, get_client=get_client, encoded=is_sent_as_it_is)

@@ -139,7 +139,7 @@ class Claim:
         return WarehouseError([self._taken("another process" if last is None or last[1] == self._id else last[2])])
 
     def _taken(self, by: str) -> str:
-        return f"{by} has begun to make {self._what} as well: it goes on, and this one has ended"
+        return f"{by} has begun to make {self._what} as well: it continues, and this one has ended"
 
 
 def look(warehouse: Warehouse, tables: Sequence[str], find: Callable[[], _Seen]) -> tuple[_Seen, Callable[[], _Seen]]:

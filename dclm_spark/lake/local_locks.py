@@ -98,7 +98,10 @@ class LocalLocks:
                 except BlockingIOError:
                     by = (dump is not None and os.pread(lock, 200, 0).decode()) or "another process"
                     raise WarehouseError(
-                        [f"{by} makes {what}, and this one has ended; when that one is done, the same command goes on"]
+                        [
+                            f"{by} makes {what}, and this one has ended; when that one is done, run the same command "
+                            "again to continue"
+                        ]
                     ) from None
                 except OSError:
                     yield False

@@ -42,8 +42,8 @@ def find_unfinished(
     """
     found: dict[str, list[str]] = {}
     for stage, removes in stages.items():
-        gone = dumps_of(warehouse, "removed", dump=dump, stage=stage) if removes else set()
-        for name in dumps_of(warehouse, stage, dump=dump) | gone:
+        removed = dumps_of(warehouse, "removed", dump=dump, stage=stage) if removes else set()
+        for name in dumps_of(warehouse, stage, dump=dump) | removed:
             if (name, stage) not in runs and not (stage == "documents" and name in begun):
                 found.setdefault(name, []).append(stage)
     return found

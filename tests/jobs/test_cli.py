@@ -392,7 +392,7 @@ def test_what_spark_fails_of_is_said_in_two_lines_and_promises_only_what_is_true
         assert said.status == main.EXIT_SPARK, (name, said)
         first, second = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
         assert first.startswith("dclm-spark: Spark failed: ") and expected in first
-        assert "goes on" not in second and "DCLM_SPARK_TRACE=1" in second
+        assert "to continue" not in second and "DCLM_SPARK_TRACE=1" in second
         assert ("a file of a table is damaged or missing" in second) == (name != "unknown")
 
 
@@ -402,7 +402,7 @@ def test_an_interrupted_command_says_how_to_go_on(spark, place, tmp_path, monkey
 
     monkeypatch.setattr(documents, "make_documents", interrupt)
     said = dclm("run", *what(place, tmp_path / "lake"), "--input", place / "warc")
-    assert (said.status, said.err) == (130, "dclm-spark: interrupted; the same command goes on from here\n")
+    assert (said.status, said.err) == (130, "dclm-spark: interrupted; run the same command again to continue\n")
 
 
 # -- help -------------------------------------------------------------------------------------------------------------

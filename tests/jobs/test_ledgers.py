@@ -100,7 +100,7 @@ def meanwhile(monkeypatch, verb: str, table: str, what):
     assert happened
 
 
-TAKEN = "has begun to make {stage} of {dump} in .* as well: it goes on, and this one has ended"
+TAKEN = "has begun to make {stage} of {dump} in .* as well: it continues, and this one has ended"
 
 
 @pytest.mark.parametrize(

@@ -335,9 +335,9 @@ def test_nobody_is_led_to_this_machine_unasked():
             assert site.requests.total() == 0
             # A list elsewhere that names files here: by a name that only the connection shows to be here.
             (file,) = listing(f"{other.url}/near.paths").files
-            assert (file.asked, file.address) == ((), f"{other.url}/b.warc")
+            assert (file.named_hosts, file.address) == ((), f"{other.url}/b.warc")
             with pytest.raises(PermissionError, match="which no input names"):
-                open_source(f"http://localhost:{port}/secret.warc", storage_options={}, asked=file.asked)
+                open_source(f"http://localhost:{port}/secret.warc", storage_options={}, named_hosts=file.named_hosts)
             assert site.requests.total() == 0
             # Who asks for it gets it: by the input, or by a list that is here itself.
             site.redirects["/here.warc"] = f"http://localhost:{port}/a.warc"
@@ -347,7 +347,7 @@ def test_nobody_is_led_to_this_machine_unasked():
             site.redirects["/m.warc"] = "http://169.254.169.254/latest/meta-data/"
             assert "link-local or metadata" in problems(f"{site.url}/m.warc")[0]
             (file,) = listing(f"{site.url}/x.paths").files
-            with open_source(file.address, storage_options={}, asked=file.asked) as stream:
+            with open_source(file.address, storage_options={}, named_hosts=file.named_hosts) as stream:
                 assert stream.read() == b"secret"
 
 
