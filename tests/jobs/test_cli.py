@@ -348,7 +348,7 @@ def test_a_recipe_that_cannot_be_read_is_one_error(place, tmp_path, written, sai
     [
         (("--conf", "spark.sql.shuffle.partitions"), "--conf 'spark.sql.shuffle.partitions': expected KEY=VALUE"),
         (("--conf", "spark.executor.memory=1g"), "spark.executor.memory is fixed when a session starts"),
-        (("--master", "local[7]"), "local[7] was asked for"),
+        (("--master", "local[7]"), "local[7] was requested"),
         (("--storage-option", "anon"), "--storage-option 'anon': expected KEY=VALUE"),
         (("--batch-files", "0"), "'0' is no whole number from 1 up"),
         (("--max-fault-share", "7"), "max_fault_share is 7.0; expected a share from 0 to 1"),
