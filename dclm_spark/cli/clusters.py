@@ -30,7 +30,7 @@ Examples:
 Reads `duplicates`, `edges` and `merged_clusters`. A cluster's id is its survivor's
 doc_id; similarities are those to the survivor.
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

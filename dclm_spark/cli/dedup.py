@@ -18,7 +18,7 @@ Examples:
 Each choice makes its tables, including the texts kept, below --scratch, and reads `filtered` from the warehouse. The
 same command again makes only what has changed. Delete the folder once you have chosen.
 """
-GOES_ON = True
+CONTINUES = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

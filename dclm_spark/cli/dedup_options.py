@@ -54,12 +54,12 @@ def with_options(methods: tuple[Method, ...], arguments: argparse.Namespace) -> 
 
 
 def _options() -> tuple[Option, ...]:
-    """The options of all methods, each once."""
+    """Lists the options of all methods, each once."""
     return tuple(dict.fromkeys(option for one in DEFAULTS for option in one.options))
 
 
 def _given(options: tuple[Option, ...], arguments: argparse.Namespace) -> dict[str, Any]:
-    """The fields that options set, and their values."""
+    """Returns the fields that options set, and their values."""
     found: dict[str, Any] = {}
     for option in options:
         found |= option.values(getattr(arguments, option.flag.removeprefix("--").replace("-", "_")))

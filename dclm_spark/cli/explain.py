@@ -15,7 +15,7 @@ Examples:
   dclm-spark explain --warehouse lake https://example.org/page
   dclm-spark explain --html page.html --url https://example.org/page --recipe mine.json
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

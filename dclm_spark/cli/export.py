@@ -16,7 +16,7 @@ Examples:
 Lines have `url`, `text` and `metadata`, as DCLM's code reads them; documents from a pool keep their other fields. The
 same rows and number of files give the same bytes.
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -9,8 +9,8 @@ import time
 from dclm_spark.errors import JavaEnd, JavaEndedError, spark_failure
 from dclm_spark.spark import interrupts
 
-GOES_ON = "what is written is safe, the same command goes on from here"
-_TRACE = "DCLM_SPARK_TRACE=1 shows all that Spark said"
+CONTINUES = "what is written is safe; run the same command again to continue"
+_TRACE = "DCLM_SPARK_TRACE=1 shows Spark's whole message"
 
 # (pattern in Spark's message, advice); the first pattern that matches is used. For other failures no advice is given,
 # since nobody knows whether they are temporary.
@@ -18,7 +18,7 @@ _KINDS = (
     (
         r"No space left on device|Disk quota exceeded",
         "what is written is safe: free some space, or name another folder for Spark's temporary files "
-        "(--conf spark.local.dir=FOLDER), and the same command goes on from here",
+        "(--conf spark.local.dir=FOLDER), then run the same command again to continue",
     ),
     (
         r"java\.lang\.OutOfMemoryError|GC overhead limit|UNABLE_TO_ACQUIRE_MEMORY|SparkOutOfMemoryError",
@@ -62,7 +62,7 @@ _KINDS = (
         r"Concurrent\w*Exception|DELTA_CONCURRENT|DELTA_\w*_CONFLICT|timed? ?out|TimeoutException|Connection reset|"
         r"Connection refused|SlowDown|Service Unavailable|Status Code: 50[0-9]|ExecutorLostFailure|FetchFailed|"
         r"Broken pipe|NoHttpResponseException|SocketException|ConnectionClosed|worker exited unexpectedly|UNAVAILABLE",
-        GOES_ON,
+        CONTINUES,
     ),
 )
 
@@ -72,35 +72,34 @@ def told(error: Exception) -> list[str]:
     reason = spark_failure(error)
     if reason is None:
         return []
-    said = f"{reason}\n{error}"
-    for pattern, truth in _KINDS:
-        if re.search(pattern, said):
-            return [f"Spark failed: {reason}", f"{truth}; {_TRACE}"]
+    message = f"{reason}\n{error}"
+    for pattern, advice in _KINDS:
+        if re.search(pattern, message):
+            return [f"Spark failed: {reason}", f"{advice}; {_TRACE}"]
     return [f"Spark failed: {reason}", f"what is written is safe; {_TRACE}"]
 
 
 def told_of_java(end: JavaEnd) -> list[str]:
     """Returns the message for the end of the JVM: how it ended, and the setting that helps."""
-    said = "\n".join(end.words)
-    if "OutOfMemoryError" in said or end.status in _OUT_OF_MEMORY:
+    if "OutOfMemoryError" in "\n".join(end.words) or end.status in _OUT_OF_MEMORY:
         return [
             f"Spark's Java process ran out of memory: its heap has {end.memory} (spark.driver.memory)",
             "what is written is safe; give it more, --conf spark.driver.memory=8g for example, or fewer tasks at once, "
-            "--master local[1], and the same command goes on from here",
+            "--master local[1], then run the same command again to continue",
         ]
     if end.status == -9:
         return [
             "Spark's Java process was killed (signal 9): by the system, if memory ran out, or by someone",
-            f"{GOES_ON}; if memory ran out, leave the rest of the machine more: --conf spark.driver.memory=2g for "
+            f"{CONTINUES}; if memory ran out, leave the rest of the machine more: --conf spark.driver.memory=2g for "
             f"example (it may take {end.memory} now), or fewer tasks at once, --master local[1]",
         ]
     how = f"was ended (signal {-end.status})" if end.status < 0 else f"ended with status {end.status}"
     words = f": {end.words[-1]}" if end.words else ""
-    return [f"Spark's Java process {how}{words}", f"{GOES_ON}" if end.status in _ASKED else "what is written is safe"]
+    return [f"Spark's Java process {how}{words}", CONTINUES if end.status in _TERMINATED else "what is written is safe"]
 
 
 _OUT_OF_MEMORY = (3, 52)  # exit statuses of -XX:+ExitOnOutOfMemoryError, and of Spark's own handler
-_ASKED = (-15, -2, -1, 129, 130, 143)  # exit statuses after a termination signal
+_TERMINATED = (-15, -2, -1, 129, 130, 143)  # exit statuses after a termination signal
 
 
 def java_end(error: BaseException) -> JavaEnd | None:

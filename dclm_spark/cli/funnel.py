@@ -15,7 +15,7 @@ Example:
   What would another minimum length keep, without the rule on letters? Counted from the signals; no text is read:
   dclm-spark funnel --warehouse lake --what-if quality.n_words=80 quality.frac_words_without_letter=none
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -14,7 +14,7 @@ Examples:
   dclm-spark lsh --bands 20x13 --plot curve.png
   dclm-spark lsh --similarity 0.8 --permutations 256
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +30,7 @@ def answer(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.reports.s_curves import plot_curve
 
     minhash = recipe_of(arguments, finds_near=True).signatures
-    assert minhash is not None  # the recipe was asked to find near-duplicates
+    assert minhash is not None  # recipes are loaded here with settings of near-duplicates
     bands = (minhash.n_bands, minhash.n_rows)
     if arguments.plot:
         plot_curve(arguments.plot, {"the recipe's": bands})

@@ -72,9 +72,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class Command(Protocol):
-    """Interface of a command's module.
+    """Declares what a command's module has.
 
-    `GOES_ON` says whether the same command, run again after an interruption, continues the work instead of beginning
+    `CONTINUES` says whether the same command, run again after an interruption, continues the work instead of beginning
     again.
     """
 
@@ -85,7 +85,7 @@ class Command(Protocol):
     @property
     def EXAMPLES(self) -> str: ...
     @property
-    def GOES_ON(self) -> bool: ...
+    def CONTINUES(self) -> bool: ...
 
     def add_options(self, parser: argparse.ArgumentParser) -> None: ...
     def answer(self, arguments: argparse.Namespace) -> tuple[Any, str]: ...
@@ -131,7 +131,8 @@ def job(command: str) -> None:
 def _run(argv: Sequence[str]) -> int:
     arguments = make_parser().parse_args(argv)
     command = arguments.command
-    interrupts.sentence = f"interrupted; the same command {'goes on from here' if command.GOES_ON else 'begins anew'}"
+    ahead = "run the same command again to continue" if command.CONTINUES else "the same command begins anew"
+    interrupts.sentence = f"interrupted; {ahead}"
     out, err = sys.stdout, sys.stderr
 
     def tell(*lines: str) -> None:
@@ -181,8 +182,7 @@ def _told(error: Exception) -> tuple[int, list[str]]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Context manager in which neither this process nor Java prints anything; answer and errors are printed after
-    it."""
+    """Silences this process and Java; answer and errors are printed after it."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):
         before, interrupts.is_silent = interrupts.is_silent, True
         try:

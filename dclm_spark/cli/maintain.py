@@ -15,7 +15,7 @@ Example:
 A version that the latest run of some stage has read or written is pinned: its files are kept, whatever their age.
 Versions that another warehouse reads as its --upstream are not known here, and are kept for --retain-hours only.
 """
-GOES_ON = True
+CONTINUES = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ Example:
   Convert one of DCLM's configurations to a recipe; steps that no recipe can express are named:
   dclm-spark recipe show dclm/baselines/baselines_configs/dclm_baseline_refinedweb.yaml
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -27,7 +27,7 @@ The same command again continues where a killed one stopped, and does nothing if
 Exit status: 0, 1 if Spark failed, 2 for an error that you can fix, 3 if the rest is written but more failed than
 allowed, 130 if interrupted.
 """
-GOES_ON = True
+CONTINUES = True
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

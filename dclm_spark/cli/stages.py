@@ -25,7 +25,7 @@ class StageCommand:
 
     stage: Stage
 
-    GOES_ON = True
+    CONTINUES = True
 
     @property
     def NAME(self) -> str:

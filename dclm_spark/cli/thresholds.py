@@ -21,7 +21,7 @@ Examples:
 Reads the signals of reference pages in `annotated` and, for stop words, their texts. Limits on shares,
 ratios and means get one value for each language; other limits do not change.
 """
-GOES_ON = False
+CONTINUES = False
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

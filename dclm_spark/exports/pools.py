@@ -17,9 +17,10 @@ from dclm_spark.files.targets import create_file, file_sizes, make_target, remov
 from dclm_spark.kernels.archive import pools
 from dclm_spark.kernels.archive.pools import FORMATS
 from dclm_spark.kernels.bytes.sized import sized
+from dclm_spark.lake.dumps import check_dump
 from dclm_spark.lake.finished import Finished, Places
 from dclm_spark.lake.runs import Key, outdated
-from dclm_spark.lake.warehouse import Warehouse, check_dump
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.registry import STAGES
 from dclm_spark.spark import interrupts
 from dclm_spark.spark.progress import Progress

@@ -11,10 +11,12 @@ from functools import partial
 from typing import Any, BinaryIO
 
 from dclm_spark.errors import InputError
-from dclm_spark.files import remote
+from dclm_spark.files import faults
 from dclm_spark.files.addresses import address_of, identity_of, is_web, scheme_of, without_secrets
+from dclm_spark.files.faults import is_missing, refusal
 from dclm_spark.files.path_lists import FILE_LIST, Rules, read_list
-from dclm_spark.files.remote import RemoteFile, is_missing, refusal, store_of
+from dclm_spark.files.remote import RemoteFile
+from dclm_spark.files.stores import store_of
 from dclm_spark.kernels.archive.pools import POOL, STATISTICS
 
 ARCHIVE = re.compile(r"\.(warc|arc|wet|wat)(\.(gz|zst|lz4))?$", re.IGNORECASE)
@@ -30,13 +32,13 @@ class SourceFile:
             `s3a://`), without user, password and signature.
         n_bytes: Size of the file in bytes; null for a remote file of a list, where it would cost a request.
         address: Address that opens the file, with its credentials; never stored, never shown.
-        asked: Hosts that the user has named, if not that of the file; see `reach`.
+        named_hosts: Hosts that the user has named, if not that of the file; see `reach`.
     """
 
     path: str
     n_bytes: int | None
     address: str = field(default="", repr=False, compare=False)
-    asked: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
+    named_hosts: tuple[str, ...] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "address", self.address or self.path)
@@ -112,7 +114,9 @@ def list_files(inputs: Sequence[str], *, base_url: str | None, storage_options: 
     return Listing(tuple(found.files), tuple(found.skipped))
 
 
-def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[str, ...] | None = None) -> BinaryIO:
+def open_source(
+    path: str, *, storage_options: Mapping[str, Any], named_hosts: tuple[str, ...] | None = None
+) -> BinaryIO:
     """Opens a file for reading and seeking.
 
     A remote file is read in blocks of 8 MiB, one of them ahead, and each block is tried four times, so that the reader
@@ -122,7 +126,7 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
     Args:
         path: A local path, or the `address` of a file of a listing.
         storage_options: Options of fsspec for the remote file system.
-        asked: The file's `SourceFile.asked`; null: the user has named the path.
+        named_hosts: The file's `SourceFile.named_hosts`; null: the user has named the path.
 
     Raises:
         FileNotFoundError: The file does not exist.
@@ -130,18 +134,18 @@ def open_source(path: str, *, storage_options: Mapping[str, Any], asked: tuple[s
     """
     if scheme_of(path) is None:
         return open(path, "rb")
-    return io.BufferedReader(RemoteFile(path, storage_options, asked=asked), buffer_size=1 << 20)
+    return io.BufferedReader(RemoteFile(path, storage_options, named_hosts=named_hosts), buffer_size=1 << 20)
 
 
 def _tried(look_up: Callable[[], _Findings]) -> _Findings:
     """Calls `look_up`, and again if the store says that it is busy."""
-    for seconds in remote.PAUSES_SECONDS:
+    for seconds in faults.PAUSES_SECONDS:
         try:
             return look_up()
         except Exception as error:
-            if not remote.is_busy(error):
+            if not faults.is_busy(error):
                 raise
-            time.sleep(max(seconds, min(remote.retry_after(error), remote.LONGEST_PAUSE_SECONDS)))
+            time.sleep(max(seconds, min(faults.retry_after(error), faults.LONGEST_PAUSE_SECONDS)))
     return look_up()
 
 
@@ -217,7 +221,7 @@ def _read_list(
     missing = []
     for address in listed.addresses:
         if scheme_of(address) is not None:
-            found.files.append(SourceFile(identity_of(address), None, address, listed.asked))
+            found.files.append(SourceFile(identity_of(address), None, address, listed.named_hosts))
         elif os.path.isfile(address):
             found.files.append(SourceFile(address, os.path.getsize(address)))
         else:
@@ -244,14 +248,14 @@ def _repetitions(files: Iterable[SourceFile]) -> list[str]:
         if file.n_bytes:
             copies.setdefault((place.rpartition("/")[2], file.n_bytes), set()).add(place)
     twice = [f"{place} ({len(names)} times)" for place, names in places.items() if len(names) > 1]
-    alike = [" and ".join(sorted(same)) for same in copies.values() if len(same) > 1]
+    copied = [" and ".join(sorted(same)) for same in copies.values() if len(same) > 1]
     problems = []
     if twice:
         problems.append(f"{len(twice)} files are named more than once, each may be read once: {_some(twice)}")
-    if alike:
+    if copied:
         problems.append(
-            f"{len(alike)} names stand for two files of one size, which would give documents the same ids if they are "
-            f"copies; leave one out, or rename it: {_some(alike)}"
+            f"{len(copied)} names stand for two files of one size, which would give documents the same ids if they are "
+            f"copies; leave one out, or rename it: {_some(copied)}"
         )
     return problems
 
@@ -264,11 +268,11 @@ def _some(names: Sequence[str], limit: int = 5) -> str:
 
 def words_of(error: Exception) -> str:
     """Describes an error of a file system, with advice for common ones."""
-    said = f"{type(error).__name__}: {error}"
+    reason = f"{type(error).__name__}: {error}"
     if isinstance(error, ImportError):
         hint = "for S3, pip install 'dclm-spark[s3]'; for other stores, the fsspec package of their scheme"
-    elif isinstance(error, PermissionError) or "Credentials" in said:
+    elif isinstance(error, PermissionError) or "Credentials" in reason:
         hint = "give credentials, or for a public bucket the storage option anon=true"
     else:
-        return said
-    return f"{said} ({hint})"
+        return reason
+    return f"{reason} ({hint})"

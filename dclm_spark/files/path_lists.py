@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import BinaryIO
 
 from dclm_spark.files.addresses import SCHEME, address_of, identity_of, is_web, scheme_of
-from dclm_spark.files.reach import PLACES, host_of, place_of, places_asked_for, resolves_to
+from dclm_spark.files.reach import PLACES, host_of, place_of, places_named, resolves_to
 
 FILE_LIST = re.compile(r"\.(paths|txt)(\.gz)?$", re.IGNORECASE)
 """Names of files that are lists of paths."""
@@ -85,13 +85,13 @@ class Listed:
     Args:
         addresses: Addresses of the files, in the list's order.
         problems: What is wrong with the list, one sentence each.
-        asked: Hosts that remote files may be on, even if these are this machine or link-local; null for a local list,
-            whose entries count as named by the user.
+        named_hosts: Hosts that remote files may be on, even if these are this machine or link-local; null for a local
+            list, whose entries count as named by the user.
     """
 
     addresses: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
-    asked: tuple[str, ...] | None = None
+    named_hosts: tuple[str, ...] | None = None
 
 
 class _NoList(Exception):
@@ -104,25 +104,25 @@ def read_list(stream: BinaryIO, rules: Rules) -> Listed:
     shown = repr(identity_of(rules.place))
     refused: dict[str, list[str]] = {}
     n_entries = 0
-    asked = listed.asked = _asked_for(rules) if rules.is_remote else None
+    named_hosts = listed.named_hosts = _hosts_named(rules) if rules.is_remote else None
     try:
         for entry in list(_entries(stream)):  # read all entries first, so that limits are checked before any entry
             n_entries += 1
             address = address_of(joined(entry, rules.place, rules.base_url))
-            why = None if asked is None else _why_not(entry, address, rules, asked)
+            why = None if named_hosts is None else _why_not(entry, address, rules, named_hosts)
             if why is None:
                 listed.addresses.append(address)
             else:
                 refused.setdefault(why, []).append(entry)
     except _NoList as error:
-        return Listed([], [f"the list {shown} {error}"], listed.asked)
+        return Listed([], [f"the list {shown} {error}"], listed.named_hosts)
     if not n_entries:
         listed.problems.append(f"the list {shown} is empty")
     for why, entries in refused.items():
         listed.problems.append(
             f"the list {shown} is remote, but names {why}, such as {identity_of(entries[0])[:200]!r}"
         )
-    return Listed([], listed.problems, listed.asked) if listed.problems else listed
+    return Listed([], listed.problems, listed.named_hosts) if listed.problems else listed
 
 
 def joined(entry: str, list_place: str, base_url: str | None) -> str:
@@ -149,7 +149,7 @@ def joined(entry: str, list_place: str, base_url: str | None) -> str:
     return f"{base.rstrip('/')}/{entry}{question}{query}"
 
 
-def _why_not(entry: str, address: str, rules: Rules, asked: tuple[str, ...]) -> str | None:
+def _why_not(entry: str, address: str, rules: Rules, named_hosts: tuple[str, ...]) -> str | None:
     """Says why a remote list must not name an entry; null if it may. Addresses are parsed before they are judged."""
     base, kind = rules.base, _kind_of(address)
     if "::" in entry:
@@ -165,7 +165,7 @@ def _why_not(entry: str, address: str, rules: Rules, asked: tuple[str, ...]) -> 
     if SCHEME.match(entry) and "\\" in entry:
         return "addresses with a backslash"
     place = place_of(host_of(address)) if kind in _WITH_HOSTS else None
-    if place is not None and host_of(address) not in asked and place not in places_asked_for(asked):
+    if place is not None and host_of(address) not in named_hosts and place not in places_named(named_hosts):
         return f"files of {place}"
     return None
 
@@ -178,18 +178,18 @@ def _kind_of(address: str) -> str | None:
     return "web" if scheme.lower() in ("http", "https") else scheme.lower()
 
 
-def _asked_for(rules: Rules) -> tuple[str, ...]:
+def _hosts_named(rules: Rules) -> tuple[str, ...]:
     """Returns hosts named by the user that are this machine or link-local; the list may name the same kind of hosts.
 
     A host name is resolved now, so that it cannot mean another machine later.
     """
     hosts = {host_of(rules.place), host_of(rules.base_url or "")} - {""}
-    asked = set()
+    named_hosts = set()
     for host in hosts:
         place = place_of(host)
         places = {place} if place is not None else resolves_to(host) if is_web(rules.place) else set()
-        asked |= {host, *(PLACES[place] for place in places)} if places else set()
-    return tuple(sorted(asked))
+        named_hosts |= {host, *(PLACES[place] for place in places)} if places else set()
+    return tuple(sorted(named_hosts))
 
 
 def _entries(stream: BinaryIO) -> Iterator[str]:

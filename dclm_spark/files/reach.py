@@ -83,7 +83,7 @@ def _place(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None
     return LINK_LOCAL if address.is_link_local or is_metadata else None
 
 
-def places_asked_for(hosts: Iterable[str]) -> set[str]:
+def places_named(hosts: Iterable[str]) -> set[str]:
     """Returns the guarded kinds of address among the hosts that a user has named."""
     return {place for host in hosts if (place := place_of(host)) is not None}
 
@@ -94,43 +94,43 @@ def resolves_to(host: str) -> set[str]:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return set()
-    return places_asked_for(str(entry[4][0]) for entry in found)
+    return places_named(str(entry[4][0]) for entry in found)
 
 
-def check_reach(host: str, peer: str, asked: Iterable[str]) -> None:
+def check_reach(host: str, peer: str, named_hosts: Iterable[str]) -> None:
     """Raises an error for a connection to a guarded address that the user has not named.
 
     Args:
         host: Host of the URL that is fetched, also of a redirect.
         peer: IP address of the connection's other end; empty if a proxy makes the connection.
-        asked: Hosts that the user has named.
+        named_hosts: Hosts that the user has named.
 
     Raises:
-        RefusedError: The connection leads to this machine or a link-local address, and no host in `asked` does.
+        RefusedError: The connection leads to this machine or a link-local address, and no host in `named_hosts` does.
     """
     place = place_of(peer) or place_of(host)
-    if place is not None and host not in asked and place not in places_asked_for(asked):
+    if place is not None and host not in named_hosts and place not in places_named(named_hosts):
         raise RefusedError(f"{host} is {place}, which no input names; to read such a file, name it itself as an input")
 
 
-async def guarded_client(*, asked: tuple[str, ...], **options: Any) -> Any:
-    """A session of aiohttp, as fsspec asks for one, whose connections, redirected ones too, are checked."""
+async def guarded_client(*, named_hosts: tuple[str, ...], **options: Any) -> Any:
+    """Makes a session of aiohttp, as fsspec requests one, that checks each connection, redirected ones too."""
     import aiohttp
 
     class Connector(aiohttp.TCPConnector):
         async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
             host = host_of(str(req.url))
             if req.proxy is not None:
-                check_reach(host, "", asked)
+                check_reach(host, "", named_hosts)
                 return await super().connect(req, traces, timeout)
             if place_of(host) is not None:
-                check_reach(host, host, asked)
+                check_reach(host, host, named_hosts)
             # The resolved address is known once the connection is open; no request has been sent yet.
             connection = await super().connect(req, traces, timeout)
             try:
                 assert connection.transport is not None  # the connection stands
                 peer = connection.transport.get_extra_info("peername")
-                check_reach(host, str(peer[0]) if peer else "", asked)
+                check_reach(host, str(peer[0]) if peer else "", named_hosts)
             except BaseException:
                 connection.close()
                 raise

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from dclm_spark.errors import InputError
 from dclm_spark.files.addresses import address_of, is_web, scheme_of
 from dclm_spark.files.inputs import words_of
-from dclm_spark.files.remote import store_of
+from dclm_spark.files.stores import store_of
 
 
 def make_target(name: str, *, storage_options: Mapping[str, Any]) -> str:

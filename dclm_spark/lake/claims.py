@@ -20,7 +20,9 @@ from pyspark.sql import functions as F
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.warehouse import Batch, Warehouse, frame_of, is_clash
+from dclm_spark.lake.guards import Batch, is_clash
+from dclm_spark.lake.warehouse import Warehouse
+from dclm_spark.spark.rows import frame_of
 
 ALL_DUMPS = "*"
 """Used instead of a dump's name to claim a stage that compares several dumps."""
@@ -137,12 +139,12 @@ class Claim:
         return WarehouseError([self._taken("another process" if last is None or last[1] == self._id else last[2])])
 
     def _taken(self, by: str) -> str:
-        return f"{by} has begun to make {self._what} as well: it goes on, and this one has ended"
+        return f"{by} has begun to make {self._what} as well: it continues, and this one has ended"
 
 
 def look(warehouse: Warehouse, tables: Sequence[str], find: Callable[[], _Seen]) -> tuple[_Seen, Callable[[], _Seen]]:
     """Calls `find`, and returns its result with a function that calls it again only if the tables have changed
     since."""
-    before = warehouse.mark(*tables)
+    before = warehouse.history.mark(*tables)
     found = find()
-    return found, lambda: found if warehouse.mark(*tables) == before else find()
+    return found, lambda: found if warehouse.history.mark(*tables) == before else find()

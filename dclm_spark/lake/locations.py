@@ -1,5 +1,6 @@
 """Decides whether a warehouse's location is a folder or a schema of a catalog; refuses a location that may be both."""
 
+import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -67,6 +68,13 @@ def schema_of(location: str) -> Schema | None:
             ]
         )
     return Schema(*parts)
+
+
+def shares_this_disk(spark: "SparkSession") -> bool:
+    """Returns whether a plain path means the same file here and in Spark; on a cluster it may mean HDFS or DBFS."""
+    is_remote = ".connect." in type(spark).__module__ and "SPARK_LOCAL_REMOTE" not in os.environ
+    is_local = (spark.conf.get("spark.master", "") or "").startswith("local") and not is_remote
+    return is_local and "DATABRICKS_RUNTIME_VERSION" not in os.environ
 
 
 def misread(location: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ def find_lost(runs: Mapping[Key, Finished], dumps: list[str]) -> dict[str, dict[
             known = latest.setdefault(str(place), {})
             for table in run["output_versions"].keys() - known.keys():
                 known[table] = place.version(table) if place.exists(table) else -1
-            for table, version in place.lost(run, latest=known).items():
+            for table, version in place.history.lost(run, latest=known).items():
                 found.setdefault(dump, {})[table] = version
     return found
 
@@ -42,8 +42,8 @@ def find_unfinished(
     """
     found: dict[str, list[str]] = {}
     for stage, removes in stages.items():
-        gone = dumps_of(warehouse, "removed", dump=dump, stage=stage) if removes else set()
-        for name in dumps_of(warehouse, stage, dump=dump) | gone:
+        removed = dumps_of(warehouse, "removed", dump=dump, stage=stage) if removes else set()
+        for name in dumps_of(warehouse, stage, dump=dump) | removed:
             if (name, stage) not in runs and not (stage == "documents" and name in begun):
                 found.setdefault(name, []).append(stage)
     return found
@@ -52,7 +52,7 @@ def find_unfinished(
 def dumps_of(warehouse: Warehouse, table: str, *, dump: str | None = None, stage: str | None = None) -> set[str]:
     """Returns the dumps that have rows in a table; only of this dump or this stage if given."""
     where = {name: value for name, value in (("dump", dump), ("stage", stage)) if value is not None}
-    known = warehouse.partitions(table)
+    known = warehouse.history.partitions(table)
     if known is not None:
         return {name for values in known if where.items() <= values.items() and (name := values["dump"]) is not None}
     if not warehouse.exists(table):

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 from dclm_spark import schemas
 from dclm_spark.files.addresses import without_secrets
 from dclm_spark.kernels.fasttext.identify import model_fingerprint
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
 from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.rows import frame_of
 
 # Packages that can change a row; their versions are recorded with each run.
 _PACKAGES = (

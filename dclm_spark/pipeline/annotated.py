@@ -6,9 +6,9 @@ import pyarrow as pa
 
 from dclm_spark.files.domain_lists import read_domain_list
 from dclm_spark.lake.runs import Run
-from dclm_spark.lake.warehouse import frame_of
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.run_stage import Outcome, make_stage
+from dclm_spark.spark.rows import frame_of
 from dclm_spark.stages.annotated import annotate
 
 if TYPE_CHECKING:

@@ -19,9 +19,10 @@ from dclm_spark.files.addresses import identity_of
 from dclm_spark.files.inputs import open_source
 from dclm_spark.kernels.archive.pages import MISSING
 from dclm_spark.lake.runs import Run
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.ingest_plan import STAGE, Plan, Source, rewrite_plan
 from dclm_spark.spark.progress import Progress
+from dclm_spark.spark.rows import frame_of
 from dclm_spark.stages.columns import one_a_task
 from dclm_spark.stages.documents import extract_documents
 
@@ -92,9 +93,9 @@ class _Reading:
     ):
         self.warehouse, self.plan, self.run, self.progress = warehouse, plan, run, progress
         self.listed = {
-            file.path: (file.address, file.asked)
+            file.path: (file.address, file.named_hosts)
             for file in source.listing.files
-            if file.address != file.path or file.asked is not None
+            if file.address != file.path or file.named_hosts is not None
         }
         self.open_source = partial(open_source, storage_options=dict(source.storage_options))
         self.is_new, self.is_finished = is_new, is_finished
@@ -194,8 +195,8 @@ def _open_listed(
     """Opens a file of the plan by its address; a path that is not listed is its own address."""
     if path not in listed:
         return open_file(path)
-    address, asked = listed[path]
-    return open_file(address, asked=asked)
+    address, named_hosts = listed[path]
+    return open_file(address, named_hosts=named_hosts)
 
 
 def _whole_files(pages: "DataFrame", unread: Collection[str]) -> "DataFrame":

@@ -125,7 +125,7 @@ def _read(
     if unread and not skip_unreadable:
         raise UnreadFilesError(job.dump, unread, len(plan.files))
     tables = ("documents", "quarantine", "files", "plans")
-    versions = {table: warehouse.own_version(table, stage="documents", dump=job.dump) for table in tables}
+    versions = {table: warehouse.history.own_version(table, stage="documents", dump=job.dump) for table in tables}
     row = run.record(
         n_rows_in=counts["n_records"],
         n_rows_out=counts["n_documents"],

@@ -16,8 +16,9 @@ from dclm_spark.errors import InputError
 from dclm_spark.files.addresses import identity_of
 from dclm_spark.files.inputs import Listing, list_files
 from dclm_spark.lake.runs import Run, part_hash
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.rows import frame_of
 
 STAGE = "documents"
 CLEARING = "clearing"

@@ -10,9 +10,10 @@ from dclm_spark.files.domain_lists import check_domain_list
 from dclm_spark.files.inputs import Listing
 from dclm_spark.kernels.fasttext.identify import check_model
 from dclm_spark.kernels.html.extract import check_extractor
+from dclm_spark.lake.dumps import check_dump
 from dclm_spark.lake.finished import Finished
 from dclm_spark.lake.runs import Key, Run, is_made_by, last_runs, made_from, part_hash
-from dclm_spark.lake.warehouse import Warehouse, check_dump
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.ingest_plan import Source
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
@@ -154,7 +155,7 @@ class Ledger:
                 if not self._is_same(run):
                     raise WarehouseError([self._another_recipe(warehouse, run)])
                 if f"{run['run_id']} {table}" not in self._sound:
-                    if lost := warehouse.lost(run, table):
+                    if lost := warehouse.history.lost(run, table):
                         raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them again"])
                     self._sound.add(f"{run['run_id']} {table}")
                 return Finished(warehouse, run)
@@ -176,7 +177,7 @@ class Ledger:
 
     def is_lost(self, run: dict[str, Any]) -> bool:
         """Returns whether a table has lost rows that a run of the job's warehouse has written, and prints it if so."""
-        lost = self.job.warehouse.lost(run)
+        lost = self.job.warehouse.history.lost(run)
         if lost and not self.job.is_quiet:
             print(f"{self._in_words(run, lost)}; they are made again", file=sys.stderr)
         return bool(lost)
@@ -188,7 +189,7 @@ class Ledger:
         if run is None or lender is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None
         is_same = self._is_same(run) and made_from(run) == upstream_runs
-        return run if is_same and not lender.lost(run) else None
+        return run if is_same and not lender.history.lost(run) else None
 
     def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:
         words = ", ".join(f"{table} has lost version {version}" for table, version in lost.items())

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import functions as F
 
 from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.dumps import check_dump
 from dclm_spark.lake.finished import Places
-from dclm_spark.lake.warehouse import Warehouse, check_dump
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.recipe.near_duplicates import NearDuplicates
 from dclm_spark.stages.signatures import in_shards
 

@@ -198,13 +198,13 @@ def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> s
         line(rule["signal"], rule["value"], f"{rule['bound']:<22}", verdict)
     for signal, value in explained["signals"].items():
         line(signal, value)
-    gone = explained.get("lines", [])
-    for entry in gone[:_MAX_SHOWN_LINES]:
+    changed = explained.get("lines", [])
+    for entry in changed[:_MAX_SHOWN_LINES]:
         fate = "removed" if entry["becomes"] is None else "becomes " + repr(entry["becomes"])
         lines.append(f"  line {entry['line']!r}: {fate} ({entry['rule']})")
-    if len(gone) > _MAX_SHOWN_LINES:
+    if len(changed) > _MAX_SHOWN_LINES:
         lines.append(
-            f"  and {len(gone) - _MAX_SHOWN_LINES:,} more lines that a rule removed or changed; --json shows all"
+            f"  and {len(changed) - _MAX_SHOWN_LINES:,} more lines that a rule removed or changed; --json shows all"
         )
     removed_by = explained["removed_by"]
     why = f"{removed_by}: {NO_TEXT_WORDS}" if removed_by == NO_TEXT else removed_by

@@ -18,7 +18,7 @@ OneMethod = TypeVar("OneMethod", bound=Method)
 
 @dataclass(frozen=True)
 class Choice:
-    """One way to deduplicate: a point of a curve in the picture.
+    """Holds a choice of a method's settings: a point of a curve in the picture.
 
     Args:
         name: Name in reports, and of the folder.
@@ -96,5 +96,5 @@ def default_choices(recipe: Recipe) -> tuple[Choice, ...]:
 
 
 def _first_like(default: OneMethod, methods: Iterable[Method]) -> OneMethod:
-    """The first of the methods that has the default's name, else the default itself."""
+    """Returns the first of the methods that has the default's name, else the default itself."""
     return next((one for one in methods if isinstance(one, type(default)) and one.name == default.name), default)

@@ -1,4 +1,8 @@
-"""Compares two texts word by word, and shows the differences with some words of context."""
+"""Compares two texts word by word, and shows the differences with some words of context.
+
+difflib alone takes far too long for texts of 20,000 words. Comparing lines first, then the words of changed lines, is
+fast, but finds few equal words in pages that are one line or whose lines break at other words.
+"""
 
 import re
 from bisect import bisect_left
@@ -71,14 +75,14 @@ def _matches(before: list[str], after: list[str]) -> tuple[list[_Match], bool]:
     """
     corners = [(-1, -1), *_anchors(before, after), (len(before), len(after))]
     matches: list[_Match] = []
-    left, is_coarse = _MAX_PAIRS, False
+    n_pairs_left, is_coarse = _MAX_PAIRS, False
     for (at, other_at), (end, other_end) in pairwise(corners):
         if at >= 0:
             matches.append((at, other_at, 1))
         start, other_start = at + 1, other_at + 1
-        found, n_pairs, is_given_up = _search(before[start:end], after[other_start:other_end], left)
+        found, n_pairs, is_given_up = _search(before[start:end], after[other_start:other_end], n_pairs_left)
         matches += [(start + i, other_start + j, size) for i, j, size in found]
-        left, is_coarse = left - n_pairs, is_coarse or is_given_up
+        n_pairs_left, is_coarse = n_pairs_left - n_pairs, is_coarse or is_given_up
     return matches, is_coarse
 
 

@@ -33,7 +33,7 @@ _undoings: list[Callable[[], Any]] = []
 
 @contextlib.contextmanager
 def taken() -> Iterator[None]:
-    """Context manager that handles termination signals as this module says; signals ignored by the parent stay
+    """Handles termination signals as this module says; signals ignored by the parent stay
     ignored."""
     if threading.current_thread() is not threading.main_thread() or _taken:
         yield
@@ -67,7 +67,7 @@ def _take() -> None:
 
 @contextlib.contextmanager
 def undoing(undo: Callable[[], Any]) -> Iterator[None]:
-    """Context manager: a termination signal inside also calls this function, after the child processes have ended."""
+    """Lets a termination signal inside also call this function, after the child processes have ended."""
     _undoings.append(undo)
     try:
         yield
@@ -76,12 +76,12 @@ def undoing(undo: Callable[[], Any]) -> Iterator[None]:
 
 
 def when_ended(undo: Callable[[], Any]) -> None:
-    """From now on, a termination signal also calls this function."""
+    """Lets each later termination signal also call this function."""
     _undoings.append(undo)
 
 
 def removing(folder: Path) -> contextlib.AbstractContextManager[None]:
-    """Context manager: a termination signal inside also removes a folder."""
+    """Lets a termination signal inside also remove a folder."""
     return undoing(lambda: shutil.rmtree(folder, ignore_errors=True))
 
 

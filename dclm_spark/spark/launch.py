@@ -184,7 +184,7 @@ def watch_java(then: Callable[[JavaEnd], None]) -> None:
 
 def _memory_advice(words: "_Words") -> list[str]:
     if re.search(r"object heap|heap size|OutOfMemory|allocate memory", "\n".join(words.said())):
-        return ["--conf spark.driver.memory=2g, for example, asks for another amount of memory"]
+        return ["--conf spark.driver.memory=2g, for example, sets another amount of memory"]
     return []
 
 

@@ -31,7 +31,7 @@ def own(spark: "SparkSession") -> "SparkSession":
 
 
 def is_own(spark: "SparkSession") -> bool:
-    """True if the session was marked by `own`."""
+    """Returns whether the session was marked by `own`."""
     return spark.conf.get(_OWN, None) == "true"
 
 
@@ -88,7 +88,7 @@ class _Shared:
         finally:
             with self._lock:
                 n, before = self._inside.pop(id(spark))
-                if n > 1:  # another thread of this session goes on
+                if n > 1:  # another thread of this session still works
                     self._inside[id(spark)] = (n - 1, before)
                 else:
                     _restore(spark, before)

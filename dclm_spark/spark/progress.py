@@ -17,7 +17,7 @@ LINE_SECONDS = 30.0
 
 
 class Progress:
-    """Context manager that shows the progress of one stage over one dump.
+    """Shows the progress of one stage over one dump.
 
     `start` and `advance` count whole units; between them Spark's count of finished tasks moves the bar, if the session
     tells it.

@@ -71,7 +71,7 @@ def get_session(
         remote = remote or os.environ.get("SPARK_REMOTE")
     found = SparkSession.getActiveSession()
     if found is not None and remote_asked and not _is_connect(found):
-        raise SessionError([f"A classic session is active, {remote} was asked for: stop() the active one first."])
+        raise SessionError([f"A classic session is active, {remote} was requested: stop() the active one first."])
     if found is not None:
         return _adopt(found, master=master, config=config)
     if not master and not remote and _is_prepared():
@@ -81,8 +81,8 @@ def get_session(
         interrupts.when_ended(lambda: _interrupt(spark))  # otherwise the server would continue the work
         return spark
 
-    asked = _with_retries(master or remote or "local[*]")
-    settings = launch.settings(asked, app_name, with_connect=bool(remote))
+    requested = _with_retries(master or remote or "local[*]")
+    settings = launch.settings(requested, app_name, with_connect=bool(remote))
     settings |= (s3a.settings(s3_options) if s3_options is not None else {}) | config
     if not remote:
         spark = launch.start(settings)
@@ -139,7 +139,7 @@ def _adopt(spark: "SparkSession", *, master: str | None, config: Mapping[str, st
     problems = []
     running = spark.conf.get("spark.master", "")
     if master and running and _with_retries(master) != _with_retries(running):
-        problems.append(f"A session on {running} is active, {master} was asked for: stop() the active one first.")
+        problems.append(f"A session on {running} is active, {master} was requested: stop() the active one first.")
     # Databricks has Delta without any setting; elsewhere both settings are needed, and both are fixed at the start.
     lacking = {key: value for key, value in DELTA_SETTINGS.items() if value not in (spark.conf.get(key, "") or "")}
     if lacking and "DATABRICKS_RUNTIME_VERSION" not in os.environ:

@@ -350,7 +350,7 @@ def test_a_recipe_that_cannot_be_read_is_one_error(place, tmp_path, written, sai
     [
         (("--conf", "spark.sql.shuffle.partitions"), "--conf 'spark.sql.shuffle.partitions': expected KEY=VALUE"),
         (("--conf", "spark.executor.memory=1g"), "spark.executor.memory is fixed when a session starts"),
-        (("--master", "local[7]"), "local[7] was asked for"),
+        (("--master", "local[7]"), "local[7] was requested"),
         (("--storage-option", "anon"), "--storage-option 'anon': expected KEY=VALUE"),
         (("--batch-files", "0"), "'0' is no whole number from 1 up"),
         (("--max-fault-share", "7"), "max_fault_share is 7.0; expected a share from 0 to 1"),
@@ -394,7 +394,7 @@ def test_what_spark_fails_of_is_said_in_two_lines_and_promises_only_what_is_true
         assert said.status == main.EXIT_SPARK, (name, said)
         first, second = [line for line in said.err.splitlines() if line.startswith("dclm-spark: ")]
         assert first.startswith("dclm-spark: Spark failed: ") and expected in first
-        assert "goes on" not in second and "DCLM_SPARK_TRACE=1" in second
+        assert "to continue" not in second and "DCLM_SPARK_TRACE=1" in second
         assert ("a file of a table is damaged or missing" in second) == (name != "unknown")
 
 
@@ -404,7 +404,7 @@ def test_an_interrupted_command_says_how_to_go_on(spark, place, tmp_path, monkey
 
     monkeypatch.setattr(documents, "make_documents", interrupt)
     said = dclm("run", *what(place, tmp_path / "lake"), "--input", place / "warc")
-    assert (said.status, said.err) == (130, "dclm-spark: interrupted; the same command goes on from here\n")
+    assert (said.status, said.err) == (130, "dclm-spark: interrupted; run the same command again to continue\n")
 
 
 # -- help -------------------------------------------------------------------------------------------------------------

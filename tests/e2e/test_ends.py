@@ -26,7 +26,7 @@ pytestmark = pytest.mark.once
 ROOT = Path(__file__).parents[2]
 DUMP = "CC-MAIN-2022-05"
 SECONDS = 300
-GOES_ON = "the same command goes on from here"
+CONTINUES = "run the same command again to continue"
 
 
 class Stalling(BaseHTTPRequestHandler):
@@ -101,7 +101,7 @@ def end(process: subprocess.Popen, number: signal.Signals, *, group: bool = Fals
     return lines
 
 
-INTERRUPTED = f"dclm-spark: interrupted; {GOES_ON}"
+INTERRUPTED = f"dclm-spark: interrupted; {CONTINUES}"
 
 
 @pytest.mark.once
@@ -181,7 +181,7 @@ def test_a_jvm_that_is_killed_is_named_so(stalling, tmp_path, session):
     lines = finish(process).splitlines()
     assert process.returncode == 1
     assert lines[-2].startswith("dclm-spark: Spark's Java process was killed (signal 9)")
-    assert GOES_ON in lines[-1] and "--conf spark.driver.memory=" in lines[-1]
+    assert CONTINUES in lines[-1] and "--conf spark.driver.memory=" in lines[-1]
     assert not any("Traceback" in line or "Error" in line for line in lines), lines
 
 

@@ -11,7 +11,7 @@ import pytest
 from dclm_spark.cli import main
 from dclm_spark.errors import WarehouseError
 from dclm_spark.exports.pools import export_table
-from dclm_spark.lake.local_log import LocalLog
+from dclm_spark.lake.local_locks import LocalLocks
 from dclm_spark.lake.maintenance import maintain
 from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline import deduplicated
@@ -29,18 +29,18 @@ OTHER = "CC-MAIN-2022-21"
 
 
 def test_who_comes_second_ends_with_a_sentence(lake, capsys):
-    log = LocalLog(lake.location)
+    locks = LocalLocks(lake.location)
     forced = job_of(lake, is_forced=True)
     before = version(lake.location, "filtered")
     said = rf"process \d+ on \S+ makes filtered of {DUMP} in {lake}, and this one has ended"
-    with log.sole_maker_of("filtered", DUMP, what="it"):
+    with locks.making("filtered", DUMP, what="it"):
         with pytest.raises(WarehouseError, match=said):
             make_filtered(forced)
-        with log.sole_maker_of("filtered", OTHER, what="it") as is_locked:
+        with locks.making("filtered", OTHER, what="it") as is_locked:
             assert is_locked, "dumps may be made beside each other"
         with (
             pytest.raises(WarehouseError, match="another process makes it"),
-            log.sole_maker_of("filtered", None, what="it"),
+            locks.making("filtered", None, what="it"),
         ):
             pass
         arguments = ["filtered", "--warehouse", lake.location, "--dump", DUMP, "--force", "--quiet"]
@@ -81,7 +81,7 @@ def meanwhile(monkeypatch, verb: str, table: str, what):
     assert happened
 
 
-TAKEN = "has begun to make {stage} of {dump} in .* as well: it goes on, and this one has ended"
+TAKEN = "has begun to make {stage} of {dump} in .* as well: it continues, and this one has ended"
 
 
 @pytest.mark.parametrize(

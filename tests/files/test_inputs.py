@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dclm_spark.errors import InputError
-from dclm_spark.files import remote
+from dclm_spark.files import faults, remote
 from dclm_spark.files.inputs import Listing, SourceFile, list_files, open_source
 from tests.support.sites import ALWAYS, Site
 
@@ -188,7 +188,7 @@ def test_several_missing_files_are_counted(tmp_path):
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(remote, "BLOCK_BYTES", 64 << 10)
-    monkeypatch.setattr(remote, "PAUSES_SECONDS", (0.01, 0.02))
+    monkeypatch.setattr(faults, "PAUSES_SECONDS", (0.01, 0.02))
 
 
 open_any = functools.partial(open_source, storage_options={})
@@ -274,7 +274,7 @@ def test_a_server_says_when_to_come_back(monkeypatch):
         for said, expected in (
             ({}, (0.01, 0.015)),
             ({"Retry-After": "7"}, (7, 7)),
-            ({"Retry-After": "86400"}, (remote.LONGEST_PAUSE_SECONDS,) * 2),
+            ({"Retry-After": "86400"}, (faults.LONGEST_PAUSE_SECONDS,) * 2),
             ({"Retry-After": "Fri, 31 Dec 1999 23:59:59 GMT"}, (0.01, 0.015)),
             ({"Retry-After": "soon"}, (0.01, 0.015)),
         ):
@@ -286,9 +286,9 @@ def test_a_server_says_when_to_come_back(monkeypatch):
 
 
 def test_each_address_comes_back_at_its_own_time():
-    pauses = {remote._pause(10.0, OSError(), f"http://h/{n}.warc.gz") for n in range(100)}
+    pauses = {faults.pause(10.0, OSError(), f"http://h/{n}.warc.gz") for n in range(100)}
     assert len(pauses) > 50 and min(pauses) >= 10 and max(pauses) <= 15
-    assert remote._pause(10.0, OSError(), "http://h/0.warc.gz") in pauses
+    assert faults.pause(10.0, OSError(), "http://h/0.warc.gz") in pauses
 
 
 def test_a_file_that_heals_is_read():
@@ -335,9 +335,9 @@ def test_nobody_is_led_to_this_machine_unasked():
             assert site.requests.total() == 0
             # A list elsewhere that names files here: by a name that only the connection shows to be here.
             (file,) = listing(f"{other.url}/near.paths").files
-            assert (file.asked, file.address) == ((), f"{other.url}/b.warc")
+            assert (file.named_hosts, file.address) == ((), f"{other.url}/b.warc")
             with pytest.raises(PermissionError, match="which no input names"):
-                open_source(f"http://localhost:{port}/secret.warc", storage_options={}, asked=file.asked)
+                open_source(f"http://localhost:{port}/secret.warc", storage_options={}, named_hosts=file.named_hosts)
             assert site.requests.total() == 0
             # Who asks for it gets it: by the input, or by a list that is here itself.
             site.redirects["/here.warc"] = f"http://localhost:{port}/a.warc"
@@ -347,7 +347,7 @@ def test_nobody_is_led_to_this_machine_unasked():
             site.redirects["/m.warc"] = "http://169.254.169.254/latest/meta-data/"
             assert "link-local or metadata" in problems(f"{site.url}/m.warc")[0]
             (file,) = listing(f"{site.url}/x.paths").files
-            with open_source(file.address, storage_options={}, asked=file.asked) as stream:
+            with open_source(file.address, storage_options={}, named_hosts=file.named_hosts) as stream:
                 assert stream.read() == b"secret"
 
 

@@ -198,8 +198,8 @@ def test_a_list_at_loopback_may_name_loopback():
         assert listed("http://127.0.0.1:9000/a", "http://localhost/b", "c", place=place)[-1].endswith("/c")
         assert LINK_LOCAL in refused("http://169.254.169.254/latest", place)
     # What its name is looked up as counts when the list is read, not its name.
-    assert read_list(io.BytesIO(b"a"), Rules(WEB, None)).asked == ()
-    assert read_list(io.BytesIO(b"a"), Rules("http://laptop/x.paths", None)).asked == ("laptop", "localhost")
+    assert read_list(io.BytesIO(b"a"), Rules(WEB, None)).named_hosts == ()
+    assert read_list(io.BytesIO(b"a"), Rules("http://laptop/x.paths", None)).named_hosts == ("laptop", "localhost")
     assert listed("http://localhost/b", base_url="http://localhost:8000/") == ["http://localhost/b"]
 
 

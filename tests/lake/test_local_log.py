@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from deltalake import CommitProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, write_deltalake
 
 from dclm_spark.errors import WarehouseError
+from dclm_spark.lake.local_locks import LocalLocks
 from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.missing import find_lost, find_unfinished, in_words
 from dclm_spark.lake.runs import outdated
@@ -53,25 +54,29 @@ def entry(lake: Warehouse, version: int, suffix: str = "json") -> Path:
 
 
 def test_a_version_that_is_there_is_not_lost(lake):
-    assert lake.lost(run("A", 0)) == lake.lost(run("B", 1)) == {}
+    assert lake.history.lost(run("A", 0)) == lake.history.lost(run("B", 1)) == {}
     # A run may have found nothing to commit, and recorded what was there.
-    assert lake.lost(run("C", 1)) == {}
+    assert lake.history.lost(run("C", 1)) == {}
     # Nor is one that the log has forgotten.
     entry(lake, 0).unlink()
-    assert lake.lost(run("A", 0, ago=1e9)) == {}
+    assert lake.history.lost(run("A", 0, ago=1e9)) == {}
 
 
 def test_a_version_is_lost_with_the_end_of_the_log_and_under_anothers_commit(lake):
     entry(lake, 1).unlink()
     made = run("B", 1, ago=60)
-    assert (lake.lost(made), lake.lost(made, "removed"), lake.lost(run("A", 0))) == ({"filtered": 1}, {}, {})
+    assert (lake.history.lost(made), lake.history.lost(made, "removed"), lake.history.lost(run("A", 0))) == (
+        {"filtered": 1},
+        {},
+        {},
+    )
     found = find_lost({("A", "filtered"): (lake, run("A", 0)), ("B", "filtered"): (lake, made)}, ["A", "B"])
     assert found == {"B": {"filtered": 1}}
     assert ["filtered has lost version 1" in line for line in in_words({"lost": found["B"]})] == [True]
     commit(Path(lake.location), "C")
-    assert lake.lost(made) == {"filtered": 1}, "its number, but another's commit"
+    assert lake.history.lost(made) == {"filtered": 1}, "its number, but another's commit"
     commit(Path(lake.location), "B")
-    assert lake.lost(run("B", 2)) == {}
+    assert lake.history.lost(run("B", 2)) == {}
 
 
 STAGES = {"documents": False, "filtered": True}
@@ -80,8 +85,11 @@ STAGES = {"documents": False, "filtered": True}
 def test_rows_without_a_finished_run_are_found(lake):
     assert find_unfinished(lake, {("A", "filtered"): None}, None, stages=STAGES, begun=()) == {"B": ["filtered"]}
     assert find_unfinished(lake, {}, "A", stages=STAGES, begun=()) == {"A": ["filtered"]}
-    assert (lake.own_version("filtered", stage="filtered", dump="A"), lake.mark("filtered", "none")) == (0, [1, 0])
-    assert lake.own_version("filtered", stage="filtered", dump="C") is None
+    assert (
+        lake.history.own_version("filtered", stage="filtered", dump="A"),
+        lake.history.mark("filtered", "none"),
+    ) == (0, [1, 0])
+    assert lake.history.own_version("filtered", stage="filtered", dump="C") is None
 
 
 def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
@@ -90,7 +98,7 @@ def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
     for version in (1, 2):
         for name in names:
             (log / name.format(version)).touch()
-    with LocalLog(lake.location).sole_writer("filtered") as is_alone:
+    with LocalLocks(lake.location).writing("filtered") as is_alone:
         assert is_alone
     assert [[(log / name.format(version)).exists() for name in names] for version in (1, 2)] == [
         [True] * 4,
@@ -98,11 +106,20 @@ def test_checksums_of_lost_versions_go_before_others_take_their_numbers(lake):
     ]
 
 
+def test_the_partitions_in_a_checkpoint_of_delta_rs_are_read(lake):
+    DeltaTable(f"{lake.location}/filtered").create_checkpoint()
+    for version in (0, 1):
+        entry(lake, version).unlink()
+    log = LocalLog(lake.location)
+    assert sorted(values["dump"] for values in log.partitions("filtered")) == ["A", "B"]
+    assert log.may_hold("filtered", {"dump": "A"}) and not log.may_hold("filtered", {"dump": "C"})
+
+
 def test_a_stage_is_made_by_one_at_a_time(lake):
     (Path(lake.location) / "runs").mkdir()
 
     def claim(dump: str | None, stage: str = "filtered"):
-        return LocalLog(lake.location).sole_maker_of(stage, dump, what=f"{stage} of {dump or 'all'}")
+        return LocalLocks(lake.location).making(stage, dump, what=f"{stage} of {dump or 'all'}")
 
     def is_free(dump: str | None, stage: str = "filtered") -> bool:
         try:

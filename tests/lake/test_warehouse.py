@@ -10,10 +10,12 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake import local_log
+from dclm_spark.lake import local_locks
+from dclm_spark.lake.creation import PROPERTIES
+from dclm_spark.lake.local_log import LocalLog
 from dclm_spark.lake.missing import dumps_of
 from dclm_spark.lake.pinned import Inputs
-from dclm_spark.lake.warehouse import PROPERTIES, Warehouse
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.spark.types import spark_schema, spark_type
 
 LINEAGE = {"run_id": "r1", "stage": "tests"}
@@ -75,7 +77,7 @@ def test_two_first_writers_make_a_table_once(place):
 @pytest.mark.parametrize("verb", ["append", "replace", "delete"])
 def test_processes_take_turns_at_a_table_on_a_local_disk(spark, tmp_path, monkeypatch, capsys, verb):
     """Nothing else there keeps the commits of two from taking one version."""
-    monkeypatch.setattr(local_log, "WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(local_locks, "WAIT_SECONDS", 0.2)
     place = Warehouse(spark, str(tmp_path / "lake"))
     place.prepare("documents")
     write = {
@@ -87,7 +89,7 @@ def test_processes_take_turns_at_a_table_on_a_local_disk(spark, tmp_path, monkey
         place.append(documents(spark, "A", "a1"), "documents", lineage=LINEAGE)
     before = place.version("documents")
     with ThreadPoolExecutor(1) as pool:
-        with local_log.LocalLog(place.location).sole_writer("documents"):
+        with local_locks.LocalLocks(place.location).writing("documents"):
             waiting = pool.submit(write)
             time.sleep(2)
             assert place.version("documents") == before
@@ -134,7 +136,7 @@ def test_who_is_alone_need_not_look_for_what_a_new_dump_replaces(spark, tmp_path
         raise OSError("no locks available")
 
     if not has_locks:
-        monkeypatch.setattr(local_log.fcntl, "flock", refuse)
+        monkeypatch.setattr(local_locks.fcntl, "flock", refuse)
     place = Warehouse(spark, str(tmp_path / "lake"))
     place.prepare("documents")
     for id_, expected in [("a1", mode), ("a2", "Overwrite")]:
@@ -153,7 +155,7 @@ def test_a_table_is_known_to_hold_a_dump(spark, tmp_path, every):
     for dump, stage in [("A", "filtered"), ("A", "deduplicated"), ("B", "filtered"), ("B", "filtered")]:
         rows = spark.createDataFrame([(dump, stage, "a1", "rule", *[None] * 5)], spark_schema(schemas.REMOVED))
         place.replace(rows, "removed", lineage=LINEAGE, dump=dump, stage=stage)
-    log = local_log.LocalLog(place.location)
+    log = LocalLog(place.location)
     assert place.read("removed").count() == 3
     assert list((tmp_path / "lake/removed/_delta_log").glob("*.checkpoint.parquet")) or every > 2
     assert log.may_hold("removed", {"dump": "A", "stage": "deduplicated"})
@@ -243,14 +245,14 @@ def test_a_version_is_not_lost_for_what_is_committed_later(place):
     runs = *runs, run_of(place, "B", ago=3600)
     place.delete("documents", dump="A")
     place.spark.sql(f"OPTIMIZE {place.name('documents')}")
-    assert [place.lost(run) for run in runs] == [{}, {}, {}]
-    assert place.own_version("documents", stage="tests", dump="A") == 1
-    assert place.own_version("documents", stage="tests", dump="C") is None
+    assert [place.history.lost(run) for run in runs] == [{}, {}, {}]
+    assert place.history.own_version("documents", stage="tests", dump="A") == 1
+    assert place.history.own_version("documents", stage="tests", dump="C") is None
     assert (dumps_of(place, "documents"), dumps_of(place, "removed")) == ({"B"}, set())
     assert place.holds("documents", dump="B") and not place.holds("documents", dump="A")
     # Its number, but another's commit, an hour later.
-    assert place.lost(run_of(place, "C", ago=3600)) == {"documents": place.version("documents")}
-    assert place.lost(run_of(place, "C", ago=3600), "removed") == {}
+    assert place.history.lost(run_of(place, "C", ago=3600)) == {"documents": place.version("documents")}
+    assert place.history.lost(run_of(place, "C", ago=3600), "removed") == {}
 
 
 def test_a_version_is_lost_with_the_end_of_the_log(spark, tmp_path):
@@ -259,12 +261,12 @@ def test_a_version_is_lost_with_the_end_of_the_log(spark, tmp_path):
     place.append(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"})
     run = run_of(place, "A", ago=60)
     (tmp_path / "lake/documents/_delta_log/00000000000000000001.json").unlink()
-    assert place.lost(run) == {"documents": 1}
+    assert place.history.lost(run) == {"documents": 1}
     place.replace(documents(spark, "B", "b1"), "documents", lineage={"stage": "tests", "dump": "B"}, dump="B")
-    assert place.lost(run) == {"documents": 1}
+    assert place.history.lost(run) == {"documents": 1}
     place.replace(documents(spark, "A", "a1"), "documents", lineage={"stage": "tests", "dump": "A"}, dump="A")
     assert ids(place.read("documents")) == ["a1", "b1"]
-    assert place.lost(run_of(place, "A")) == {}
+    assert place.history.lost(run_of(place, "A")) == {}
 
 
 # -- tables that an earlier version made ------------------------------------------------------------------------------

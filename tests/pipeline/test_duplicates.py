@@ -10,13 +10,14 @@ from pyspark.sql import functions as F
 from dclm_spark import schemas
 from dclm_spark.cli.main import main
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.deduplicated import make_deduplicated
 from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.rows import frame_of
 from tests.support import near
 from tests.support.tables import read
 

@@ -11,7 +11,7 @@ from dclm_spark.cli import dedup as dedup_command
 from dclm_spark.cli import main
 from dclm_spark.errors import InputError, RecipeError, WarehouseError
 from dclm_spark.lake.runs import last_runs
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.signatures import make_signatures
 from dclm_spark.recipe.deduplication import Bloom, Exact
@@ -20,6 +20,7 @@ from dclm_spark.reports.survey import survey
 from dclm_spark.reports.survey_choices import Choice, default_choices
 from dclm_spark.reports.survey_plot import plot_survey
 from dclm_spark.reports.survey_words import format_survey
+from dclm_spark.spark.rows import frame_of
 from tests.support import dedup
 from tests.support.tables import version
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from dclm_spark import schemas
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.deduplicated import make_deduplicated
 from dclm_spark.pipeline.duplicates import make_duplicates
 from dclm_spark.pipeline.job import Job
@@ -17,6 +17,7 @@ from dclm_spark.reports.explain import format_explanation
 from dclm_spark.reports.funnel import count_funnel
 from dclm_spark.reports.funnel_words import format_funnel
 from dclm_spark.reports.page import explain_page
+from dclm_spark.spark.rows import frame_of
 from tests.support import dedup
 from tests.support.tables import read
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from dclm_spark import schemas
-from dclm_spark.lake.warehouse import Warehouse, frame_of
+from dclm_spark.lake.warehouse import Warehouse
 from dclm_spark.pipeline.job import Job
 from dclm_spark.recipe.recipe import Recipe
+from dclm_spark.spark.rows import frame_of
 from tests.support.near import WORDS
 
 

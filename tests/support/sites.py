@@ -5,7 +5,7 @@ import threading
 from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from dclm_spark.files import remote
+from dclm_spark.files import faults
 from dclm_spark.files.inputs import open_source
 
 ALWAYS = 10**9
@@ -123,5 +123,5 @@ class Site:
 
 def open_hastily(path: str, **options):
     """`open_source` in a worker, without its pauses."""
-    remote.PAUSES_SECONDS = (0.01, 0.01)
+    faults.PAUSES_SECONDS = (0.01, 0.01)
     return open_source(path, **options)
