@@ -44,6 +44,7 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
 
 
 def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
+    """Makes and writes the rows of a group; returns, by dump, the arguments for `Run.record`."""
     # For other scopes, a run names the signatures of all dumps that were made together.
     _, near = job.near_settings()
     later = group.later if near.scope == "incremental" else []

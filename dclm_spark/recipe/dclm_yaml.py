@@ -96,7 +96,7 @@ def _check_size(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError(f"the alias {abbreviated(event.anchor)} stands for nothing, or for what it is part of")
+                raise ValueError(f"the alias {abbreviated(event.anchor)} names no value, or one that contains it")
             n_nodes += sizes[event.anchor]
         elif isinstance(event, yaml.NodeEvent):
             n_nodes += 1
@@ -111,4 +111,4 @@ def _check_size(text: str) -> None:
         if depth > _MAX_DEPTH:
             raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
         if n_nodes > _MAX_NODES:
-            raise ValueError(f"it has more than {_MAX_NODES:,} values, with what its aliases stand for")
+            raise ValueError(f"it has more than {_MAX_NODES:,} values, its aliases expanded")

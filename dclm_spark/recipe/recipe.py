@@ -16,6 +16,7 @@ from dclm_spark.recipe.deduplication import WORD_BREAKERS, Method, Near, methods
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 
 MIB = 1 << 20
+"""Bytes in a mebibyte."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FETCH_YEARS = (1990, 2027)
@@ -329,7 +330,7 @@ class Recipe:
         if not annotation.languages:
             found.append("annotation.languages is empty; name at least one label of the language model")
         if (self.signatures is None) != (self.duplicates is None):
-            found.append("signatures and duplicates go together; found one without the other")
+            found.append("signatures and duplicates must be given together; found only one of them")
         found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
         found += methods_problems(self.deduplication)
         if self.duplicates is None and any(isinstance(method, Near) for method in self.deduplication):
