@@ -26,8 +26,8 @@ from dclm_spark.stages.deduplicated import (
     cluster_sizes,
     cut_rows,
     deduplicate,
+    keep_remaining,
     removed_rows,
-    what_is_left,
 )
 
 if TYPE_CHECKING:
@@ -179,11 +179,11 @@ def _decide_all(
         if n_decisions:
             before = warehouse.read("decisions", version=versions["decisions"], dump=new)
             before = before.where(F.col("step") < method.number)
-            documents = what_is_left(
+            documents = keep_remaining(
                 filtered,
                 by_document(before, n_steps=method.number),
                 n_decisions=n_decisions,
-                keeps_places=method.keeps_places,
+                keeps_numbers=method.keeps_numbers,
             )
         if not method.may_refuse:
             _forget_runs(warehouse, outdated)

@@ -289,7 +289,7 @@ def test_what_cannot_work_is_refused(lake, source):
         make(lake, source, [A, A], BLOOM)
     with pytest.raises(RecipeError, match=r"threshold is 2; expected a share(.|\n)*needs the scope 'shards'"):
         make(lake, source, [A], replace(BLOOM, threshold=2, mode="both", inserts="kept"))
-    with pytest.raises(RecipeError, match="one dump after the other, and of scope 'all'"):
+    with pytest.raises(RecipeError, match="each dump to those before it, and of scope 'all'"):
         make(lake, source, [A], Exact(scope="all"), replace(BLOOM, scope="incremental"))
     with pytest.raises(RecipeError, match="capacity is null"):
         make(lake, source, [A], replace(BLOOM, scope="incremental", filter="bloom"))
