@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -36,6 +37,12 @@ class BloomMethod(DedupMethod[Bloom]):
     writes = ("ngrams", "kept_units", "filter_blocks")
     keeps_numbers = True
     may_refuse = True
+    can_plan = True
+
+    @classmethod
+    def settings_to_plan(cls, settings: Bloom) -> Bloom:
+        """Returns the settings with a capacity, which a filter for several dumps must have."""
+        return replace(settings, capacity=settings.capacity or 1)
 
     def check(self) -> None:
         """Raises an error if the new dumps cannot be added to the stored filter."""

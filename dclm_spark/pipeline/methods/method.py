@@ -46,6 +46,7 @@ class DedupMethod(ABC, Generic[Settings]):
             has removed is replaced by an empty one, so that the others keep their numbers.
         may_refuse: Whether `decide` may raise `InputError` after it has read the texts. If so, the rows of the previous
             run count as finished until `decide` has returned.
+        can_plan: Whether `plan` is implemented.
     """
 
     job: Job
@@ -62,6 +63,7 @@ class DedupMethod(ABC, Generic[Settings]):
     names_survivors: ClassVar[bool] = False
     keeps_numbers: ClassVar[bool] = False
     may_refuse: ClassVar[bool] = False
+    can_plan: ClassVar[bool] = False
 
     @abstractmethod
     def decide(self, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
@@ -77,6 +79,14 @@ class DedupMethod(ABC, Generic[Settings]):
         Raises:
             InputError: The settings do not fit the texts; only if `may_refuse`.
         """
+
+    @classmethod
+    def settings_to_plan(cls, settings: Settings) -> Settings:
+        """Returns the settings with a value for each field that is null until the plan is known.
+
+        A recipe with these settings is valid, so that `plan` can be called before the fields are chosen.
+        """
+        return settings
 
     def check(self) -> None:  # noqa: B027 - most methods store nothing to check
         """Raises an error, before anything is written, if the new dumps cannot be added to the earlier ones.
