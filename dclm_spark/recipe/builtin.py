@@ -52,6 +52,7 @@ _DCLM_BOUNDS = (
 
 
 def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
+    """Returns the corrections of lines of DCLM-Baseline, in its order."""
     return (
         LineBound("frac_upper_chars", at_most=0.5),
         LineBound("frac_digit_chars", at_most=0.999999),  # removes lines of digits only
@@ -99,6 +100,7 @@ _CURATED_ELSEWHERE = (
 
 
 def _refinedweb(recipe: Recipe, name: str) -> Recipe:
+    """Derives a recipe of RefinedWeb from one of DCLM-Baseline: the same rules, and curated sites are excluded."""
     banned, *others = recipe.bounds
     return replace(
         recipe,

@@ -64,6 +64,7 @@ def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domain
 
 
 def _steps_of(text: str) -> list[dict[str, Any]]:
+    """Parses a configuration and returns its steps, each with the name of its function in `func`."""
     try:
         _check_size(text)
         loaded = yaml.safe_load(text)
@@ -80,8 +81,8 @@ def _steps_of(text: str) -> list[dict[str, Any]]:
     return steps
 
 
-_MAX_DEPTH = 20  # DCLM's own configurations have 4
-_MAX_NODES = 1_000_000
+_MAX_DEPTH = 20  # levels of nesting; DCLM's own configurations have 4
+_MAX_NODES = 1_000_000  # values, aliases expanded
 
 
 def _check_size(text: str) -> None:

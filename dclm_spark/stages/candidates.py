@@ -125,6 +125,7 @@ def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Entries, Repeat
 
 
 def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
+    """Yields the distinct ones of these edges as rows of `with_edges`."""
     edges = distinct_edges(Edges(*(np.concatenate(columns) for columns in zip(*held, strict=True))))
     table = pa.RecordBatch.from_arrays([pa.array(column) for column in edges], schema=_EDGES)
     for start in range(0, len(table), _ROWS):

@@ -2,7 +2,7 @@
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,8 @@ def removed_detail(bounds: Sequence[Bound]) -> "Column":
     return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string"), bounds, NO_TEXT_WORDS)
 
 
-def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":
+def _of_first_broken(bounds: Sequence[Bound], of: "Callable[[Bound], Column]", type_: str) -> "Column":
+    """Returns `of` the first broken bound; a null of the given type if no bound is broken."""
     if not bounds:
         return F.lit(None).cast(type_)
     return F.coalesce(*(F.when(breaks(bound), of(bound)) for bound in bounds))

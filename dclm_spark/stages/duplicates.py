@@ -98,6 +98,7 @@ def signals_of(near: NearDuplicates | Exact) -> list[str]:
 
 
 def _by_signal(word: str) -> "Column":
+    """Returns the sort key of a signal: largest first, or smallest if `word` begins with a minus; null comes last."""
     column = F.col(f"`{word.removeprefix('-')}`")
     return column.asc_nulls_last() if word.startswith("-") else column.desc_nulls_last()
 

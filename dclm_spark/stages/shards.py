@@ -119,6 +119,7 @@ def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
+    """Packs rows of `DECISIONS` into a compressed Arrow stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, DECISIONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         for batch in rows:
