@@ -81,7 +81,7 @@ where BFF divided them into ten shards to fit a machine's memory."""
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
     # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
-    # and skips without a message what fails; here those pages go to quarantine, so the limit on faults is higher.
+    # and skips without a message what fails; here those pages are quarantined, so the limit on faults is higher.
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
     annotation=Annotation(url_removal="faithful", domain_match="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,

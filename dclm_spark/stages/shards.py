@@ -1,4 +1,4 @@
-"""Deduplicates by shard: one worker reads the documents of a shard in order, with a filter of its own, and decides."""
+"""Deduplicates by shard: one worker reads the documents of a shard in order, with its own filter, and decides."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
