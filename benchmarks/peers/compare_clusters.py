@@ -34,7 +34,7 @@ def clusters_of(spark, path: str, minhash: MinHash, near: NearDuplicates = NEAR)
     dumps = sorted(set(pq.read_table(path, columns=["dump"])["dump"].to_pylist()))
     edges = find_edges(signatures, dumps=dumps, minhash=minhash, near=near, n_documents=signatures.count(), n_tasks=2)
     pairs = edges.where("NOT is_cut").select("text_hash", "other_hash")
-    labels = connected_components(pairs, cut=lambda rows, _: rows.cache(), n_edges=0)
+    labels = connected_components(pairs, checkpoint=lambda rows, _: rows.cache(), n_edges=0)
     found = find_duplicates(signatures, labels, minhash=minhash, near=near, n_tasks=2)
     return {row["doc_id"]: row["cluster_id"] for row in found.select("doc_id", "cluster_id").collect()}
 

@@ -77,7 +77,7 @@ class Lab:
         for n, part in enumerate(np.array_split(edges, N_FILES, axis=1)):
             pq.write_table(pa.table({"text_hash": part[0], "other_hash": part[1]}), here / "edges" / f"{n}.parquet")
 
-        def cut(rows, name):
+        def checkpoint(rows, name):
             place = str(here / name)
             rows.write.format("delta").save(place)
             return self._spark.read.format("delta").load(place)
@@ -85,7 +85,7 @@ class Lab:
         began, cpu = time.perf_counter(), self._tree.cpu_seconds()
         read = self._spark.read.parquet(str(here / "edges"))
         with planned_for_python(self._spark):
-            result = connected_components(read, cut=cut, **limits)
+            result = connected_components(read, checkpoint=checkpoint, **limits)
             result.write.parquet(str(here / "components"))
         wall, cpu = time.perf_counter() - began, self._tree.cpu_seconds() - cpu
         found = pq.read_table(here / "components").sort_by("text_hash")

@@ -97,15 +97,17 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
     from dclm_spark.lake.pinned import Inputs
     from dclm_spark.pipeline.job import Job
     from dclm_spark.pipeline.methods import METHODS
-    from dclm_spark.recipe.deduplication import Bloom
+    from dclm_spark.recipe.deduplication import DEFAULTS
 
     recipe = recipe_of(arguments, finds_near=True)
-    found = [(number, one) for number, one in enumerate(recipe.methods) if isinstance(one, Bloom)]
+    found = [(number, one) for number, one in enumerate(recipe.methods) if METHODS[type(one)].can_plan]
     if not found:
-        raise InputError([f"the recipe {recipe.name} has no bloom to plan; add it with --method bloom"])
-    number, bloom = found[0]
-    # A filter for several dumps without a capacity is not a valid recipe yet; the plan serves to choose the capacity.
-    checked = replace(recipe, deduplication=(replace(bloom, capacity=bloom.capacity or 1),))
+        known = " or ".join(one.name for one in DEFAULTS if METHODS[type(one)].can_plan)
+        raise InputError([f"the recipe {recipe.name} has no {known} to plan; add it with --method {known}"])
+    number, settings = found[0]
+    method = METHODS[type(settings)]
+    # The recipe may become valid only by what the plan serves to choose, such as a filter's capacity.
+    checked = replace(recipe, deduplication=(method.settings_to_plan(settings),))
     dumps = tuple(arguments.dump)
     job = Job(
         warehouse=warehouse_of(arguments, arguments.warehouse),
@@ -116,7 +118,7 @@ def _plan(arguments: argparse.Namespace) -> tuple[Any, str]:
     )
     job.check()
     inputs = Inputs({dump: replace(job, dump=dump).ledger().finished for dump in dumps})
-    return METHODS[Bloom](job, number, bloom, dumps, (), {}, inputs).plan()
+    return method(job, number, settings, dumps, (), {}, inputs).plan()
 
 
 _HELP = {

@@ -27,6 +27,7 @@ def make_annotated(job: Job) -> Outcome:
 
 
 def _banned_domains(job: Job) -> "DataFrame | None":
+    """Reads the lines of the recipe's list of domains, in the column `domain`; null if it names no list."""
     listed = job.recipe.annotation.banned_domains
     if listed is None:
         return None

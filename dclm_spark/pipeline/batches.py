@@ -70,7 +70,7 @@ def read_batches(
     reading.read_all()
     counts = {name: reading.counts[name] for name in _COUNTS}
     counts["n_skipped"] = counts["n_records"] - counts["n_documents"] - counts["n_quarantined"]
-    return Read(counts, {path: reading.plan.unread[path] for path in reading.left()})
+    return Read(counts, {path: reading.plan.unread[path] for path in reading.not_closed()})
 
 
 _COUNTS = ("n_records", "n_documents", "n_quarantined")
@@ -102,33 +102,35 @@ class _Reading:
         self.counts: Counter[str] = Counter()
         self.closed: set[str] = set()
 
-    def left(self) -> list[str]:
+    def not_closed(self) -> list[str]:
         """Lists the files that are not closed, in the plan's order."""
         return [path for *_, path, _ in self.plan.files if path not in self.closed]
 
     def read_all(self) -> None:
+        """Reads the files that are not closed: first those never tried, then those that could not be read before."""
         if not self.is_new:
             for row in self.warehouse.read("files", dump=self.run.dump).select("path", *_COUNTS).collect():
                 self.closed.add(identity_of(row["path"]))
                 self.counts.update({name: row[name] for name in _COUNTS})
         self.progress.start(len(self.plan.files), "files", done=len(self.closed))
         size = max(Counter(batch for batch, *_ in self.plan.files).values())
-        waited_for = [path for path in self.left() if path in self.plan.unread]
-        for batch, paths in self.plan.batches(set(self.left()).difference(waited_for)).items():
+        waited_for = [path for path in self.not_closed() if path in self.plan.unread]
+        for batch, paths in self.plan.batches(set(self.not_closed()).difference(waited_for)).items():
             self._read_batch(paths, batch)
-        if unread := self.left():
+        if unread := self.not_closed():
             if any(not self.plan.unread[path].startswith(MISSING) for path in set(unread).difference(waited_for)):
                 time.sleep(AGAIN_SECONDS)
             for start in range(0, len(unread), size):
                 self._read_batch(unread[start : start + size], None)
 
     def _store(self, plan: Plan) -> None:
+        """Replaces the plan, here and in the warehouse."""
         self.plan = plan
         rewrite_plan(self.warehouse, plan, self.run)
 
     def _prepare_again(self, paths: Sequence[str], unread: Mapping[str, str], *, is_any_read: bool) -> None:
         """Prepares the plan and the tables for another try to read these files."""
-        # Files that were read stay in this batch; the others are moved to another one.
+        # Files that were read remain in this batch; the others are moved to another one.
         plan = self.plan.put_off({path: self.plan.unread[path] for path in paths}).put_off(unread)
         if self.is_finished and not is_any_read:
             self.plan = plan  # only for the message: a dump that is finished without these files does not change
@@ -165,7 +167,7 @@ class _Reading:
             unread = {row["warc_path"]: row["unread"] for row in tallies if row["unread"] is not None}
             tallies = sorted(row[:-1] for row in tallies if row["unread"] is None)
             counts = Counter(
-                {name: sum(row[place] for row in tallies) for place, name in enumerate(_TALLY, 1) if name in _COUNTS}
+                {name: sum(row[index] for row in tallies) for index, name in enumerate(_TALLY, 1) if name in _COUNTS}
             )
             whole = _whole_files(pages, unread)
             number = self.plan.n_batches if batch is None else batch

@@ -118,7 +118,7 @@ def _read(
         is_first = stored is None and not any(warehouse.holds(table, dump=job.dump) for table in written)
         ingest_plan.store_plan(warehouse, plan, run, before=stored, is_first=is_first)
     else:
-        assert stored is not None  # an attempt that is gone on with has its plan
+        assert stored is not None  # an attempt that is continued has a plan
         plan = stored
     with job.progress("documents") as progress:
         counts, unread = read_batches(warehouse, plan, run, source, progress, is_new=is_new, is_finished=is_finished)
@@ -152,6 +152,7 @@ def default_batch_files(warehouse: Warehouse) -> int:
 
 
 def _check_faults(run: dict[str, Any], recipe: Recipe) -> None:
+    """Raises an error if a larger share of a run's records is in quarantine than the recipe allows."""
     n_faults, n_records = run["n_faults"], run["n_rows_in"]
     if n_faults > recipe.max_fault_share * n_records:  # files that could not be read raise `UnreadFilesError` instead
         raise FaultLimitError(

@@ -44,6 +44,7 @@ def make_duplicates(job: Job, dumps: Sequence[str]) -> list[Outcome]:
 
 
 def _make(job: Job, group: Group, runs: Mapping[str, Run]) -> dict[str, dict[str, Any]]:
+    """Makes and writes the rows of a group; returns, by dump, the arguments for `Run.record`."""
     # For other scopes, a run names the signatures of all dumps that were made together.
     _, near = job.near_settings()
     later = group.later if near.scope == "incremental" else []
@@ -81,14 +82,14 @@ def _write(job: Job, group: Group, run: Run) -> tuple[dict[str, int], dict[str, 
     pairs = held.select("text_hash", "other_hash")
     n_edges = pairs.count() if group.earlier else commit.n_rows
 
-    def cut(rows: "DataFrame", name: str) -> "DataFrame":
+    def checkpoint(rows: "DataFrame", name: str) -> "DataFrame":
         in_table = rows.withColumn("dump", F.lit(job.dump))
         done = warehouse.replace(in_table, "rounds", lineage={**run.lineage, "cut": name}, dump=job.dump)
         kept = warehouse.read("rounds", version=done.version, dump=job.dump)
         return kept.drop("dump")
 
     say = None if job.is_quiet else lambda words: print(words, file=sys.stderr)
-    labels = connected_components(pairs, cut=cut, n_edges=n_edges, say=say)
+    labels = connected_components(pairs, checkpoint=checkpoint, n_edges=n_edges, say=say)
     before = None
     if group.earlier:
         latest = max((group.finished[dump] for dump in group.earlier), key=lambda made: made["started_at"])

@@ -1,4 +1,4 @@
-"""Makes the table `filtered` of a dump from `annotated`: documents that broke no bound; others go to `removed`."""
+"""Makes the table `filtered` of a dump from `annotated`: documents that broke no bound; others are in `removed`."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -20,7 +20,7 @@ from dclm_spark.spark.planning import planned_for_python
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-MOST_NAMED = 4  # differences of two recipes that a message names
+MAX_NAMED = 4  # largest number of differences of two recipes that a message names
 
 
 @dataclass(frozen=True)
@@ -211,7 +211,7 @@ def earlier_dumps(finished: Mapping[str, dict[str, Any]], dump: str, job: Job, *
         raise WarehouseError(
             [
                 f"{dump} cannot be added to what {_OTHERS[stage]} in {job.warehouse} ({', '.join(sorted(others))}); "
-                "take that recipe, a --warehouse of its own with --upstream, or --force to leave those dumps out"
+                "use that recipe, a separate --warehouse with --upstream, or --force to leave those dumps out"
             ]
         )
     in_order = sorted(finished, key=lambda name: (finished[name]["started_at"], name))
@@ -243,6 +243,6 @@ _FIELDS = {"duplicates": "duplicates", "deduplicated": "deduplication"}
 
 
 def _differing(run: Mapping[str, Any], recipe: Recipe, stage: str) -> str:
-    """Describes how the recipe of a run differs from `recipe` in the part of the stage; names at most `MOST_NAMED`."""
+    """Describes how the recipe of a run differs from `recipe` in the part of the stage; names at most `MAX_NAMED`."""
     found = [one for one in differences(from_json(run["recipe_json"]), recipe) if one[0].startswith(_FIELDS[stage])]
-    return ", ".join(f"{name} is {made!r}; asked for {asked!r}" for name, made, asked in found[:MOST_NAMED])
+    return ", ".join(f"{name} is {made!r}; expected {expected!r}" for name, made, expected in found[:MAX_NAMED])

@@ -68,23 +68,25 @@ class Plan:
 
     @property
     def n_batches(self) -> int:
+        """Number of batches; the last one has the number below it."""
         return max(batch for batch, *_ in self.files) + 1
 
     def sizes(self) -> dict[str, int | None]:
+        """Returns the size in bytes of each file, by path; null where it is not known."""
         return {path: n_bytes for *_, path, n_bytes in self.files}
 
-    def batches(self, left: Collection[str]) -> dict[int, list[str]]:
-        """Returns batch -> its files that are in `left`, in order; batches ascend."""
+    def batches(self, paths: Collection[str]) -> dict[int, list[str]]:
+        """Returns batch -> its files that are in `paths`, in order; batches ascend."""
         found: dict[int, list[str]] = {}
         for batch, _, path, _ in sorted(self.files, key=lambda file: file[:2]):
-            if path in left:
+            if path in paths:
                 found.setdefault(batch, []).append(path)
         return found
 
     def put_off(self, unread: Mapping[str, str]) -> "Plan":
         """Returns the plan with these files moved to a new batch after all others."""
         last = self.n_batches
-        files = tuple((last if path in unread else batch, place, path, n) for batch, place, path, n in self.files)
+        files = tuple((last if path in unread else batch, position, path, n) for batch, position, path, n in self.files)
         return replace(self, files=files, unread={**self.unread, **unread})
 
 
@@ -118,7 +120,7 @@ def list_changes(plan: Plan, listing: Listing) -> str | None:
     planned, found = plan.sizes(), {file.path: file.n_bytes for file in listing.files}
     changes = {
         "new": sorted(found.keys() - planned.keys()),
-        "gone": sorted(planned.keys() - found.keys()),
+        "missing": sorted(planned.keys() - found.keys()),
         "of another size": sorted(
             path
             for path in planned.keys() & found.keys()

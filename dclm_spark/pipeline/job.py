@@ -72,9 +72,11 @@ class Job:
         return self.recipe.signatures, self.recipe.duplicates
 
     def progress(self, stage: str) -> Progress:
+        """Makes the display of a stage's progress."""
         return Progress(self.warehouse.spark, f"{stage} {self.dump}", quiet=self.is_quiet)
 
     def run(self, stage: str) -> Run:
+        """Begins a run of a stage."""
         return Run(self.warehouse, stage, self.dump, self.recipe)
 
     def ledger(self) -> "Ledger":
@@ -146,10 +148,10 @@ class Ledger:
             WarehouseError: Neither has finished rows, or another recipe made them.
         """
         job = self.job
-        places = [(job.warehouse, self.own)]
+        sources = [(job.warehouse, self.own)]
         if job.upstream is not None:
-            places.append((job.upstream, self.upstream))
-        for warehouse, runs in places:
+            sources.append((job.upstream, self.upstream))
+        for warehouse, runs in sources:
             run = runs.get(Key(job.dump, table))
             if run is not None:
                 if not self._is_same(run):
@@ -159,7 +161,7 @@ class Ledger:
                         raise WarehouseError([f"{self._in_words(run, lost)}: `dclm-spark {table}` makes them again"])
                     self._sound.add(f"{run['run_id']} {table}")
                 return Finished(warehouse, run)
-        names = " or ".join(str(warehouse) for warehouse, _ in places)
+        names = " or ".join(str(warehouse) for warehouse, _ in sources)
         raise WarehouseError([f"no finished {table} of {job.dump} in {names}; run `dclm-spark {table}` first"])
 
     def standing(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
@@ -182,18 +184,18 @@ class Ledger:
             print(f"{self._in_words(run, lost)}; they are made again", file=sys.stderr)
         return bool(lost)
 
-    def lent(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
+    def from_upstream(self, stage: str, upstream_runs: Mapping[Key, str]) -> dict[str, Any] | None:
         """Returns the upstream's finished run if it can be used for a stage that the warehouse does not hold; else
         null."""
-        run, lender = self.upstream.get(Key(self.job.dump, stage)), self.job.upstream
-        if run is None or lender is None or self.job.is_forced or (self.job.dump, stage) in self.own:
+        run, upstream = self.upstream.get(Key(self.job.dump, stage)), self.job.upstream
+        if run is None or upstream is None or self.job.is_forced or (self.job.dump, stage) in self.own:
             return None
         is_same = self._is_same(run) and made_from(run) == upstream_runs
-        return run if is_same and not lender.history.lost(run) else None
+        return run if is_same and not upstream.history.lost(run) else None
 
     def _in_words(self, run: dict[str, Any], lost: Mapping[str, int]) -> str:
         words = ", ".join(f"{table} has lost version {version}" for table, version in lost.items())
-        return f"the {run['stage']} of {run['dump']} are not all there, {words} of its log"
+        return f"the {run['stage']} of {run['dump']} are incomplete: {words} of its log"
 
     def _is_same(self, run: dict[str, Any]) -> bool:
         return is_made_by(run, self.job.recipe)
@@ -202,6 +204,6 @@ class Ledger:
         stage, recipe = run["stage"], self.job.recipe
         return (
             f"the {stage} of {self.job.dump} in {warehouse} were made by another recipe ({run['recipe']}, part "
-            f"{run['part_hash'][:8]}; asked for: {recipe.name}, part {part_hash(recipe, stage)[:8]}); "
-            f"`dclm-spark {stage} --force` replaces them, a --warehouse of its own with --upstream keeps both"
+            f"{run['part_hash'][:8]}; expected: {recipe.name}, part {part_hash(recipe, stage)[:8]}); "
+            f"`dclm-spark {stage} --force` replaces them, a separate --warehouse with --upstream keeps both"
         )

@@ -75,15 +75,18 @@ class Stage:
 
 
 def _finds_near(recipe: Recipe) -> bool:
+    """Returns whether the recipe searches near-duplicates."""
     return recipe.duplicates is not None
 
 
 def _finds_near_by_dump(recipe: Recipe) -> bool:
-    # When `run` makes one dump, the other dumps of a scope of several may not exist yet.
+    """Returns whether `run`, which makes one dump, can search near-duplicates: no if all dumps are compared."""
+    # The other dumps may not exist yet.
     return recipe.duplicates is not None and not takes_at_once((recipe.duplicates.scope,))
 
 
 def _deduplicates_by_dump(recipe: Recipe) -> bool:
+    """Returns whether `run`, which makes one dump, can deduplicate it: no if a method compares all dumps."""
     scopes = {scope_of(method) for method in recipe.methods}
     scopes |= {recipe.duplicates.scope} if recipe.duplicates is not None else set()
     return bool(recipe.methods) and not takes_at_once(scopes)
@@ -168,10 +171,10 @@ def since(stage: Stage, source: str) -> tuple[str, ...]:
     >>> since(STAGES["deduplicated"], "filtered")
     ('signatures', 'duplicates', 'deduplicated')
     """
-    found, left = set(), [stage.name]
-    while left:
-        name = left.pop()
+    found, remaining = set(), [stage.name]
+    while remaining:
+        name = remaining.pop()
         if name != source and name not in found:
             found.add(name)
-            left += STAGES[name].reads
+            remaining += STAGES[name].reads
     return tuple(name for name in STAGES if name in found)

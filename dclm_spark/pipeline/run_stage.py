@@ -105,7 +105,7 @@ def _make(job: Job, stage: Stage, write: Write, ledger: Ledger, upstream_runs: d
 def up_to_date(ledger: Ledger, stage: str, upstream_runs: Mapping[Key, str]) -> Outcome | None:
     """Returns the outcome of a stage that is up to date in the warehouse or its upstream; null if it must be made."""
     own = ledger.standing(stage, upstream_runs)
-    found = own or ledger.lent(stage, upstream_runs)
+    found = own or ledger.from_upstream(stage, upstream_runs)
     return None if found is None else Outcome(found, is_new=False, is_lent=own is None)
 
 
@@ -138,10 +138,10 @@ def write_split(
         stage: Name of the stage.
         repeats: The rows of `removed` that `each_once` returns.
     """
-    gone = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
+    dropped = flagged.where("removed_by IS NOT NULL").selectExpr("*", f"'{stage}' AS stage")
     if repeats is not None:
-        gone = gone.select(*schemas.REMOVED.names).unionByName(repeats)
-    removed = job.warehouse.replace(gone, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
+        dropped = dropped.select(*schemas.REMOVED.names).unionByName(repeats)
+    removed = job.warehouse.replace(dropped, "removed", lineage=run.lineage, dump=job.dump, stage=stage)
     kept = flagged.where("removed_by IS NULL")
     made = job.warehouse.replace(kept, stage, lineage=run.lineage, dump=job.dump)
     return {

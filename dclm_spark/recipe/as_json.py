@@ -41,7 +41,7 @@ def canonical_json(value: Any, *, is_whole: bool = False) -> str:
     return json.dumps(plain(value), sort_keys=True, ensure_ascii=False)
 
 
-def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
+def differences(first: Recipe, second: Recipe) -> list[tuple[str, Any, Any]]:
     """Lists the differences of two recipes: the field, its value in the first and in the second, null where missing.
 
     Bounds are matched by their signal and language, so that an added bound is one difference. Another order of the
@@ -53,7 +53,7 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, Any, Any]]:
     >>> [found for found in differences(DCLM_BASELINE, longer) if "n_words." in found[0]]
     [('bounds.quality.n_words.at_least', 50, 80), ('bounds.quality.n_words.at_most', 100000, None)]
     """
-    wholes = (json.loads(canonical_json(recipe, is_whole=True)) for recipe in (one, other))
+    wholes = (json.loads(canonical_json(recipe, is_whole=True)) for recipe in (first, second))
     left, right = (dict(_leaves(whole)) for whole in wholes)
     return [
         (name, left.get(name), right.get(name))
@@ -113,7 +113,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 class _Twice(ValueError):
-    """An object has a field twice, and nothing says which of the two values is meant."""
+    """Raised for a JSON object that has a field twice, so that the value is ambiguous."""
 
 
 def value_problems(value: Any, where: str = "recipe") -> list[str]:

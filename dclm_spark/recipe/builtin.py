@@ -52,6 +52,7 @@ _DCLM_BOUNDS = (
 
 
 def _line_rules(*, is_faithful: bool) -> tuple[LineRule, ...]:
+    """Returns the corrections of lines of DCLM-Baseline, in its order."""
     return (
         LineBound("frac_upper_chars", at_most=0.5),
         LineBound("frac_digit_chars", at_most=0.999999),  # removes lines of digits only
@@ -80,7 +81,7 @@ where BFF divided them into ten shards to fit a machine's memory."""
 DCLM_BASELINE_FAITHFUL = Recipe(
     "dclm_baseline_faithful",
     # DCLM's script (tools/commoncrawl/process_common_crawl_w_ray.py) takes every response, decodes it as strict UTF-8
-    # and skips without a message what fails; here those pages go to quarantine, so the limit on faults is higher.
+    # and skips without a message what fails; here those pages are quarantined, so the limit on faults is higher.
     extraction=Extraction(charset="utf-8", content_types=(), http_statuses=()),
     annotation=Annotation(url_removal="faithful", domain_match="faithful", line_rules=_line_rules(is_faithful=True)),
     bounds=_DCLM_BOUNDS,
@@ -99,6 +100,7 @@ _CURATED_ELSEWHERE = (
 
 
 def _refinedweb(recipe: Recipe, name: str) -> Recipe:
+    """Derives a recipe of RefinedWeb from one of DCLM-Baseline: the same rules, and curated sites are excluded."""
     banned, *others = recipe.bounds
     return replace(
         recipe,

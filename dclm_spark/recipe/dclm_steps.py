@@ -26,10 +26,11 @@ class Options:
     """Holds the options of one step; `check` refuses options that were not taken."""
 
     def __init__(self, options: Mapping[str, Any]):
-        self._left = dict(options)
+        self._remaining = dict(options)
 
     def take(self, name: str, default: Any = None) -> Any:
-        return self._left.pop(name, default)
+        """Returns the value of an option, or its default value if the step does not set it."""
+        return self._remaining.pop(name, default)
 
     def expect(self, name: str, only: Any, default: Any = None) -> None:
         """Takes an option of which only one value is supported."""
@@ -38,8 +39,9 @@ class Options:
             raise Unsupported(f"{name} is {abbreviated(value)}; only {only!r} has a counterpart here")
 
     def check(self) -> None:
-        if self._left:
-            raise Unsupported(f"unknown options {', '.join(sorted(map(str, self._left)))[:300]}")
+        """Raises `Unsupported` if the step sets options that were not taken."""
+        if self._remaining:
+            raise Unsupported(f"unknown options {', '.join(sorted(map(str, self._remaining)))[:300]}")
 
 
 class Building:
@@ -52,20 +54,23 @@ class Building:
         self.read_domains = read_domains
 
     def set(self, **changes: Any) -> None:
+        """Changes fields of the annotation."""
         self.annotation = replace(self.annotation, **changes)
 
     def bound(self, signal: str, **limits: float | None) -> None:
         """Adds a bound on the whole page, which here is measured before its lines are corrected."""
         if self.annotation.line_rules and not signal.startswith("lines."):
-            raise Unsupported("stands behind corrections of lines; here a page is measured before them")
+            raise Unsupported("comes after corrections of lines; here a page is measured before them")
         if any(bound.signal == signal for bound in self.bounds):
             raise Unsupported(f"a second bound on {signal}")
         self.bounds.append(Bound(signal).with_limits(**limits))
 
     def line_rule(self, *rules: LineRule) -> None:
+        """Adds corrections of lines after those that the recipe has already."""
         self.set(line_rules=(*self.annotation.line_rules, *rules))
 
     def words(self, options: Options) -> tuple[str, ...]:
+        """Takes the words of a step: those of its file if it names one, else those that it lists."""
         path, words = options.take("banlist_from_fname"), options.take("banlist", ())
         if path is not None:
             return self._read_words(path)
@@ -202,7 +207,7 @@ def _line_phrases(building: Building, options: Options) -> None:
     # DCLM searches the phrases of one step as alternatives of one expression. Removed one after the other, a phrase
     # could match only because an earlier one was removed.
     if len(phrases) != 1 and not removes_line:
-        raise Unsupported("more than one phrase to cut")
+        raise Unsupported("more than one phrase to remove")
     for phrase in phrases:
         if set(phrase) & set(r"\^$*+?{}[]|()"):
             raise Unsupported(
@@ -228,7 +233,7 @@ def _longest_words(building: Building, options: Options) -> None:
 
 
 def _page_substrings(building: Building, options: Options) -> None:
-    raise Unsupported("no signal says which pages hold a phrase; substring_line_modifier takes the lines that do")
+    raise Unsupported("no signal says which pages hold a phrase; substring_line_modifier removes lines that hold it")
 
 
 def _words_removed(building: Building, options: Options) -> None:

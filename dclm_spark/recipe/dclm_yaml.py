@@ -64,6 +64,7 @@ def recipe_from_yaml(text: str, *, name: str, read_words: ReadWords, read_domain
 
 
 def _steps_of(text: str) -> list[dict[str, Any]]:
+    """Parses a configuration and returns its steps, each with the name of its function in `func`."""
     try:
         _check_size(text)
         loaded = yaml.safe_load(text)
@@ -80,8 +81,8 @@ def _steps_of(text: str) -> list[dict[str, Any]]:
     return steps
 
 
-_MAX_DEPTH = 20  # DCLM's own configurations have 4
-_MAX_NODES = 1_000_000
+_MAX_DEPTH = 20  # levels of nesting; DCLM's own configurations have 4
+_MAX_NODES = 1_000_000  # values, aliases expanded
 
 
 def _check_size(text: str) -> None:
@@ -96,7 +97,7 @@ def _check_size(text: str) -> None:
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in sizes:
-                raise ValueError(f"the alias {abbreviated(event.anchor)} stands for nothing, or for what it is part of")
+                raise ValueError(f"the alias {abbreviated(event.anchor)} names no value, or one that contains it")
             n_nodes += sizes[event.anchor]
         elif isinstance(event, yaml.NodeEvent):
             n_nodes += 1
@@ -111,4 +112,4 @@ def _check_size(text: str) -> None:
         if depth > _MAX_DEPTH:
             raise ValueError(f"it is nested more than {_MAX_DEPTH} levels deep")
         if n_nodes > _MAX_NODES:
-            raise ValueError(f"it has more than {_MAX_NODES:,} values, with what its aliases stand for")
+            raise ValueError(f"it has more than {_MAX_NODES:,} values, its aliases expanded")

@@ -1,4 +1,4 @@
-"""Deduplication as data: which methods a recipe takes, in which order, and how far each of them reaches."""
+"""Defines the settings of deduplication methods, one class for each method, and checks those of a recipe."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,20 +20,21 @@ BLOOM_ORDERS = ("longest_text", "preferred_domains")
 
 MAX_NGRAM = 255
 MAX_PREFERRED_DOMAINS = (1 << 12) - 1
-"""Of `Bloom.order`. Rank, length and the beginning of the doc_id share 52 bits: two equal texts of one host, which have
-the same rank and length, then have the same beginning, and do not see each other, with a chance of 1 in 65,536."""
+"""Largest number of domains in `Bloom.preferred_domains`. The rank of a domain, the length of the text and the first
+bits of the doc_id share 52 bits. Two equal texts of one host have the same rank and length; with this limit, the
+probability that their doc_ids agree in those first bits too, so that neither comes first, is at most 1 in 65,536."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """A command-line option that sets fields of a method.
+    """Describes a command-line option that sets fields of a method.
 
     Args:
         flag: The option, with its dashes.
-        help: What it sets, for a person.
-        fields: The fields that it sets. Where there are several, it takes one value for all of them, or one for each.
-        kind: The type of a value.
-        metavar: What the help calls a value; null is the flag in capitals.
+        help: Help text, one line without a full stop.
+        fields: Names of the fields that it sets. If there are several, it accepts one value for all or one for each.
+        kind: Type of a value.
+        metavar: Name of a value in the help; null: the flag in capitals.
     """
 
     flag: str
@@ -43,7 +44,7 @@ class Option:
     metavar: str | None = None
 
     def values(self, given: Any) -> Mapping[str, Any]:
-        """The fields and their values for what the command line gives; none where it gives nothing.
+        """Returns field -> value for the option's arguments; empty if the option was not given.
 
         >>> sizes = Option("--ngram", "tokens", ("min_ngram", "max_ngram"), kind=int)
         >>> sizes.values([5]), sizes.values([5, 13]), sizes.values(None)
@@ -61,19 +62,20 @@ class Option:
 
 @dataclass(frozen=True)
 class Exact:
-    """Of documents with the same text, or the same URL, one stays.
+    """Keeps one of all documents with the same text or the same URL.
 
     Args:
-        method: What names this method in a recipe.
-        by: `text` (128-bit hash of the normalized text), or `url` (its canonical form, see
+        method: Name of this method in a recipe.
+        by: What is compared: `text` (128-bit hash of the normalized text), or `url` (its canonical form, see
             `kernels.ngrams.exact_keys`).
-        normalization: Of the text before: `none`, `lower` or `datatrove`, as `MinHash` has them.
-        scope: Documents are compared with those of the same `dump`, of the same of `n_shards` shards, of `all` dumps
-            that a run is given, or, one dump after the other, with what was kept of all that came before
+        normalization: How the text is normalized first: `none`, `lower` or `datatrove`, see `MinHash`.
+        scope: Which documents are compared with each other: those of the same `dump`; of the same shard (`shards`); of
+            `all` dumps of a run; or each dump with itself and the documents kept of all dumps before it
             (`incremental`).
-        n_shards: Of scope `shards`: a document's shard is decided by its doc_id.
-        survivor: What decides which document stays, as `NearDuplicates` has it.
-        preferred_domains: Hosts, and all hosts below them, for `preferred_domains`.
+        n_shards: Number of shards, for the scope `shards`. A document's doc_id decides its shard.
+        survivor: Criteria for the document that is kept, the most important first, see `NearDuplicates`.
+        preferred_domains: Hosts for the criterion `preferred_domains`, the most preferred first. Each includes all
+            hosts below it.
     """
 
     method: str = "exact"
@@ -89,28 +91,28 @@ class Exact:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name of the method on the command line."""
         return self.by
 
     def problems(self, where: str = "exact") -> list[str]:
-        """What is wrong with these values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with these values, one sentence each; empty if nothing is."""
         signals = set(schemas.signals())
         return [
             *unknown(f"{where}.by", self.by, KEYS),
             *unknown(f"{where}.normalization", self.normalization, NORMALIZATIONS),
             *scope_problems(where, self.scope, self.n_shards),
-            *_order_problems(where, self.survivor, self.preferred_domains, (*ORDERS, *signals), may_turn=True),
+            *_order_problems(where, self.survivor, self.preferred_domains, (*ORDERS, *signals), may_reverse=True),
         ]
 
 
 @dataclass(frozen=True)
 class Near:
-    """The clusters of `duplicates` are honoured: of each, what it keeps stays.
+    """Removes the documents that the clusters of `duplicates` do not keep.
 
-    Where a method before has taken all that a cluster keeps, the first of its documents that are left stays.
+    If earlier methods have removed all documents that a cluster keeps, the first of its remaining ones is kept.
 
     Args:
-        method: What names this method in a recipe.
+        method: Name of this method in a recipe.
     """
 
     method: str = "near"
@@ -120,45 +122,48 @@ class Near:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name of the method on the command line."""
         return self.method
 
     def problems(self, where: str = "near") -> list[str]:
-        """Nothing can be wrong with it."""
+        """Returns an empty list: there are no settings that could be wrong."""
         return []
 
 
 @dataclass(frozen=True)
 class Bloom:
-    """Paragraphs or documents go whose n-grams of tokens were nearly all seen before, as BFF has it (DCLM).
+    """Removes paragraphs or documents most of whose n-grams of tokens were seen before, as BFF does for DCLM.
 
-    Tokens are segments of UAX #29 that are not white space, in the letters' own case. A unit, a paragraph (between
-    newlines) or a document, of `max_ngram` tokens or more has all its n-grams of that size; one of `min_ngram` or more
-    is one n-gram; a shorter one has none and stays.
+    A unit is a paragraph (the text between two newlines) or a document. Tokens are the segments of UAX #29 that are not
+    white space; case is not changed. A unit of `max_ngram` tokens or more has all its n-grams of that size. A shorter
+    one of `min_ngram` tokens or more is one n-gram. A still shorter one has no n-grams and is kept.
 
     Args:
-        method: What names this method in a recipe.
-        mode: `paragraph` and `document` take out units of which more than `threshold` was seen; `old_both` does so with
-            paragraphs, then with the documents of whose n-grams, all paragraphs taken together, more was seen. BFF's
-            `naive_both` and `both`, which do what nobody would want, and `exact` (whole texts) are for shards alone.
-        min_ngram: See above.
-        max_ngram: See above.
-        threshold: A share of a unit's n-grams, [0, 1].
-        inserts: n-grams of `kept` units only are what later ones are compared with, as BFF has it, or those of
-            all (`always`).
-        filter: `bloom`, which sometimes takes for seen what was not, or `exact`.
-        fp_rate: Of a Bloom filter that holds all that it is made for: the chance that a new n-gram seems seen, (0, 1).
-        capacity: n-grams that the filter is made for; null plans it from a sample. A filter that later dumps are added
-            to has to be told.
-        scope: As `Exact` has it. A shard's documents are read one after the other, by one filter in the worker; in all
-            other scopes the filter is divided among workers.
-        n_shards: Of scope `shards`.
-        shard_by: What decides a document's shard: its `doc_id`, its `dump` (each is one), or its `warc_file`.
-        order: Which document comes first: `longest_text`, `preferred_domains`; the doc_id decides what they leave open.
-            Dumps come first of all, in the order of their names, or of a run where the scope is `incremental`.
-        preferred_domains: Hosts, and all hosts below them, for `preferred_domains`; 4,095 at most.
-        word_breaker: The version of Unicode whose Word_Break property divides tokens.
-        seed: Of the hashes.
+        method: Name of this method in a recipe.
+        mode: `paragraph` and `document` remove units of whose n-grams a larger share than `threshold` was seen.
+            `old_both` does so for paragraphs, then for documents, by the n-grams of all their paragraphs together. For
+            the scope `shards` only: `naive_both` and `both` reproduce mistakes of BFF (see `warnings`), `exact`
+            compares whole texts.
+        min_ngram: Smallest number of tokens of a unit that has an n-gram.
+        max_ngram: Number of tokens in an n-gram, except in units that are shorter.
+        threshold: Largest share of a unit's n-grams that were seen if the unit is kept, [0, 1].
+        inserts: Which n-grams later units are compared with: those of all units (`always`), or of `kept` units, as in
+            BFF.
+        filter: `bloom`, in which some new n-grams count as seen, or `exact`, which has no such false positives.
+        fp_rate: False-positive rate of a full Bloom filter: probability that a new n-gram counts as seen, (0, 1).
+        capacity: Number of n-grams that the filter is sized for; null: estimated from a sample. A Bloom filter that
+            later dumps are added to needs a number.
+        scope: See `Exact`. For `shards`, one worker reads the documents of a shard in order, with a filter in its
+            memory; for the other scopes, the filter is divided among workers.
+        n_shards: Number of shards, for the scope `shards`.
+        shard_by: What decides a document's shard: its `doc_id`, its `dump` (each dump is a shard), or its `warc_file`.
+        order: Criteria for the order in which documents are compared, the most important first: `longest_text`,
+            `preferred_domains`. The doc_id breaks ties. All documents of a dump come before those of the next; dumps
+            are sorted by name, or, for the scope `incremental`, by the order in which they are added.
+        preferred_domains: Hosts for the criterion `preferred_domains`, the most preferred first, at most 4,095. Each
+            includes all hosts below it.
+        word_breaker: Version of Unicode whose Word_Break property divides tokens.
+        seed: Seed of the n-grams' hashes, below 2^32.
     """
 
     method: str = "bloom"
@@ -196,11 +201,11 @@ class Bloom:
 
     @property
     def name(self) -> str:
-        """What the command line calls it."""
+        """Name of the method on the command line."""
         return self.method
 
     def problems(self, where: str = "bloom") -> list[str]:
-        """What is wrong with these values, one sentence each; empty if nothing is."""
+        """Lists what is wrong with these values, one sentence each; empty if nothing is."""
         found = [
             *unknown(f"{where}.mode", self.mode, MODES),
             *unknown(f"{where}.inserts", self.inserts, INSERTS),
@@ -208,7 +213,7 @@ class Bloom:
             *unknown(f"{where}.shard_by", self.shard_by, SHARD_RULES),
             *unknown(f"{where}.word_breaker", self.word_breaker, WORD_BREAKERS),
             *scope_problems(where, self.scope, self.n_shards),
-            *_order_problems(where, self.order, self.preferred_domains, BLOOM_ORDERS, may_turn=False),
+            *_order_problems(where, self.order, self.preferred_domains, BLOOM_ORDERS, may_reverse=False),
         ]
         if len(self.preferred_domains) > MAX_PREFERRED_DOMAINS:
             found.append(
@@ -223,17 +228,19 @@ class Bloom:
         if not 0 <= self.threshold <= 1:
             found.append(f"{where}.threshold is {self.threshold}; expected a share from 0 to 1")
         if not 1e-9 <= self.fp_rate <= 0.5:
-            found.append(f"{where}.fp_rate is {self.fp_rate}; expected a chance from 1e-9 to 0.5")
+            found.append(f"{where}.fp_rate is {self.fp_rate}; expected a probability from 1e-9 to 0.5")
         if self.capacity is not None and self.capacity < 1:
             found.append(f"{where}.capacity is {self.capacity}; expected 1 n-gram or more, or null")
         if self.mode in SHARD_ONLY_MODES and self.scope != "shards":
-            found.append(f"{where}.mode {self.mode!r} is read document by document: it needs the scope 'shards'")
+            found.append(f"{where}.mode {self.mode!r} compares documents one by one: it needs the scope 'shards'")
         if self.mode in ("naive_both", "both") and self.inserts != "kept":
-            found.append(f"{where}.mode {self.mode!r} is BFF's own and inserts as BFF does: inserts must be 'kept'")
+            found.append(
+                f"{where}.mode {self.mode!r} reproduces BFF, which inserts kept units only: inserts must be 'kept'"
+            )
         if self.scope == "incremental" and self.filter == "bloom" and self.capacity is None:
             found.append(
-                f"{where}.capacity is null; a filter that dumps are added to has to be made for all of them: "
-                "`dclm-spark dedup plan` counts the n-grams of one"
+                f"{where}.capacity is null; a filter that later dumps are added to is sized for the n-grams of all: "
+                "`dclm-spark dedup plan` estimates those of one dump"
             )
         if not 0 <= self.seed < 1 << 32:
             found.append(f"{where}.seed is {self.seed}; expected 0 to {(1 << 32) - 1}")
@@ -243,11 +250,11 @@ class Bloom:
 Method = Exact | Near | Bloom
 
 DEFAULTS: tuple[Method, ...] = (Exact(by="text"), Exact(by="url"), Near(), Bloom())
-"""Every method that the command line knows by a name, with its default settings."""
+"""The methods that the command line knows by name, with their default settings."""
 
 
 def named(name: str, methods: Sequence[Method]) -> Method:
-    """The first of the methods that has a name of the command line.
+    """Returns the first of the methods that has this name on the command line.
 
     >>> named("text", (Exact(by="text", scope="all"), *DEFAULTS)).scope
     'all'
@@ -256,45 +263,53 @@ def named(name: str, methods: Sequence[Method]) -> Method:
 
 
 def methods_problems(methods: tuple[Method, ...]) -> list[str]:
-    """What is wrong with methods taken together, one sentence each, and with each of them."""
+    """Lists what is wrong with these methods and their combination, one sentence each; empty if nothing is."""
     found = [problem for number, one in enumerate(methods) for problem in one.problems(f"deduplication[{number}]")]
     scopes = {scope_of(one) for one in methods}
     at_once = [scope for scope in AT_ONCE if scope in scopes]
     if "incremental" in scopes and at_once:
         found.append(
-            "deduplication has methods of scope 'incremental', one dump after the other, and of scope "
-            f"{at_once[0]!r}, all dumps at once; expected one or the other"
+            "deduplication has methods of scope 'incremental', which adds each dump to those before it, and of "
+            f"scope {at_once[0]!r}, which compares all dumps at once; expected only one of the two"
         )
     if sum(isinstance(one, Near) for one in methods) > 1:
-        found.append("deduplication names 'near' twice; the clusters of `duplicates` are honoured once")
+        found.append("deduplication names 'near' twice; the clusters of `duplicates` can be applied once only")
     return found
 
 
 def scope_of(method: Method) -> str:
-    """How far a method reaches; `near` reaches as far as `duplicates` did, and asks for nothing itself."""
+    """Returns the scope of a method. That of `near` is `dump`: the clusters of `duplicates` are complete already."""
     return getattr(method, "scope", "dump")
 
 
 def warnings(methods: tuple[Method, ...]) -> list[str]:
-    """What a user has to know of methods that do what BFF does by mistake, one sentence each."""
+    """Describes the effect of methods that reproduce mistakes of BFF, one sentence each; empty if there are none."""
     words = {
-        "naive_both": "mode naive_both inserts a document's n-grams before it looks at its paragraphs: every document "
-        "that is new loses all its paragraphs of n-grams, as in BFF",
-        "both": "mode both never goes on to a document's second paragraph: of the paragraphs only the first can go, as "
-        "in BFF",
+        "naive_both": "mode naive_both inserts a document's n-grams before it compares its paragraphs: every new "
+        "document loses all paragraphs that have n-grams, as in BFF",
+        "both": "mode both never compares a document's second paragraph: only the first one can be removed, as in BFF",
     }
     return [words[one.mode] for one in methods if isinstance(one, Bloom) and one.mode in words]
 
 
 def _order_problems(
-    where: str, order: tuple[str, ...], domains: tuple[str, ...], known: tuple[str, ...], *, may_turn: bool
+    where: str, order: tuple[str, ...], domains: tuple[str, ...], known: tuple[str, ...], *, may_reverse: bool
 ) -> list[str]:
+    """Lists what is wrong with an order of documents and its domains, one sentence each; empty if nothing is.
+
+    Args:
+        where: Path of the settings in the recipe, for the sentences.
+        order: The criteria.
+        domains: The preferred domains.
+        known: The criteria that exist.
+        may_reverse: Whether a minus sign before a signal reverses its order.
+    """
     found = [
         f"{where} orders by {word!r}; expected some of: {', '.join(word for word in known if '.' not in word)}"
-        + (", or a signal, with or without a minus sign" if may_turn else "")
+        + (", or a signal, with or without a minus sign" if may_reverse else "")
         for word in order
-        if (word.removeprefix("-") if may_turn and "." in word else word) not in known
+        if (word.removeprefix("-") if may_reverse and "." in word else word) not in known
     ]
     if ("preferred_domains" in order) != bool(domains):
-        found.append(f"{where}.preferred_domains and 'preferred_domains' in its order go together")
+        found.append(f"{where}.preferred_domains and 'preferred_domains' in its order must be given together")
     return found

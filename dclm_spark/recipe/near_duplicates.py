@@ -16,7 +16,9 @@ GIANT_RULES = ("keep", "ignore")
 ORDERS = ("earliest_dump", "latest_dump", "longest_text", "preferred_domains")
 
 MAX_SHINGLE_SIZE = 64
+"""Largest number of words or characters in a shingle."""
 MAX_PERMUTATIONS = 1 << 16
+"""Largest number of values in a signature."""
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,9 @@ class NearDuplicates:
         if self.clusters == "anchored" and self.verify == "none":
             found.append("duplicates.clusters 'anchored' needs similarities; verify must not be 'none'")
         if ("preferred_domains" in self.survivor) != bool(self.preferred_domains):
-            found.append("duplicates.preferred_domains and 'preferred_domains' in duplicates.survivor go together")
+            found.append(
+                "duplicates.preferred_domains and 'preferred_domains' in duplicates.survivor must be given together"
+            )
         if self.giant_bucket < 2:
             found.append(f"duplicates.giant_bucket is {self.giant_bucket}; expected 2 or more")
         return found

@@ -16,6 +16,7 @@ from dclm_spark.recipe.deduplication import WORD_BREAKERS, Method, Near, methods
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 
 MIB = 1 << 20
+"""Bytes in a mebibyte."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 FETCH_YEARS = (1990, 2027)
@@ -31,20 +32,20 @@ class Extraction:
         extractor: `resiliparse` or `trafilatura`.
         options: The extractor's keyword arguments.
         charset: `detect` (from HTTP header, meta tag and content; bytes that cannot be decoded become U+FFFD; XHTML
-            sent as XML is parsed as XML), or `utf-8` (strict, as DCLM's script decodes: a page in another charset goes
-            to quarantine).
+            sent as XML is parsed as XML), or `utf-8` (strict, as DCLM's script decodes: a page in another charset is
+            quarantined).
         content_types: Media types of pages to extract; records of other types are skipped and counted. Empty means
             every type.
         http_statuses: HTTP statuses of pages to extract; records with another are skipped and counted. Empty means
             every status.
-        max_page_bytes: Largest page that is read; larger pages go to quarantine. This limits a worker's memory.
+        max_page_bytes: Largest page that is read; larger pages are quarantined. This limits a worker's memory.
         digests: What to do with a record whose bytes do not match its WARC-Block-Digest or WARC-Payload-Digest: `count`
             counts it and uses it as it is, `quarantine` sends it to quarantine, `ignore` checks no digests.
-        max_page_seconds: CPU seconds that the extractor may use for one page; a page that needs more goes to
-            quarantine. Most need milliseconds. Only for a page that needs about this long can the outcome differ
+        max_page_seconds: CPU seconds that the extractor may use for one page; a page that needs more is
+            quarantined. Most need milliseconds. Only for a page that needs about this long can the outcome differ
             between machines.
-        max_memory_bytes: Memory that the extractor may use for one page; a page that needs more goes to quarantine.
-        max_text_bytes: Longest extracted text, in bytes of UTF-8; a page with a longer one goes to quarantine. Nested
+        max_memory_bytes: Memory that the extractor may use for one page; a page that needs more is quarantined.
+        max_text_bytes: Longest extracted text, in bytes of UTF-8; a page with a longer one is quarantined. Nested
             lists can give a text that is larger than the page.
         fetch_years: First and last year (UTC) in which a page may have been fetched. A date in any other year, or one
             that cannot be parsed, becomes null and is counted.
@@ -184,7 +185,7 @@ class Recipe:
         deduplication: The part that the stage `deduplicated` uses: methods in the order in which they are applied. If
             it is empty and the recipe has `duplicates`, their clusters are applied.
         all_signals: Whether every signal group is measured; if false, only `urls` and the groups that bounds use are.
-        max_fault_share: Largest share of the records read that may go to quarantine before a job fails, [0, 1]. It
+        max_fault_share: Largest share of the records read that may be quarantined before a job fails, [0, 1]. It
             belongs to no stage, since it changes no row.
     """
 
@@ -329,7 +330,7 @@ class Recipe:
         if not annotation.languages:
             found.append("annotation.languages is empty; name at least one label of the language model")
         if (self.signatures is None) != (self.duplicates is None):
-            found.append("signatures and duplicates go together; found one without the other")
+            found.append("signatures and duplicates must be given together; found only one of them")
         found += [problem for part in (self.signatures, self.duplicates) if part for problem in part.problems()]
         found += methods_problems(self.deduplication)
         if self.duplicates is None and any(isinstance(method, Near) for method in self.deduplication):

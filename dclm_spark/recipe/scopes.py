@@ -12,6 +12,7 @@ AT_ONCE = ("all", "shards")
 """Scopes that process all dumps of a run together."""
 
 MAX_SHARDS = 1 << 20
+"""Largest number of shards of a method."""
 
 
 def takes_at_once(scopes: Iterable[str]) -> bool:

@@ -59,6 +59,7 @@ def annotate(
 
 
 def _annotate_listed(documents: "DataFrame", lines: "DataFrame", recipe: Recipe) -> "DataFrame":
+    """Annotates documents, and bans those whose host the lines of a list of domains name."""
     match = recipe.annotation.domain_match
     listed = with_listed_domains(lines, match=match)
     # A semi-join and one row for each key: a repeated line of the list, or a host below two listed domains, must not

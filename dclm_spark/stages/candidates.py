@@ -32,15 +32,10 @@ if TYPE_CHECKING:
 
 FLUSH_ENTRIES = 1 << 21
 """Number of entries that a task collects before it packs them: about 200 MB, sorting included. It is up to four times
-as large if there are so many blocks that the packets would be too small."""
-
-
-_PACKET_ENTRIES = 256
-
+as large if otherwise a packet would have fewer than `_PACKET_ENTRIES`."""
+_PACKET_ENTRIES = 256  # average number of entries in a packet that a task aims at
 
 _PACKETS = pa.schema([("block", pa.int32()), ("packet", pa.binary())])
-
-
 _EDGES = pa.schema(
     [
         ("text_hash", pa.int64()),
@@ -50,12 +45,8 @@ _EDGES = pa.schema(
         ("is_ignored", pa.bool_()),
     ]
 )
-
-
 _MET = _EDGES.append(pa.field("similarity", pa.float64()))
-
-
-_ROWS = 1 << 16
+_ROWS = 1 << 16  # largest number of edges in an Arrow batch
 
 
 def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFrame":
@@ -134,6 +125,7 @@ def _blocks(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[Entries, Repeat
 
 
 def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
+    """Yields the distinct ones of these edges as rows of `with_edges`."""
     edges = distinct_edges(Edges(*(np.concatenate(columns) for columns in zip(*held, strict=True))))
     table = pa.RecordBatch.from_arrays([pa.array(column) for column in edges], schema=_EDGES)
     for start in range(0, len(table), _ROWS):

@@ -2,7 +2,7 @@
 
 import json
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -84,7 +84,8 @@ def removed_detail(bounds: Sequence[Bound]) -> "Column":
     return _unless_empty(_of_first_broken(bounds, lambda bound: F.lit(str(bound)), "string"), bounds, NO_TEXT_WORDS)
 
 
-def _of_first_broken(bounds: Sequence[Bound], of, type_: str) -> "Column":
+def _of_first_broken(bounds: Sequence[Bound], of: "Callable[[Bound], Column]", type_: str) -> "Column":
+    """Returns `of` the first broken bound; a null of the given type if no bound is broken."""
     if not bounds:
         return F.lit(None).cast(type_)
     return F.coalesce(*(F.when(breaks(bound), of(bound)) for bound in bounds))
@@ -108,9 +109,9 @@ def domain_rank(host: str, domains: Sequence[str]) -> "Column":
     # plan, and the comparisons for each row, grow with the list.
     listed = F.from_json(F.lit(json.dumps(domains)), "ARRAY<STRING>")
     n_labels = sorted({domain.count(".") + 1 for domain in domains})
-    places = [F.call_function("array_position", listed, F.substring_index(host, ".", -n)) for n in n_labels]
+    positions = [F.call_function("array_position", listed, F.substring_index(host, ".", -n)) for n in n_labels]
     none = F.lit(len(domains))
-    return F.least(none, none, *(F.when(place > 0, place - 1) for place in places)).cast("int")
+    return F.least(none, none, *(F.when(position > 0, position - 1) for position in positions)).cast("int")
 
 
 def rank_bits(domains: Sequence[str]) -> int:
@@ -121,18 +122,18 @@ def rank_bits(domains: Sequence[str]) -> int:
 _RANK_BITS = 8  # also for short lists, so that existing orders do not change
 
 
-def document_order(place: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
+def document_order(index: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
     """Returns the sort key of a document, a BIGINT of at least 0.
 
     Its highest bits are the dump's index. The `PLACE_SHIFT` bits below hold the criteria of `Bloom.order`, then as much
     of the doc_id as fits.
 
     Args:
-        place: The dump's index, from 0.
+        index: The dump's index, from 0.
         order: See `Bloom`.
         preferred_domains: See `Bloom`.
     """
-    parts, left = [F.shiftleft(place.cast("bigint"), PLACE_SHIFT)], PLACE_SHIFT
+    parts, left = [F.shiftleft(index.cast("bigint"), PLACE_SHIFT)], PLACE_SHIFT
     for word in order:
         bits, key = {
             "longest_text": lambda: (24, F.lit((1 << 24) - 1) - F.least(F.length("text"), F.lit((1 << 24) - 1))),
@@ -145,10 +146,10 @@ def document_order(place: "Column", order: Sequence[str], preferred_domains: Seq
     return reduce(lambda one, other: one.bitwiseOR(other), parts)
 
 
-def place_of(dumps: Sequence[str]) -> "Column":
+def dump_index(dumps: Sequence[str]) -> "Column":
     """Returns the index of a row's dump among these, from 0."""
     return F.element_at(
-        F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place))), F.col("dump")
+        F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (dump, index))), F.col("dump")
     )
 
 
@@ -157,13 +158,13 @@ def hash_share(column: str, n: int) -> "Column":
     return F.pmod(F.xxhash64(column), F.lit(n)).cast("int")
 
 
-def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
+def without_paragraphs(text: str, cuts: str, *, keeps_numbers: bool) -> "Column":
     """Removes paragraphs from a text; the text is unchanged if `cuts` is null.
 
     Args:
         text: Name of the text's column.
         cuts: Name of a column with the numbers of the paragraphs to remove, ascending and distinct.
-        keeps_places: Whether each removed paragraph is replaced by an empty one, so that the others keep their numbers.
+        keeps_numbers: Whether an empty paragraph replaces each removed one, so that the others keep their numbers.
     """
     n_cuts = F.size(cuts)
 
@@ -173,7 +174,7 @@ def without_paragraphs(text: str, cuts: str, *, keeps_places: bool) -> "Column":
             start = F.when(index == 0, 0).otherwise(F.element_at(cuts, index) + 1)
             stop = F.when(index == n_cuts, F.size(paragraphs)).otherwise(F.element_at(cuts, index + 1))
             kept = F.slice(paragraphs, start + 1, stop - start)
-            return F.when(index < n_cuts, F.concat(kept, F.array(F.lit("")))).otherwise(kept) if keeps_places else kept
+            return F.when(index < n_cuts, F.concat(kept, F.array(F.lit("")))).otherwise(kept) if keeps_numbers else kept
 
         return F.array_join(F.flatten(F.transform(F.sequence(F.lit(0), n_cuts), stretch)), "\n")
 

@@ -39,17 +39,18 @@ SINGLE_LIMIT = 20_000_000
 TASK_EDGES = 4_000_000
 """Average number of edges for each task of a round, and limit of nodes in its forests: a task needs at most 350 MiB."""
 
-# A chain of a million nodes needs 16 rounds with 256 tasks, and at most one more for each doubling; real edges need 3.
 MAX_ROUNDS = 50
+"""Largest number of rounds. A chain of a million nodes needs 16 with 256 tasks, and at most one more for each doubling;
+real edges need 3."""
 
-_SPOOL_BYTES = 64 << 20
+_SPOOL_BYTES = 64 << 20  # of a task's edges in memory; more are on disk
 _EDGE_BYTES = 16
 
 
 def connected_components(
     edges: "DataFrame",
     *,
-    cut: Callable[["DataFrame", str], "DataFrame"],
+    checkpoint: Callable[["DataFrame", str], "DataFrame"],
     n_edges: int | None = None,
     single_limit: int = SINGLE_LIMIT,
     task_edges: int = TASK_EDGES,
@@ -61,7 +62,7 @@ def connected_components(
     Args:
         edges: BIGINT columns `text_hash` and `other_hash`, never null. An edge may be repeated, in either direction. An
             edge from a node to itself only says that the node exists.
-        cut: Makes a checkpoint: writes rows under a name, and returns a DataFrame that reads them. The checkpoint must
+        checkpoint: Writes rows under a name, and returns a DataFrame that reads them. The checkpoint must
             exist until the result has been written. The names are `forest`, `round_1`, `round_2`, ..., the rows those
             of `kernels.graph.edge_packets.PACKETS`.
         n_edges: Upper limit of the number of edges; null if unknown. Up to `single_limit`, the result is one lazy plan
@@ -79,7 +80,7 @@ def connected_components(
     if n_edges is not None and n_edges <= single_limit:
         return _labelled(forest)
     say = say or (lambda words: None)
-    forest = cut(forest, "forest")
+    forest = checkpoint(forest, "forest")
     n_left, checksum = _counted(forest)
     n_rounds = 0
     while n_left > single_limit:
@@ -93,7 +94,7 @@ def connected_components(
         n_tasks = min(math.ceil(2 * n_left / task_edges), N_BUCKETS // 2)
         small = _packed(forest.repartition(n_tasks, "bucket"), partial(_small_stars, max_nodes=task_edges))
         large = _packed(small.repartition(n_tasks, "bucket"), partial(_large_stars, max_nodes=task_edges))
-        forest = cut(large, f"round_{n_rounds}")
+        forest = checkpoint(large, f"round_{n_rounds}")
         before, (n_left, checksum) = (n_left, checksum), _counted(forest)
         if (n_left, checksum) == before:
             say(f"components: settled after {n_rounds} rounds")
@@ -104,6 +105,7 @@ def connected_components(
 
 
 def _labelled(forest: "DataFrame") -> "DataFrame":
+    """Finds the components of all edges in one task."""
     # Not coalesce(1): then that one task would also do all the work that comes before.
     return map_arrow(forest.repartition(1), _labels, COMPONENTS, kernels=_KERNELS)
 
@@ -120,45 +122,54 @@ Edges = Iterator[np.ndarray]
 
 
 def _packed(rows: "DataFrame", work: Callable[[Batches], Edges]) -> "DataFrame":
+    """Applies a function to the batches of each task, and packs the edges that it yields into rows of `PACKETS`."""
     return map_arrow(rows, lambda batches: packets(work(batches)), PACKETS, kernels=_KERNELS)
 
 
 def _unpacked(batches: Batches) -> Edges:
+    """Yields the edges in rows of `PACKETS`, in arrays of about `PIECE_EDGES`."""
     return gathered(map(edges_of, batches), PIECE_EDGES)
 
 
 def _labelled_rows(pieces: Edges) -> Batches:
+    """Yields pairs of a node and its root as rows of `COMPONENTS`."""
     for piece in pieces:
         columns = [pa.array(np.ascontiguousarray(ids)) for ids in piece.T]
         yield pa.RecordBatch.from_arrays(columns, schema=COMPONENTS)
 
 
 def _span_rows(batches: Batches, *, max_nodes: int) -> Edges:
+    """Replaces a task's edges, rows of text_hash and other_hash, by spanning forests."""
     edges = (np.stack([column.to_numpy() for column in batch.columns], axis=1) for batch in batches)
     return spanning_forests(gathered(edges, PIECE_EDGES), max_nodes=max_nodes)
 
 
 def _small_stars(batches: Batches, *, max_nodes: int) -> Edges:
+    """Does the small-star step of a round; yields each edge in both directions."""
     with _passed_twice(batches) as (neighbours, edges):
         yield from _each_way(spanning_forests(neighbours.small_stars(edges), max_nodes=max_nodes))
 
 
 def _large_stars(batches: Batches, *, max_nodes: int) -> Edges:
+    """Does the large-star step of a round."""
     with _passed_twice(batches) as (neighbours, edges):
         yield from spanning_forests(neighbours.large_stars(edges), max_nodes=max_nodes)
 
 
 def _both_ways(batches: Batches) -> Edges:
+    """Unpacks edges and yields each in both directions."""
     return _each_way(_unpacked(batches))
 
 
 def _each_way(pieces: Edges) -> Edges:
+    """Yields each edge in both directions."""
     for edges in pieces:
         yield edges
         yield edges[:, ::-1]
 
 
 def _smallest(batches: Batches) -> Batches:
+    """Labels each node with its smallest neighbour: its root, once the rounds have settled."""
     neighbours = Neighbours()
     for edges in _unpacked(batches):
         neighbours.add(edges)
@@ -166,6 +177,7 @@ def _smallest(batches: Batches) -> Batches:
 
 
 def _labels(batches: Batches) -> Batches:
+    """Labels each node with its root, by a forest that holds all nodes in memory."""
     forest = Forest()
     for edges in _unpacked(batches):
         forest.add(edges)

@@ -1,4 +1,4 @@
-"""`decisions`: one row is a document of which a method of deduplication took something, all of it or paragraphs."""
+"""Makes `decisions`: one row is a document that a deduplication method removes, or from which it removes paragraphs."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -29,14 +29,14 @@ def decide_exact(
     removed_before: "DataFrame | None" = None,
     signals: "DataFrame | None" = None,
 ) -> "DataFrame":
-    """Rows without step: documents whose key another one has that comes before them.
+    """Makes rows of `decisions` without step: documents whose key a document before them has.
 
     Args:
-        keys: Rows of `schemas.EXACT_KEYS`, of all dumps of the scope.
-        exact: Its scope and survivor order are used.
-        earlier: Dumps that were decided before; what was kept of them comes first, and stays.
+        keys: Rows of `schemas.EXACT_KEYS` of all dumps of the scope.
+        exact: Its scope, shards and survivor order are used.
+        earlier: Dumps that an earlier run has decided; their kept documents come first and are kept again.
         removed_before: Rows of doc_id and dump: documents of `earlier` that were not kept.
-        signals: Rows of doc_id, dump and the signals that the survivor order names, as columns of those names.
+        signals: Rows of doc_id, dump and one column for each signal in the survivor order, with the signal's name.
     """
     rows = keys.withColumn("is_new", ~F.col("dump").isin(*earlier))
     if removed_before is not None:
@@ -51,10 +51,10 @@ def decide_exact(
     order = [F.col("is_new"), *survivor_order(exact), F.col("doc_id"), F.col("dump")]
     first = Window.partitionBy(*group).orderBy(*order)
     ranked = rows.withColumns({"first_id": F.first("doc_id").over(first), "first_dump": F.first("dump").over(first)})
-    # Two dumps may hold the same document.
-    gone = ranked.where("is_new AND (doc_id <> first_id OR dump <> first_dump)")
+    # Two dumps may hold a document with the same doc_id.
+    removed = ranked.where("is_new AND (doc_id <> first_id OR dump <> first_dump)")
     return decision_rows(
-        gone,
+        removed,
         removed_by=F.lit(f"duplicate_{exact.by}"),
         detail=F.concat_ws("", F.lit("of "), "first_id", F.lit(" of "), "first_dump"),
         survivor_id=F.col("first_id"),
@@ -62,25 +62,27 @@ def decide_exact(
     )
 
 
-def decide_near(duplicates: "DataFrame", *, dumps: Sequence[str], gone: "DataFrame | None" = None) -> "DataFrame":
-    """Rows without step: documents of these dumps that their cluster does not keep.
+def decide_near(
+    duplicates: "DataFrame", *, dumps: Sequence[str], removed_before: "DataFrame | None" = None
+) -> "DataFrame":
+    """Makes rows of `decisions` without step: documents of these dumps that their cluster does not keep.
 
     Args:
-        duplicates: Rows of `duplicates`: every document of the clusters that these dumps have a part in.
-        dumps: The dumps.
-        gone: Rows of doc_id and dump: documents that a method before took out. Where nothing is left of what a cluster
-            keeps, its first document that is left stays: by dump, then by doc_id.
+        duplicates: Rows of `duplicates`: all members of every cluster that has a member in one of these dumps.
+        dumps: Names of the dumps whose documents are decided.
+        removed_before: Rows of doc_id and dump: documents that earlier methods removed. If these are all documents that
+            a cluster keeps, the first of its remaining ones, by dump and doc_id, is kept instead.
     """
-    left = duplicates
-    if gone is not None:
-        left = duplicates.join(gone, ["doc_id", "dump"], "left_anti")
+    remaining = duplicates
+    if removed_before is not None:
+        remaining = duplicates.join(removed_before, ["doc_id", "dump"], "left_anti")
         cluster = Window.partitionBy("scope", "cluster_id")
         first = F.struct((~F.col("is_kept")).alias("is_other"), "dump", "doc_id")
-        left = left.withColumn("best", F.min(first).over(cluster)).withColumn(
+        remaining = remaining.withColumn("best", F.min(first).over(cluster)).withColumn(
             "is_kept", F.col("is_kept") | (F.col("best") == first)
         )
-    removed = left.where(F.col("dump").isin(*dumps) & ~F.col("is_kept"))
-    survivor = F.col("best.doc_id") if gone is not None else F.col("cluster_id")
+    removed = remaining.where(F.col("dump").isin(*dumps) & ~F.col("is_kept"))
+    survivor = F.col("best.doc_id") if removed_before is not None else F.col("cluster_id")
     return decision_rows(
         removed,
         removed_by=F.lit("near_duplicate"),
@@ -91,17 +93,17 @@ def decide_near(duplicates: "DataFrame", *, dumps: Sequence[str], gone: "DataFra
 
 
 def decide_shards(blocks: "DataFrame") -> "DataFrame":
-    """The same, of what `shards.ask_shards` made."""
+    """Makes rows of `decisions` without step from the rows of `shards.query_shards`."""
     return with_shard_decisions(blocks.select(F.explode("answers.answer").alias("answer")))
 
 
 def decision_rows(removed: "DataFrame", **columns: "Column") -> "DataFrame":
-    """Rows of `decisions` without step for documents that are removed.
+    """Makes rows of `decisions` without step for documents that are removed.
 
     Args:
         removed: Rows with dump and doc_id.
-        **columns: The other columns that are not null: `removed_by`, and what there is of `value`, `detail`,
-            `survivor_id`, `survivor_dump` and `cuts`.
+        **columns: Values of `removed_by` and of any of `value`, `detail`, `survivor_id`, `survivor_dump` and `cuts`;
+            those not given are null.
     """
     found = {"dump": F.col("dump"), "doc_id": F.col("doc_id")} | columns
     return removed.select(
@@ -110,13 +112,12 @@ def decision_rows(removed: "DataFrame", **columns: "Column") -> "DataFrame":
 
 
 def decide_ngrams(rows: "DataFrame", *, bloom: Bloom, dumps: Sequence[str]) -> "DataFrame":
-    """Rows without step: documents most of whose n-grams were seen before, or those of some of their paragraphs.
+    """Makes rows of `decisions` without step for documents and paragraphs most of whose n-grams were seen before.
 
     Args:
-        rows: As `filter_blocks.of_flocks` gives them: flock, packet, answer and is_kept, sorted by flock; of packet and
-            answer one is null.
+        rows: Rows of `filter_blocks.by_flock`.
         bloom: The settings.
-        dumps: The dumps in their order.
+        dumps: Names of the dumps in their order.
     """
 
     def decide_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -19,22 +19,22 @@ def drop_duplicates(filtered: "DataFrame", duplicates: "DataFrame") -> "DataFram
     """Flags every document: `removed_by` is null if the document is kept, else `near_duplicate`.
 
     Columns are those of `schemas.DEDUPLICATED`, and `removed_by`, `value` (the similarity to the survivor) and `detail`
-    (the survivor's doc_id) of `schemas.REMOVED`. All rows with the same doc_id are treated alike.
+    (the survivor's doc_id) of `schemas.REMOVED`. All rows with the same doc_id get the same result.
 
     Args:
         filtered: Rows of `filtered`, of one dump.
         duplicates: Rows of `duplicates`, of the same dump.
     """
     of_documents = duplicates.select(
-        "doc_id", "cluster_id", F.col("cluster_size").alias("n_alike"), "similarity", "is_kept"
+        "doc_id", "cluster_id", F.col("cluster_size").alias("n_members"), "similarity", "is_kept"
     )
-    is_gone = ~F.coalesce(F.col("is_kept"), F.lit(True))
+    is_removed = ~F.coalesce(F.col("is_kept"), F.lit(True))
     flagged = filtered.join(of_documents, "doc_id", "left").withColumns(
         {
-            "cluster_size": F.coalesce("n_alike", F.lit(1)).cast("bigint"),
-            "removed_by": F.when(is_gone, F.lit("near_duplicate")),
-            "value": F.when(is_gone, F.col("similarity")),
-            "detail": F.when(is_gone, F.concat(F.lit("of "), F.col("cluster_id"))),
+            "cluster_size": F.coalesce("n_members", F.lit(1)).cast("bigint"),
+            "removed_by": F.when(is_removed, F.lit("near_duplicate")),
+            "value": F.when(is_removed, F.col("similarity")),
+            "detail": F.when(is_removed, F.concat(F.lit("of "), F.col("cluster_id"))),
         }
     )
     return flagged.select(*schemas.DEDUPLICATED.names, "removed_by", "value", "detail")
@@ -57,8 +57,8 @@ def by_document(decisions: "DataFrame", *, n_steps: int) -> "DataFrame":
     )
 
 
-def what_is_left(
-    filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, keeps_places: bool = False
+def keep_remaining(
+    filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int, keeps_numbers: bool = False
 ) -> "DataFrame":
     """Applies decisions to documents: drops removed documents and removed paragraphs; columns are those of `filtered`.
 
@@ -66,10 +66,10 @@ def what_is_left(
         filtered: Rows of `filtered`.
         decided: Rows of `by_document` of the same dumps.
         n_decisions: Approximate number of rows in `decided`.
-        keeps_places: See `columns.without_paragraphs`.
+        keeps_numbers: See `columns.without_paragraphs`.
     """
-    left = _left(filtered, _in_short(decided), n_rows=n_decisions, keeps_places=keeps_places)
-    return left.select(*filtered.columns)
+    remaining = _apply(_reduced(decided), filtered, n_rows=n_decisions, keeps_numbers=keeps_numbers)
+    return remaining.select(*filtered.columns)
 
 
 def deduplicate(
@@ -83,16 +83,16 @@ def deduplicate(
         n_decisions: Approximate number of rows in `decided`.
         sizes: Rows of `cluster_sizes`. Null if no method names survivors: then each document has cluster size 1.
     """
-    in_short, n_alike = _in_short(decided), F.lit(1)
+    reduced, n_members = _reduced(decided), F.lit(1)
     if sizes is not None:
-        in_short = in_short.unionByName(sizes, allowMissingColumns=True)
-        n_alike = F.coalesce("n_alike", F.lit(1))
-    left = _left(filtered, in_short, n_rows=n_decisions, keeps_places=False)
-    return left.withColumn("cluster_size", n_alike.cast("bigint"))
+        reduced = reduced.unionByName(sizes, allowMissingColumns=True)
+        n_members = F.coalesce("n_members", F.lit(1))
+    remaining = _apply(reduced, filtered, n_rows=n_decisions, keeps_numbers=False)
+    return remaining.withColumn("cluster_size", n_members.cast("bigint"))
 
 
 def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "DataFrame":
-    """Counts the documents that each survivor represents, including itself: rows of dump, doc_id and n_alike.
+    """Counts the documents that each survivor represents, including itself: rows of dump, doc_id and n_members.
 
     Args:
         decided: Rows of `by_document`. A row that names a survivor is counted for it.
@@ -101,29 +101,30 @@ def cluster_sizes(decided: "DataFrame", duplicates: "DataFrame | None") -> "Data
     """
     named = decided.where("survivor_id IS NOT NULL AND removed_by <> 'near_duplicate'")
     survivor = F.col("survivor_dump").alias("dump"), F.col("survivor_id").alias("doc_id")
-    sizes = named.groupBy(*survivor).agg((F.count("*") + 1).alias("n_alike"))
+    sizes = named.groupBy(*survivor).agg((F.count("*") + 1).alias("n_members"))
     if duplicates is not None:
         sizes = sizes.unionAll(duplicates)
     return sizes
 
 
-def _in_short(decided: "DataFrame") -> "DataFrame":
-    """Reduces decisions to dump, doc_id, is_gone (the document is removed) and paragraphs (null if none is removed)."""
+def _reduced(decided: "DataFrame") -> "DataFrame":
+    """Reduces decisions to dump, doc_id, is_removed, and paragraphs (numbers of those removed; null if none is)."""
     # Each method removes paragraphs in order, and no two methods remove the same one.
     paragraphs = F.when(F.size("cuts") > 0, F.array_sort("cuts.paragraph"))
-    is_gone = F.col("removed_by").isNotNull().alias("is_gone")
-    return decided.select("dump", "doc_id", is_gone, paragraphs.alias("paragraphs"))
+    is_removed = F.col("removed_by").isNotNull().alias("is_removed")
+    return decided.select("dump", "doc_id", is_removed, paragraphs.alias("paragraphs"))
 
 
-def _left(filtered: "DataFrame", in_short: "DataFrame", *, n_rows: int, keeps_places: bool) -> "DataFrame":
+def _apply(reduced: "DataFrame", filtered: "DataFrame", *, n_rows: int, keeps_numbers: bool) -> "DataFrame":
+    """Drops removed documents and paragraphs; adds the other columns of `reduced` to the documents that are kept."""
     # One row for each document, so that `filtered`, which holds the texts, is joined once. Two dumps may hold the same
     # doc_id.
     key = ["dump", "doc_id"]
-    said = (F.max(name).alias(name) for name in in_short.columns if name not in key)
-    of_documents = in_short.groupBy(*key).agg(*said)
+    said = (F.max(name).alias(name) for name in reduced.columns if name not in key)
+    of_documents = reduced.groupBy(*key).agg(*said)
     small = F.broadcast(of_documents) if n_rows <= MAX_BROADCAST else of_documents
-    flagged = filtered.join(small, key, "left").where("is_gone IS NULL OR NOT is_gone")
-    return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_places=keeps_places))
+    flagged = filtered.join(small, key, "left").where("is_removed IS NULL OR NOT is_removed")
+    return flagged.withColumn("text", without_paragraphs("text", "paragraphs", keeps_numbers=keeps_numbers))
 
 
 def removed_rows(filtered: "DataFrame", decided: "DataFrame", *, n_decisions: int) -> "DataFrame":

@@ -66,9 +66,9 @@ def find_duplicates(
         signed = signed.drop("shingles")
     members = signed.join(labels, "text_hash").withColumn("was_kept", F.col("dump").isin(*earlier))
     if removed_before is not None:
-        gone = removed_before.select("doc_id", "dump", F.lit(True).alias("is_gone"))
-        members = members.join(gone, ["doc_id", "dump"], "left")
-        members = members.withColumn("was_kept", F.col("was_kept") & F.col("is_gone").isNull())
+        removed = removed_before.select("doc_id", "dump", F.lit(True).alias("was_removed"))
+        members = members.join(removed, ["doc_id", "dump"], "left")
+        members = members.withColumn("was_kept", F.col("was_kept") & F.col("was_removed").isNull())
     if signals is not None:
         members = members.join(signals, ["doc_id", "dump"], "left")
     order = [F.col("was_kept").desc(), *survivor_order(near), F.col("doc_id"), F.col("dump")]
@@ -98,6 +98,7 @@ def signals_of(near: NearDuplicates | Exact) -> list[str]:
 
 
 def _by_signal(word: str) -> "Column":
+    """Returns the sort key of a signal: largest first, or smallest if `word` begins with a minus; null comes last."""
     column = F.col(f"`{word.removeprefix('-')}`")
     return column.asc_nulls_last() if word.startswith("-") else column.desc_nulls_last()
 

@@ -15,13 +15,13 @@ from dclm_spark.kernels.near.similarity import estimate, jaccard
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark.workers import map_arrow
 from dclm_spark.stages.candidates import FLUSH_ENTRIES, KERNELS, with_edges, with_meetings, with_packets
-from dclm_spark.stages.columns import domain_rank, rank_bits
+from dclm_spark.stages.columns import domain_rank, dump_index, rank_bits
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_CHARS_BITS = 24
+_CHARS_BITS = 24  # of a sort key, for the length of a text
 
 
 def find_edges(
@@ -57,9 +57,8 @@ def find_edges(
         RecipeError: The settings have problems.
     """
     refuse_recipe([*minhash.problems(), *near.problems()])
-    places = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (dump, place)))
     signed = in_shards(signatures, near=near).where("text_hash IS NOT NULL")
-    order = bucket_order(F.element_at(places, F.col("dump")), near)
+    order = bucket_order(dump_index(dumps), near)
     rows = signed.select("text_hash", "keys", "shard", order.alias("bucket_order"))
     packets = with_packets(rows, n_bands=minhash.n_bands, n_blocks=_n_blocks(n_documents * minhash.n_bands, n_tasks))
     together = packets.repartition(n_tasks, "block").sortWithinPartitions("block")
@@ -76,9 +75,9 @@ def find_edges(
         in_order = beside_first.sortWithinPartitions("other_hash", is_other, "place", "text_hash")
         met = with_meetings(in_order, first_new_place=n_earlier, minhash=minhash, near=near)
         measured = _once(met, F.max("similarity").alias("similarity"))
-    by_place = F.create_map(*(F.lit(word) for place, dump in enumerate(dumps) for word in (place, dump)))
+    names = F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (index, dump)))
     return measured.select(
-        F.element_at(by_place, F.col("place").cast("int")).alias("dump"),
+        F.element_at(names, F.col("place").cast("int")).alias("dump"),
         "text_hash",
         "other_hash",
         "similarity",
@@ -112,8 +111,8 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
     is_near = is_near & ~is_ignored
     close = edges.where(is_near).drop("similarity", "is_cut")
     needed = close.select("text_hash").union(close.select("other_hash")).distinct()
-    asked = in_shards(signatures, near=near).join(needed, "text_hash", "left_semi")
-    of_texts = asked.groupBy("text_hash").agg(F.min("shingles").alias("shingles"))
+    compared = in_shards(signatures, near=near).join(needed, "text_hash", "left_semi")
+    of_texts = compared.groupBy("text_hash").agg(F.min("shingles").alias("shingles"))
     others = of_texts.select(F.col("text_hash").alias("other_hash"), F.col("shingles").alias("other_shingles"))
     both = close.join(of_texts, "text_hash").join(others, "other_hash")
     exact = with_similarity(both, one="shingles", other="other_shingles", name="similarity", is_exact=True)
@@ -121,13 +120,17 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
     return edges.where(~is_near).unionByName(exact.select(*edges.columns))
 
 
-def bucket_order(place: "Column", near: NearDuplicates) -> "Column":
+def bucket_order(index: "Column", near: NearDuplicates) -> "Column":
     """Returns the sort key of documents within a bucket, a BIGINT of at least 0.
 
     Its highest bits are the dump's index; the `PLACE_SHIFT` bits below hold as much of the survivor order as the
     columns of `signatures` tell.
+
+    Args:
+        index: The dump's index, from 0.
+        near: Its survivor order is used.
     """
-    parts, left = [place.cast("bigint")], PLACE_SHIFT
+    parts, left = [index.cast("bigint")], PLACE_SHIFT
     for word in near.survivor:
         if word == "longest_text" and left >= _CHARS_BITS:
             most = (1 << _CHARS_BITS) - 1

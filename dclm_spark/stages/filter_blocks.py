@@ -1,6 +1,6 @@
 """Makes `filter_blocks`: one row is a block of the n-gram filter, or a shard, and its answers to the documents."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -26,9 +26,11 @@ BLOCKS = pa.schema(
     [schemas.FILTER_BLOCKS.field(name) for name in ("block", "n_ngrams", "fp_rate", "filter", "answers")]
 )
 KEPT = pa.schema([schemas.KEPT_UNITS.field(name) for name in ("flock", "is_kept", "n_changed")])
+FlockAnswers = tuple[ngram_packets.Flock, list[filter_blocks.Answer], np.ndarray | None]
+"""A flock, the blocks' answers to it, and one bool for each unit: whether it was kept; null in the first round."""
 
 
-def ask_blocks(
+def query_blocks(
     ngrams: "DataFrame",
     *,
     bloom: Bloom,
@@ -68,9 +70,7 @@ def ask_blocks(
     return with_answers(sorted_rows, bloom=bloom, geometry=geometry, keeps_filter=keeps_filter)
 
 
-def of_flocks(
-    ngrams: "DataFrame", blocks: "DataFrame", *, n_tasks: int, kept: "DataFrame | None" = None
-) -> "DataFrame":
+def by_flock(ngrams: "DataFrame", blocks: "DataFrame", *, n_tasks: int, kept: "DataFrame | None" = None) -> "DataFrame":
     """Gathers the rows of each flock for `decide_ngrams` and `keep_units`: flock, packet, answer and is_kept.
 
     Args:
@@ -135,7 +135,7 @@ def keep_units(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
     """Decides which units of each flock are kept, by the share of their n-grams that was seen: rows of `KEPT`.
 
     Args:
-        rows: Rows of `of_flocks`, with the previous round's is_kept.
+        rows: Rows of `by_flock`, with the previous round's is_kept.
         bloom: The settings.
     """
 
@@ -156,12 +156,13 @@ def _dicts(batches: Iterator[pa.RecordBatch]) -> Iterator[dict[str, Any]]:
         yield from batch.to_pylist()
 
 
-def flocks(batches: Iterator[pa.RecordBatch]):
+def flocks(batches: Iterator[pa.RecordBatch]) -> Iterator[FlockAnswers]:
+    """Yields the flocks in rows of `by_flock`."""
     for _, found in groupby(_dicts(batches), key=itemgetter("flock")):
         yield _read_flock(found)
 
 
-def _read_flock(rows) -> tuple[ngram_packets.Flock, list[filter_blocks.Answer], np.ndarray | None]:
+def _read_flock(rows: Iterable[dict[str, Any]]) -> FlockAnswers:
     flock, answers, kept = None, [], None
     for row in rows:
         if row["packet"] is not None:
@@ -170,7 +171,7 @@ def _read_flock(rows) -> tuple[ngram_packets.Flock, list[filter_blocks.Answer], 
             answers.append(filter_blocks.unpack_answer(row["answer"]))
         else:
             kept = _from_bits(row["is_kept"])
-    assert flock is not None  # each has one packet
+    assert flock is not None  # each flock has one row with its packet
     return flock, answers, None if kept is None else kept[: len(flock.n_ngrams)]
 
 

@@ -13,7 +13,7 @@ from dclm_spark.kernels.ngrams import filter_blocks, ngram_packets
 from dclm_spark.kernels.ngrams.ngrams import Units, ngrams
 from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.workers import Kernels, map_arrow
-from dclm_spark.stages.columns import document_order, hash_share, place_of
+from dclm_spark.stages.columns import document_order, dump_index, hash_share
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -52,7 +52,7 @@ def pack_ngrams(documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], n
         dumps: Names of the dumps in their order, earlier ones first.
         n_blocks: Number of blocks, a power of two.
     """
-    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
+    order = document_order(dump_index(dumps), bloom.order, bloom.preferred_domains)
     return with_ngrams(documents.withColumn("bloom_order", order), bloom=bloom, n_blocks=n_blocks)
 
 
@@ -76,7 +76,7 @@ def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "Dat
 def shard_of(bloom: Bloom, dumps: Sequence[str]) -> "Column":
     """Returns a document's shard, an INT from 0; for the rule `warc_file`, rows need the column `warc_path`."""
     if bloom.shard_by == "dump":
-        return place_of(dumps)
+        return dump_index(dumps)
     return hash_share("doc_id" if bloom.shard_by == "doc_id" else "warc_path", bloom.n_shards)
 
 
@@ -90,7 +90,7 @@ def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
             n_ngrams = np.diff(np.concatenate([[0], np.cumsum(units.n_ngrams)])[first]).astype(np.float64)
             n_bytes = batch.column("n_bytes").to_numpy().astype(np.float64)
             sampled = n_bytes * batch.column("text").is_valid().to_numpy(zero_copy_only=False)
-            numbers, places = np.unique(batch.column("shard").to_numpy(), return_inverse=True)
+            numbers, indices = np.unique(batch.column("shard").to_numpy(), return_inverse=True)
             sums = {
                 "n_documents": np.ones(len(batch)),
                 "n_bytes": n_bytes,
@@ -101,7 +101,7 @@ def with_ngram_counts(rows: "DataFrame", *, bloom: Bloom) -> "DataFrame":
                 "bytes_by_ngrams": sampled * n_ngrams,
                 "ngrams_by_ngrams": n_ngrams * n_ngrams,
             }
-            columns = [numbers, *(np.bincount(places, sums[name], len(numbers)) for name in sums)]
+            columns = [numbers, *(np.bincount(indices, sums[name], len(numbers)) for name in sums)]
             yield pa.RecordBatch.from_arrays(
                 [pa.array(column).cast(field.type) for column, field in zip(columns, COUNTS, strict=True)],
                 schema=COUNTS,

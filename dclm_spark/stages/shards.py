@@ -1,4 +1,4 @@
-"""Deduplicates by shard: one worker reads the documents of a shard in order, with a filter of its own, and decides."""
+"""Deduplicates by shard: one worker reads the documents of a shard in order, with its own filter, and decides."""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from dclm_spark.kernels.ngrams.ngram_decisions import DECISIONS, first_seen, row
 from dclm_spark.kernels.ngrams.shards import Shard
 from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.workers import Kernels, map_arrow
-from dclm_spark.stages.columns import document_order, place_of
+from dclm_spark.stages.columns import document_order, dump_index
 from dclm_spark.stages.filter_blocks import BLOCKS
 from dclm_spark.stages.ngrams import SAMPLE_TEXTS
 
@@ -24,10 +24,10 @@ FLUSH_DECISIONS = 1 << 16
 """Number of decisions that a task collects before it yields them."""
 
 
-def ask_shards(
+def query_shards(
     documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], capacity: int, n_tasks: int
 ) -> "DataFrame":
-    """Decides the documents of each shard: rows like those of `filter_blocks.ask_blocks`, whose answers are decisions.
+    """Decides the documents of each shard: rows like those of `filter_blocks.query_blocks`; answers are decisions.
 
     Args:
         documents: Rows of doc_id, dump, host, text, shard and task; all rows of a shard have the same task number.
@@ -36,7 +36,7 @@ def ask_shards(
         capacity: Number of n-grams that the filter of a shard is sized for.
         n_tasks: Number of tasks that read shards.
     """
-    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
+    order = document_order(dump_index(dumps), bloom.order, bloom.preferred_domains)
     rows = documents.select("shard", "task", "doc_id", "dump", "text", order.alias("bloom_order"))
     sorted_rows = rows.repartition(n_tasks, "task").sortWithinPartitions("shard", "bloom_order", "doc_id")
     return with_shard_answers(sorted_rows, bloom=bloom, capacity=capacity)
@@ -119,6 +119,7 @@ def _of_one_shard(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]
 
 
 def _to_stream(rows: list[pa.RecordBatch]) -> bytes:
+    """Packs rows of `DECISIONS` into a compressed Arrow stream."""
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, DECISIONS, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
         for batch in rows:

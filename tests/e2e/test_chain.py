@@ -106,7 +106,7 @@ def test_a_second_run_does_nothing_and_says_so(lake, inputs):
 def test_a_changed_bound_redoes_filtered_alone(lake, inputs):
     before, before_runs = versions(lake), run_ids(lake)
     job = job_of(lake, recipe=STRICTER)
-    with pytest.raises(WarehouseError, match="were made by another recipe .tested.*asked for: stricter.*--force"):
+    with pytest.raises(WarehouseError, match="were made by another recipe .tested.*expected: stricter.*--force"):
         make_filtered(job)
     assert versions(lake) == before
 
@@ -146,7 +146,7 @@ def test_another_recipe_over_existing_rows_is_refused(lake, inputs, stage):
         "annotated": {"annotation": replace(RECIPE.annotation, newline=" ")},
     }
     before = versions(lake)
-    with pytest.raises(WarehouseError, match=f"the {stage} of {DUMP} .*another recipe .tested.*asked for: another"):
+    with pytest.raises(WarehouseError, match=f"the {stage} of {DUMP} .*another recipe .tested.*expected: another"):
         make_all(job_of(lake, recipe=replace(RECIPE, name="another", **part[stage])), inputs)
     assert versions(lake) == before
 
@@ -156,7 +156,7 @@ def test_a_changed_list_of_files_is_named_and_a_restart_replaces_the_dump(lake, 
     new = write_warc(tmp_path / "new.warc.gz", english_pages(4, site="new.org"))
     old = inputs / "file-0.warc.gz"
     before = versions(lake)
-    with pytest.raises(InputError, match=rf"1 new \({new}\); 3 gone .*file-1.*--restart"):
+    with pytest.raises(InputError, match=rf"1 new \({new}\); 3 missing .*file-1.*--restart"):
         make_documents(job_of(lake), old, new)
     assert versions(lake) == before
 

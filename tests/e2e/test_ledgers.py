@@ -196,9 +196,7 @@ def assert_mended(lake: Warehouse, made: Path, inputs: Path, lost: dict[str, int
 def test_a_stage_whose_table_has_lost_its_last_version_is_made_anew(made, lake, inputs, suffixes):
     number = lose(lake, "filtered", *suffixes)
     before = version(made, "annotated")
-    with pytest.raises(
-        WarehouseError, match=rf"filtered of {DUMP} are not all there, filtered has lost version {number}"
-    ):
+    with pytest.raises(WarehouseError, match=rf"filtered of {DUMP} are incomplete: filtered has lost version {number}"):
         deduplicated.make_deduplicated(job_of(lake, recipe=replace(RECIPE, deduplication=(Exact("exact"),))), [DUMP])
     assert_mended(lake, made, inputs, {"filtered": number})
     assert version(lake.location, "annotated") == before

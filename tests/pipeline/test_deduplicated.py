@@ -290,7 +290,7 @@ def test_what_cannot_work_is_refused(lake, source):
         make(lake, source, [A, A], BLOOM)
     with pytest.raises(RecipeError, match=r"threshold is 2; expected a share(.|\n)*needs the scope 'shards'"):
         make(lake, source, [A], replace(BLOOM, threshold=2, mode="both", inserts="kept"))
-    with pytest.raises(RecipeError, match="one dump after the other, and of scope 'all'"):
+    with pytest.raises(RecipeError, match="each dump to those before it, and of scope 'all'"):
         make(lake, source, [A], Exact(scope="all"), replace(BLOOM, scope="incremental"))
     with pytest.raises(RecipeError, match="capacity is null"):
         make(lake, source, [A], replace(BLOOM, scope="incremental", filter="bloom"))
@@ -307,7 +307,7 @@ def test_what_cannot_work_is_refused(lake, source):
 def test_a_filter_of_other_settings_is_not_added_to(lake, source, monkeypatch):
     bloom = replace(BLOOM, scope="incremental")
     make(lake, source, [A], bloom)
-    with pytest.raises(WarehouseError, match=r"B cannot be added to what other methods.*seed is 1; asked for 2"):
+    with pytest.raises(WarehouseError, match=r"B cannot be added to what other methods.*seed is 1; expected 2"):
         make(lake, source, [B], replace(bloom, seed=2))
     with pytest.raises(WarehouseError, match="made by another recipe"):
         make(lake, source, [A], replace(bloom, min_ngram=4))
@@ -321,13 +321,13 @@ def test_a_filter_of_other_settings_is_not_added_to(lake, source, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(stored_filter, "HASHES", "other")
         with pytest.raises(
-            WarehouseError, match=r"filter of A in .* was written with hashes .*; this run asks with hashes 'other'"
+            WarehouseError, match=r"filter of A in .* was written with hashes .*; this run needs hashes 'other'"
         ):
             make(lake, source, [B], bloom)
     with monkeypatch.context() as patched:
         patched.setattr(dedup_groups, "is_made_by", lambda run, recipe: True)
         for name, found, asked in (("seed", 1, 2), ("max_ngram", 5, 6)):
-            with pytest.raises(WarehouseError, match=f"written with {name} {found}; this run asks with {name} {asked}"):
+            with pytest.raises(WarehouseError, match=f"written with {name} {found}; this run needs {name} {asked}"):
                 make(lake, source, [B], replace(bloom, **{name: asked}))
     make(lake, source, [B], replace(bloom, seed=2), is_forced=True)
 

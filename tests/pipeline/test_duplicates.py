@@ -165,7 +165,7 @@ def test_a_dump_is_not_added_to_what_other_settings_have_compared(source, tmp_pa
     make_duplicates(job(lake, A, scoped("incremental"), upstream=source), [A])
     stricter = scoped("incremental", threshold=0.9)
     said = f"{B} cannot be added to what other settings of near-duplicates have compared in {lake} .*threshold is 0.7"
-    with pytest.raises(WarehouseError, match=f"{said}; asked for 0.9"):
+    with pytest.raises(WarehouseError, match=f"{said}; expected 0.9"):
         make_duplicates(job(lake, B, stricter, upstream=source), [B])
     assert {row["dump"] for row in read(lake.location, "runs")} == {A}
     [outcome] = make_duplicates(job(lake, B, stricter, upstream=source, is_forced=True), [B])

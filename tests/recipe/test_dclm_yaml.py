@@ -110,7 +110,7 @@ C4 = (
     ("detect_lang_whole_page_enricher, model: langdetect, seed: 0", "'langdetect'"),
     (
         "language_filter, key: language_id_whole_page_langdetect, keep_languages: [en], threshold: 0.99",
-        "behind corrections",
+        "after corrections",
     ),
 )
 
@@ -140,7 +140,7 @@ STRANGE = (
     ("substring_line_modifier, banlist: [a, b], remove_substring_only: True", "more than one phrase"),
     ("word_length_modifier", "model is 'fasttext'"),
     ("substring_line_modifier, banlist: javascript", None),
-    ("bullet_count_filter", "behind corrections of lines"),
+    ("bullet_count_filter", "after corrections of lines"),
 )
 
 

@@ -37,7 +37,7 @@ def shuffled(edges, seed=1):
 
 
 class Cuts:
-    """Parquet files in a folder: what `cut` has to be, and the names that it was called with."""
+    """Parquet files in a folder: what `checkpoint` has to be, and the names that it was called with."""
 
     def __init__(self, spark, folder):
         self._spark = spark
@@ -52,7 +52,7 @@ class Cuts:
 
 
 @pytest.fixture
-def cut(spark, tmp_path):
+def checkpoint(spark, tmp_path):
     with planned_for_python(spark):
         yield Cuts(spark, tmp_path)
 
@@ -74,15 +74,19 @@ def found(result) -> dict[int, int]:
     ("graph", "n_partitions", "task_edges"),
     [slow(chain, 1, 10_000), slow(chain, 3, 100), (star, 3, 100), slow(uniform, 7, 100)],
 )
-def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_edges):
+def test_rounds_find_scipys_components(spark, checkpoint, graph, n_partitions, task_edges):
     edges = shuffled(graph(200))
     words: list[str] = []
     result = connected_components(
-        frame(spark, edges, n_partitions), cut=cut, single_limit=1, task_edges=task_edges, say=words.append
+        frame(spark, edges, n_partitions),
+        checkpoint=checkpoint,
+        single_limit=1,
+        task_edges=task_edges,
+        say=words.append,
     )
     assert found(result) == by_scipy(edges)
-    n_rounds = len(cut.names) - 1
-    assert cut.names == ["forest", *(f"round_{n}" for n in range(1, n_rounds + 1))]
+    n_rounds = len(checkpoint.names) - 1
+    assert checkpoint.names == ["forest", *(f"round_{n}" for n in range(1, n_rounds + 1))]
     # One task that holds all nodes has stars at once, and a round finds that nothing changes.
     assert n_rounds == 1 if (n_partitions, task_edges) == (1, 10_000) else n_rounds >= 2
     assert words[0].endswith("edges after 0 rounds")
@@ -90,54 +94,58 @@ def test_rounds_find_scipys_components(spark, cut, graph, n_partitions, task_edg
 
 
 @pytest.mark.parametrize(("graph", "n_partitions"), [(chain, 1), (chain, 3), (star, 7), (uniform, 3)])
-def test_one_task_finds_the_same_without_a_cut(spark, cut, graph, n_partitions):
+def test_one_task_finds_the_same_without_a_cut(spark, checkpoint, graph, n_partitions):
     edges = shuffled(graph(300), seed=2)
-    result = connected_components(frame(spark, edges, n_partitions), cut=cut, n_edges=len(edges), task_edges=100)
+    result = connected_components(
+        frame(spark, edges, n_partitions), checkpoint=checkpoint, n_edges=len(edges), task_edges=100
+    )
     assert found(result) == by_scipy(edges)
-    assert cut.names == []
+    assert checkpoint.names == []
 
 
-def test_edges_whose_number_is_unknown_are_cut_once(spark, cut):
+def test_edges_whose_number_is_unknown_are_cut_once(spark, checkpoint):
     words: list[str] = []
-    result = connected_components(frame(spark, [(1, 2), (2, 1), (5, 3), (9, 9)]), cut=cut, say=words.append)
+    result = connected_components(
+        frame(spark, [(1, 2), (2, 1), (5, 3), (9, 9)]), checkpoint=checkpoint, say=words.append
+    )
     assert found(result) == {1: 1, 2: 1, 3: 3, 5: 3, 9: 9}
-    assert cut.names == ["forest"]
+    assert checkpoint.names == ["forest"]
     assert len(words) == 1 and words[0].endswith("edges after 0 rounds go to one task")
 
 
-def test_rounds_end_as_soon_as_one_task_can_take_the_rest(spark, cut):
+def test_rounds_end_as_soon_as_one_task_can_take_the_rest(spark, checkpoint):
     # Eight copies of each edge, spread over eight tasks; one round brings them together.
     copies = np.concatenate([chain(200)] * 8)
-    result = connected_components(frame(spark, copies, 8), cut=cut, single_limit=250)
+    result = connected_components(frame(spark, copies, 8), checkpoint=checkpoint, single_limit=250)
     assert found(result) == dict.fromkeys(range(200), 0)
-    assert cut.names == ["forest", "round_1"]
+    assert checkpoint.names == ["forest", "round_1"]
 
 
 @pytest.mark.parametrize("n_edges", [None, 0])
-def test_no_edges(spark, cut, n_edges):
-    result = connected_components(frame(spark, []), cut=cut, n_edges=n_edges, single_limit=0)
+def test_no_edges(spark, checkpoint, n_edges):
+    result = connected_components(frame(spark, []), checkpoint=checkpoint, n_edges=n_edges, single_limit=0)
     assert found(result) == {}
 
 
 @pytest.mark.parametrize("single_limit", [1, 1000])
-def test_nodes_alone(spark, cut, single_limit):
+def test_nodes_alone(spark, checkpoint, single_limit):
     edges = [(node, node) for node in range(-20, 20)] * 2
-    result = connected_components(frame(spark, edges, 3), cut=cut, single_limit=single_limit)
+    result = connected_components(frame(spark, edges, 3), checkpoint=checkpoint, single_limit=single_limit)
     assert found(result) == {node: node for node in range(-20, 20)}
 
 
-def test_the_smallest_id_is_the_smallest_signed_number(spark, cut):
+def test_the_smallest_id_is_the_smallest_signed_number(spark, checkpoint):
     edges = [((1 << 63) - 1, -(1 << 63)), (0, -1)]
-    result = connected_components(frame(spark, edges), cut=cut, single_limit=1)
+    result = connected_components(frame(spark, edges), checkpoint=checkpoint, single_limit=1)
     assert found(result) == {(1 << 63) - 1: -(1 << 63), -(1 << 63): -(1 << 63), 0: -1, -1: -1}
 
 
-def test_too_few_rounds(spark, cut):
+def test_too_few_rounds(spark, checkpoint):
     edges = shuffled(chain(3000))
     with pytest.raises(RoundLimitError, match=r"of [\d,]+ edges have not settled in 1 rounds; allow more"):
-        connected_components(frame(spark, edges), cut=cut, single_limit=1, task_edges=1000, max_rounds=1)
+        connected_components(frame(spark, edges), checkpoint=checkpoint, single_limit=1, task_edges=1000, max_rounds=1)
     assert issubclass(RoundLimitError, DclmError)
-    assert cut.names == ["forest", "round_1"]
+    assert checkpoint.names == ["forest", "round_1"]
 
 
 def test_a_hub_waits_on_the_disk(monkeypatch):
@@ -154,9 +162,9 @@ def test_a_hub_waits_on_the_disk(monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_chain_of_a_million_nodes(spark, cut):
+def test_a_chain_of_a_million_nodes(spark, checkpoint):
     ends = (F.xxhash64(F.col("id") + n).alias(name) for n, name in ((0, "text_hash"), (1, "other_hash")))
-    result = connected_components(spark.range(999_999).select(*ends), cut=cut, n_edges=999_999)
+    result = connected_components(spark.range(999_999).select(*ends), checkpoint=checkpoint, n_edges=999_999)
     row = result.select(
         F.count("root"), F.countDistinct("text_hash"), F.min("text_hash"), F.min("root"), F.max("root")
     ).head()
@@ -164,7 +172,7 @@ def test_a_chain_of_a_million_nodes(spark, cut):
     assert row[2] == row[3] == row[4]
 
 
-def test_a_null_is_refused(spark, cut):
+def test_a_null_is_refused(spark, checkpoint):
     rows = spark.createDataFrame([(1, None)], "text_hash BIGINT, other_hash BIGINT")
     with pytest.raises(Exception, match="with nulls|zero_copy_only"):
-        found(connected_components(rows, cut=cut, n_edges=1))
+        found(connected_components(rows, checkpoint=checkpoint, n_edges=1))

@@ -24,7 +24,7 @@ MINHASH = MinHash(stores_shingles=True)
 DUMPS = ("A", "B")
 
 
-def _no_cut(rows, name):
+def _no_checkpoint(rows, name):
     raise AssertionError(f"{name}: few edges need no table")
 
 
@@ -60,7 +60,7 @@ def _edges(signatures, settings, *, dumps=DUMPS, n_tasks=2, n_documents=300, **o
 def _duplicates(signatures, settings, edges=None, *, n_tasks=2, **options):
     found = edges if edges is not None else _edges(signatures, settings, n_tasks=n_tasks)
     pairs = found.where("NOT is_cut").select("text_hash", "other_hash")
-    labels = connected_components(pairs, cut=_no_cut, n_edges=1000)
+    labels = connected_components(pairs, checkpoint=_no_checkpoint, n_edges=1000)
     made = find_duplicates(signatures, labels, minhash=MINHASH, near=settings, n_tasks=n_tasks, **options)
     return sorted((row.asDict() for row in made.collect()), key=lambda row: (row["dump"], row["doc_id"]))
 

@@ -1,4 +1,4 @@
-"""The ways of deduplicating: each module has one, for one class of settings of `recipe.deduplication`."""
+"""Implements the deduplication methods, one module each, for the settings that `recipe.deduplication` defines."""
 
 from typing import Any
 
@@ -9,4 +9,4 @@ from dclm_spark.pipeline.methods.near import NearMethod
 from dclm_spark.recipe.deduplication import Bloom, Exact, Near
 
 METHODS: dict[type, type[DedupMethod[Any]]] = {Exact: ExactMethod, Near: NearMethod, Bloom: BloomMethod}
-"""Settings -> the method at work."""
+"""Class of a method's settings -> class that applies the method."""

@@ -1,7 +1,8 @@
-"""Deduplication by n-grams seen before: shards that one worker each reads, or one filter whose blocks workers share."""
+"""Deduplicates by n-grams seen before, with a filter for each shard, or with one filter whose blocks workers share."""
 
 import sys
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -17,34 +18,41 @@ from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.planning import planned_for_packets
 from dclm_spark.spark.rows import only_row
 from dclm_spark.stages.decisions import decide_ngrams, decide_shards
-from dclm_spark.stages.filter_blocks import ask_blocks, keep_units, of_flocks
+from dclm_spark.stages.filter_blocks import by_flock, keep_units, query_blocks
 from dclm_spark.stages.ngrams import pack_ngrams, shard_of
-from dclm_spark.stages.shards import ask_shards
+from dclm_spark.stages.shards import query_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 MAX_ROUNDS = 1_000
-MOST_TIMES = 8
-"""A block may hold so many times what it was meant to, before n-grams are packed anew for more blocks."""
+"""Number of rounds after which the run fails if units still change."""
+MAX_OVERFILL = 8
+"""Largest ratio of the blocks needed to the blocks planned. Above it, n-grams are packed again for more blocks."""
 
 
 class BloomMethod(DedupMethod[Bloom]):
-    """`recipe.deduplication.Bloom` at work."""
+    """Applies `recipe.deduplication.Bloom`."""
 
     writes = ("ngrams", "kept_units", "filter_blocks")
-    keeps_places = True
+    keeps_numbers = True
     may_refuse = True
+    can_plan = True
+
+    @classmethod
+    def settings_to_plan(cls, settings: Bloom) -> Bloom:
+        """Returns the settings with a capacity, which a filter for several dumps must have."""
+        return replace(settings, capacity=settings.capacity or 1)
 
     def check(self) -> None:
-        """Refuses a filter that these dumps cannot be added to."""
+        """Raises an error if the new dumps cannot be added to the stored filter."""
         stored_filter(self)
 
     def plan(self) -> tuple[dict[str, Any], str]:
-        """n-grams counted in a sample, and what a filter for them takes.
+        """Counts n-grams in a sample and estimates the size of the filter; returns it as data and as text.
 
         Raises:
-            InputError: The filter would take more memory than a worker may.
+            InputError: The capacity is too small, or the filter would need more memory than a worker may use.
         """
         plan = _plan(self, self.read("filtered"))
         check_plan(plan, self.settings)
@@ -52,14 +60,14 @@ class BloomMethod(DedupMethod[Bloom]):
         return entry, format_plan(entry)
 
     def planned(self) -> AbstractContextManager[None]:
-        """Packets take many bytes a row."""
+        """Returns a context in which Spark sends few rows at a time to Python, since a packet may have several MB."""
         return planned_for_packets(self.warehouse.spark)
 
     def decide(self, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
-        """Documents and paragraphs most of whose n-grams were seen before.
+        """Decides that documents and paragraphs are removed if most of their n-grams were seen before.
 
         Raises:
-            InputError: A filter cannot hold the n-grams.
+            InputError: There are more n-grams than the filter's capacity.
         """
         bloom = self.settings
         if bloom.scope == "shards":
@@ -69,9 +77,9 @@ class BloomMethod(DedupMethod[Bloom]):
         n_blocks = stored.geometry.n_blocks if stored is not None else geometry_of(bloom, expected).n_blocks
         ngrams, n_ngrams = _pack(self, documents, n_blocks, run)
         if stored is None and bloom.capacity is None:
-            # Words between spaces are a fair guess of n-grams but in scripts without spaces.
+            # The number of words is a good estimate of that of n-grams, except in scripts without spaces.
             wanted = geometry_of(bloom, max(1, n_ngrams)).n_blocks
-            if wanted > MOST_TIMES * n_blocks:
+            if wanted > MAX_OVERFILL * n_blocks:
                 n_blocks = wanted
                 ngrams, n_ngrams = _pack(self, documents, n_blocks, run)
         n_before = 0 if stored is None else stored.n_ngrams
@@ -79,35 +87,35 @@ class BloomMethod(DedupMethod[Bloom]):
             raise InputError(
                 [
                     f"the filter is made for {bloom.capacity:,} n-grams; it holds {n_before:,}, and "
-                    f"{', '.join(self.new)} would add {n_ngrams:,}: its rate of false positives would pass "
+                    f"{', '.join(self.new)} would add {n_ngrams:,}: its false-positive rate would exceed "
                     f"{bloom.fp_rate}; set capacity to {n_before + n_ngrams:,} or more"
-                    + (", and begin anew with --force" if n_before else "")
+                    + (", and make the filter again with --force" if n_before else "")
                 ]
             )
         geometry = (
             stored.geometry if stored is not None else geometry_of(bloom, bloom.capacity or max(1, n_ngrams), n_blocks)
         )
-        return _ask(self, ngrams, geometry, stored, run)
+        return _decide_in_rounds(self, ngrams, geometry, stored, run)
 
 
 def _pack(method: BloomMethod, documents: "DataFrame", n_blocks: int, run: Run) -> tuple["DataFrame", int]:
-    """The packets of the documents, written down, and how many n-grams they hold, those of repeated units too."""
+    """Writes the packets of documents to `ngrams`; returns the rows and the number of n-grams in all units."""
     packed = pack_ngrams(documents, bloom=method.settings, dumps=method.dumps, n_blocks=n_blocks)
     lineage = {**run.lineage, "step": method.number, "blocks": n_blocks}
-    commit = method.warehouse.replace(_in_step(method, packed), "ngrams", lineage=lineage, **method.key)
+    commit = method.warehouse.replace(_with_key(method, packed), "ngrams", lineage=lineage, **method.key)
     ngrams = method.warehouse.read("ngrams", version=commit.version, **method.key)
     n_ngrams = only_row(ngrams.where(F.col("block") == FLOCK_BLOCK).agg(F.sum("n_ngrams")))[0] or 0
     return ngrams, n_ngrams
 
 
-def _ask(
+def _decide_in_rounds(
     method: BloomMethod, ngrams: "DataFrame", geometry: Geometry, stored: "StoredFilter | None", run: Run
 ) -> tuple["DataFrame", dict[str, int]]:
-    """Asks the blocks, once, or round after round until what is kept stays the same.
+    """Queries the blocks: once if all n-grams are inserted, else in rounds until the units kept no longer change.
 
-    A round asks with the n-grams of what the round before has kept. The first unit is decided rightly in the first
-    round, and each unit a round after all before it at the latest: when nothing changes, every unit has been compared
-    with what is kept of those before it, which is what one worker would find that reads them one after the other.
+    A round inserts the n-grams of the units that the previous round has kept. The first unit is decided correctly in
+    the first round, and each other unit at the latest one round after all units before it. So once no unit changes,
+    each has been compared with the kept units before it, as if one worker had read all units in order.
     """
     bloom, warehouse, n_tasks = method.settings, method.warehouse, method.n_tasks
     before = None if stored is None else warehouse.read("filter_blocks", version=stored.version, **stored.key)
@@ -115,7 +123,7 @@ def _ask(
     with planned_for_packets(warehouse.spark):
         for number in range(1, MAX_ROUNDS + 1):
             lineage = {**run.lineage, "step": method.number, "round": number}
-            asked = ask_blocks(
+            answered = query_blocks(
                 ngrams,
                 bloom=bloom,
                 geometry=geometry,
@@ -124,18 +132,13 @@ def _ask(
                 before=before,
                 keeps_filter=bloom.scope == "incremental",
             )
-            made = asked.withColumns(
-                {
-                    "made_for": F.lit(made_for(bloom, geometry)),
-                    "dumps": F.array(*(F.lit(dump) for dump in method.dumps)),
-                }
-            )
-            commit = warehouse.replace(_in_step(method, made), "filter_blocks", lineage=lineage, **method.key)
+            made = _with_origin(method, answered, geometry)
+            commit = warehouse.replace(made, "filter_blocks", lineage=lineage, **method.key)
             blocks = warehouse.read("filter_blocks", version=commit.version, **method.key)
             if bloom.inserts == "always":
                 break
-            flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks, kept=kept)
-            units = _in_step(method, keep_units(flocks, bloom=bloom))
+            flocks = by_flock(ngrams, blocks, n_tasks=n_tasks, kept=kept)
+            units = _with_key(method, keep_units(flocks, bloom=bloom))
             done = warehouse.replace(units, "kept_units", lineage=lineage, **method.key)
             kept = warehouse.read("kept_units", version=done.version, **method.key)
             n_changed = only_row(kept.agg(F.sum("n_changed")))[0] or 0
@@ -144,16 +147,19 @@ def _ask(
             if n_changed == 0:
                 break
         else:
-            raise WarehouseError([f"after {MAX_ROUNDS} rounds units still change; take inserts 'always'"])
-        flocks = of_flocks(ngrams, blocks, n_tasks=n_tasks)
+            raise WarehouseError([f"after {MAX_ROUNDS} rounds units still change; use inserts 'always'"])
+        flocks = by_flock(ngrams, blocks, n_tasks=n_tasks)
         decided = decide_ngrams(flocks, bloom=bloom, dumps=method.dumps)
     return decided, {"filter_blocks": commit.version}
 
 
 def _decide_shards(method: BloomMethod, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
+    """Decides each shard in one task; does so again with larger filters if one was too small for its n-grams."""
     bloom, warehouse = method.settings, method.warehouse
     sharded = _with_shards(method, documents)
-    capacity = _capacity(method, _plan(method, documents))
+    plan = _plan(method, documents)
+    check_plan(plan, bloom)
+    capacity = plan.capacity(bloom)
     n_shards = len(method.dumps) if bloom.shard_by == "dump" else bloom.n_shards
     n_tasks = min(n_shards, max(method.n_tasks, 1) * 4)
     spread = _even_keys(warehouse.spark, n_tasks)
@@ -161,34 +167,30 @@ def _decide_shards(method: BloomMethod, documents: "DataFrame", run: Run) -> tup
         "task", F.element_at(F.array(*map(F.lit, spread)), F.pmod("shard", F.lit(n_tasks)).cast("int") + 1)
     )
     while True:
-        asked = ask_shards(in_tasks, bloom=bloom, dumps=method.dumps, capacity=capacity, n_tasks=n_tasks)
-        made = asked.withColumns(
-            {
-                "made_for": F.lit(made_for(bloom, Geometry(n_shards, capacity))),
-                "dumps": F.array(*(F.lit(dump) for dump in method.dumps)),
-            }
-        )
+        decided = query_shards(in_tasks, bloom=bloom, dumps=method.dumps, capacity=capacity, n_tasks=n_tasks)
+        made = _with_origin(method, decided, Geometry(n_shards, capacity))
         lineage = {**run.lineage, "step": method.number, "capacity": capacity}
-        commit = warehouse.replace(_in_step(method, made), "filter_blocks", lineage=lineage, **method.key)
+        commit = warehouse.replace(made, "filter_blocks", lineage=lineage, **method.key)
         blocks = warehouse.read("filter_blocks", version=commit.version, **method.key)
-        most = only_row(blocks.agg(F.max("n_ngrams")))[0] or 0
-        if bloom.filter == "exact" or most <= capacity:
+        largest = only_row(blocks.agg(F.max("n_ngrams")))[0] or 0
+        if bloom.filter == "exact" or largest <= capacity:
             return decide_shards(blocks), {"filter_blocks": commit.version}
         if bloom.capacity is not None:
             raise InputError(
                 [
-                    f"a shard's filter is made for {bloom.capacity:,} n-grams, and one was given {most:,}: its rate of "
-                    f"false positives passes {bloom.fp_rate}; set capacity to {most:,} or more"
+                    f"a shard's filter is made for {bloom.capacity:,} n-grams, and one shard has {largest:,}: its "
+                    f"false-positive rate would exceed {bloom.fp_rate}; set capacity to {largest:,} or more"
                 ]
             )
-        capacity = most  # the sample has misled; n-grams that are kept may become more once fewer seem seen
-        capacity += capacity // 50
+        # The estimate from the sample was too small. The next try may insert slightly more n-grams, since a larger
+        # filter has fewer false positives and so keeps more units.
+        capacity = largest + largest // 50
 
 
 def _even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
-    """Whole numbers by which `repartition(n_tasks, ...)` sends rows to as many tasks: the first to task 0, and so on.
+    """Finds a key for each task, such that `repartition(n_tasks, key)` sends rows with the n-th key to the n-th task.
 
-    Hash partitioning by any numbers would leave about 37 % of the tasks without rows.
+    With arbitrary keys, hash partitioning would leave about 37 % of the tasks without rows.
     """
     numbers = spark.range(0, 64 * n_tasks, 1, 1).select(F.col("id").cast("int").alias("number"))
     tasks = numbers.withColumn("task", F.pmod(F.hash("number"), F.lit(n_tasks)))
@@ -197,26 +199,28 @@ def _even_keys(spark: "SparkSession", n_tasks: int) -> list[int]:
 
 
 def _with_shards(method: BloomMethod, documents: "DataFrame") -> "DataFrame":
-    """The documents with `shard`."""
+    """Adds `shard`, the number of a document's shard; 0 if the scope is not `shards`."""
     bloom = method.settings
     if bloom.scope != "shards":
         return documents.withColumn("shard", F.lit(0))
     if bloom.shard_by == "warc_file":
-        # Of a document that lies in two files the first counts.
+        # A document that two files hold belongs to the first of them.
         paths = method.read("documents").groupBy("dump", "doc_id").agg(F.min("warc_path").alias("warc_path"))
         documents = documents.join(paths, ["dump", "doc_id"])
     return documents.withColumn("shard", shard_of(bloom, method.dumps))
 
 
 def _plan(method: BloomMethod, documents: "DataFrame") -> Plan:
-    """What the method will take, by a sample of the documents."""
+    """Estimates the n-grams of documents from a sample."""
     return plan_ngrams(_with_shards(method, documents), bloom=method.settings, n_documents=method.n_documents)
 
 
-def _capacity(method: BloomMethod, plan: Plan) -> int:
-    check_plan(plan, method.settings)
-    return plan.capacity(method.settings)
+def _with_origin(method: BloomMethod, blocks: "DataFrame", geometry: Geometry) -> "DataFrame":
+    """Adds the columns of `filter_blocks` that say what the blocks were made for and from which dumps."""
+    made, dumps = made_for(method.settings, geometry), F.array(*(F.lit(dump) for dump in method.dumps))
+    return _with_key(method, blocks.withColumns({"made_for": F.lit(made), "dumps": dumps}))
 
 
-def _in_step(method: BloomMethod, rows: "DataFrame") -> "DataFrame":
+def _with_key(method: BloomMethod, rows: "DataFrame") -> "DataFrame":
+    """Adds the columns of the partition that the method writes, `dump` and `step`."""
     return rows.withColumns({"dump": F.lit(method.job.dump), "step": F.lit(method.number)})

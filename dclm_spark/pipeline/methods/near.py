@@ -1,4 +1,4 @@
-"""Deduplication by the clusters of `duplicates`: of each cluster the survivor is kept."""
+"""Deduplicates by the clusters of `duplicates`: of each cluster the survivor is kept."""
 
 from typing import TYPE_CHECKING
 
@@ -14,25 +14,26 @@ if TYPE_CHECKING:
 
 
 class NearMethod(DedupMethod[Near]):
-    """`recipe.deduplication.Near` at work."""
+    """Applies `recipe.deduplication.Near`."""
 
     reads = ("duplicates",)
     is_derived = True
     names_survivors = True
 
     def decide(self, documents: "DataFrame", run: Run) -> tuple["DataFrame", dict[str, int]]:
-        """Documents that their cluster does not keep."""
+        """Decides that the documents which their cluster does not keep are removed."""
         clusters, removed = self.read("duplicates"), None
         if self.number:
-            # A survivor of these clusters may lie in any dump, and a method before may have removed it.
+            # An earlier method may have removed a cluster's survivor, which may be in any dump. So all members of these
+            # clusters are read, not only those in the new dumps.
             warehouse = self.inputs.finished(self.new[0], "duplicates").warehouse
-            reached = clusters.select("scope", "cluster_id").distinct()
+            affected = clusters.select("scope", "cluster_id").distinct()
             clusters = warehouse.read("duplicates", version=self.inputs.version(warehouse, "duplicates"))
-            clusters = clusters.join(reached, ["scope", "cluster_id"], "left_semi")
-            before = self.warehouse.read("decisions").where(F.col("step") < self.number)
-            removed = before.where("removed_by IS NOT NULL").select("doc_id", "dump")
-        return decide_near(clusters, dumps=self.new, gone=removed), {}
+            clusters = clusters.join(affected, ["scope", "cluster_id"], "left_semi")
+            decided = self.warehouse.read("decisions").where(F.col("step") < self.number)
+            removed = decided.where("removed_by IS NOT NULL").select("doc_id", "dump")
+        return decide_near(clusters, dumps=self.new, removed_before=removed), {}
 
     def cluster_sizes(self) -> "DataFrame":
-        """The sizes that `duplicates` has: they count documents that an exact method has removed, too."""
+        """Reads the sizes from `duplicates`; they include documents that an exact method has removed."""
         return self.read("duplicates").select("dump", "doc_id", "cluster_size")

@@ -1,4 +1,4 @@
-"""The filter that a later dump is added to: what it was made for, and whether this run may ask it."""
+"""Reads the stored filter that a later dump is added to, and checks that this run's settings fit it."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,15 +14,15 @@ from dclm_spark.recipe.deduplication import Bloom
 
 
 class StoredFilter(NamedTuple):
-    """The filter that a dump is added to.
+    """Describes the filter that a dump is added to.
 
     Attributes:
-        key: The partition of its rows.
-        version: Of `filter_blocks`.
-        found: What it was made for, as `made_for` has it, and the dumps that it holds; one entry unless something else
-            has written to it.
-        n_ngrams: n-grams that it holds.
-        geometry: Its blocks.
+        key: Partition of its rows in `filter_blocks`.
+        version: Version of `filter_blocks` that holds them.
+        found: Pairs of the settings that it was made for (JSON of `made_for`) and the dumps that it holds; one pair,
+            unless another program has written to the table.
+        n_ngrams: Number of n-grams that it holds.
+        geometry: Its number of blocks and of buckets in each.
     """
 
     key: Mapping[str, Any]
@@ -32,18 +32,19 @@ class StoredFilter(NamedTuple):
     geometry: Geometry
 
     def problems(self, method: DedupMethod[Bloom]) -> list[str]:
-        """Why the method's dumps cannot be added to it, one sentence each."""
+        """Lists why the method's dumps cannot be added to this filter, one sentence each; empty if they can."""
         where = f"the filter of {self.key['dump']} in {method.warehouse}"
         found = []
         for made, dumps in self.found:
-            asked = json.loads(made_for(method.settings, self.geometry))
+            needed = json.loads(made_for(method.settings, self.geometry))
             stored = json.loads(made)
-            different = [f"{name} {stored.get(name)!r}" for name in asked if stored.get(name) != asked[name]]
+            different = [name for name in needed if stored.get(name) != needed[name]]
             if different:
-                wanted = ", ".join(f"{name} {asked[name]!r}" for name in asked if stored.get(name) != asked[name])
+                had = ", ".join(f"{name} {stored.get(name)!r}" for name in different)
+                needs = ", ".join(f"{name} {needed[name]!r}" for name in different)
                 found.append(
-                    f"{where} was written with {', '.join(different)}; this run asks with {wanted}: begin anew with "
-                    "--force, or use the version and the recipe that wrote it"
+                    f"{where} was written with {had}; this run needs {needs}: make the filter again with --force, or "
+                    "use the version and the recipe that wrote it"
                 )
             if dumps != method.earlier:
                 found.append(f"{where} holds {', '.join(dumps)}; expected {', '.join(method.earlier)}")
@@ -51,10 +52,12 @@ class StoredFilter(NamedTuple):
 
 
 def stored_filter(method: DedupMethod[Bloom]) -> StoredFilter | None:
-    """The filter that the method's dumps are added to; null if they are the first of which any n-gram is kept.
+    """Reads the description of the filter that the method's dumps are added to.
+
+    Null if there are no earlier dumps, or if these have no n-grams.
 
     Raises:
-        WarehouseError: It cannot be added to.
+        WarehouseError: The dumps cannot be added to the filter.
     """
     if not method.earlier:
         return None
@@ -77,7 +80,7 @@ def stored_filter(method: DedupMethod[Bloom]) -> StoredFilter | None:
 
 
 def made_for(bloom: Bloom, geometry: Geometry) -> str:
-    """What all who ask a filter must have in common, as JSON."""
+    """Returns, as JSON, the settings that must be the same for every dump that is added to a filter."""
     names = ("min_ngram", "max_ngram", "seed", "word_breaker", "filter", "scope")
     settings: dict[str, Any] = {name: getattr(bloom, name) for name in names}
     settings |= {"hashes": HASHES, "unit": "document" if bloom.mode == "document" else "paragraph"}
