@@ -1,22 +1,21 @@
 """Packs many (key, text, order) entries into one binary value, so that a shuffle moves few large rows.
 
-An entry says that a text has a band key. Entries are packed by the block of their key, sorted by key, and stored byte
-by byte (all first bytes, all second bytes, ...), which compresses well: of the 24 bytes of an entry about 13 are sent.
-Spark moves packets to their block, and `buckets` joins the entries of a block.
+An entry says that a text has a band key. Entries are packed by the block of their key, sorted by key, which compresses
+well: of the 24 bytes of an entry about 13 are sent. Spark moves packets to their block, and `buckets` joins the entries
+of a block.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-_CODEC = "zstd"
+from dclm_spark.kernels.bytes.packed import pack_arrays, unpack_arrays
+
 # Eight bits of a key are not sent: with 10^10 texts, about a thousand pairs in each band then agree by chance, and are
 # verified.
 _LEFT_BEHIND = np.uint64(9)  # and one bit for a mark
 _KEPT = np.uint64(~0x1FF & (1 << 64) - 1)
 IS_FIRST_BAND = np.uint64(0x100)
-_HEADER = 16  # bytes: number of entries, number of repeated texts
 PLACE_SHIFT = 48
 """An order is the dump's index in the scope, 15 bits, above 48 bits that hold as much of the survivor order as fits."""
 
@@ -109,29 +108,12 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
         if end > start or last > first:
             columns = (keys[start:end], texts[start:end], orders[start:end], repeats[first:last], places[first:last])
             blocks.append(block)
-            packets.append(_pack_one(*columns))
+            packets.append(pack_arrays(columns))
         start, first = end, last
     return np.array(blocks, dtype=np.int32), packets
 
 
-def _pack_one(keys, texts, orders, repeats, places) -> bytes:
-    header = np.array([len(keys), len(repeats)], dtype="<i8").tobytes()
-    planes = b"".join(
-        np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8).T.tobytes()
-        for column in (keys, texts, orders, repeats, places)
-    )
-    return header + pa.Codec(_CODEC, compression_level=1).compress(planes, asbytes=True)
-
-
 def unpack(packet: bytes) -> tuple[Entries, Repeated]:
     """Reads a packet of `pack`; entries are sorted by key, repeated texts by hash."""
-    n_entries, n_repeated = (int(number) for number in np.frombuffer(packet, dtype="<i8", count=2))
-    n_bytes = 8 * (3 * n_entries + 2 * n_repeated)
-    planes = pa.Codec(_CODEC).decompress(packet[_HEADER:], decompressed_size=n_bytes, asbytes=True) if n_bytes else b""
-    columns, at = [], 0
-    lengths = (*[n_entries] * 3, *[n_repeated] * 2)
-    for length, dtype in zip(lengths, ("u8", "i8", "u8", "i8", "i8"), strict=True):
-        stretch = np.frombuffer(planes, dtype=np.uint8, count=8 * length, offset=at).reshape(8, length)
-        columns.append(np.ascontiguousarray(stretch.T).view(dtype).reshape(length))
-        at += 8 * length
+    columns = unpack_arrays(packet)
     return Entries(*columns[:3]), Repeated(*columns[3:])

@@ -80,7 +80,7 @@ def pack_block(block: Block) -> bytes:
     in_order = np.argsort(hashes)
     needed, numbers = np.unique(firsts[in_order], return_inverse=True)
     columns = [block.words, np.diff(hashes[in_order], prepend=np.uint64(0)), numbers.astype(np.uint32)]
-    columns += [block.orders[needed], *(np.ascontiguousarray(half) for half in block.ids[needed].T)]
+    columns += [block.orders[needed], *block.ids[needed].T]
     return pack_arrays([*columns, np.array([block.n_ngrams], dtype=np.int64)])
 
 
@@ -153,7 +153,7 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
 def pack_answer(answer: Answer) -> bytes:
     """Converts an answer to bytes."""
     columns = [np.diff(answer.units, prepend=0).astype(np.uint32), answer.n_seen.astype(np.uint32)]
-    columns += [answer.orders, *(np.ascontiguousarray(half) for half in answer.ids.T)] if len(answer.orders) else []
+    columns += [answer.orders, *answer.ids.T] if len(answer.orders) else []
     return pack_arrays(columns)
 
 

@@ -156,8 +156,7 @@ def _pack_flock(flock: Flock) -> bytes:
     return pack_arrays(
         [
             flock.orders,
-            np.ascontiguousarray(flock.ids[:, 0]),
-            np.ascontiguousarray(flock.ids[:, 1]),
+            *flock.ids.T,
             flock.n_units.astype(np.uint32),
             flock.has_short.astype(np.uint8),
             flock.paragraphs,
