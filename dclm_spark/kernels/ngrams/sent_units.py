@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from dclm_spark.kernels.bytes.hash_slots import slot_of
 from dclm_spark.kernels.bytes.hashing import fold
 from dclm_spark.kernels.compiled.jit import kernel
 
@@ -50,15 +51,12 @@ def _mark_repeats(
 
     Documents with the same order are processed together, so it must not matter which of them was sent first.
     """
-    mask = np.uint64(len(sent_hashes) - 1)
     for unit in range(len(starts)):
         state = np.uint64(n_ngrams[unit])
         for index in range(starts[unit], starts[unit] + n_ngrams[unit]):
             state = fold(state, hashes[index])
         state = max(state, np.uint64(1))  # 0 is a free slot
-        slot = state & mask
-        while sent_hashes[slot] and sent_hashes[slot] != state:
-            slot = (slot + np.uint64(1)) & mask
+        slot = slot_of(state, sent_hashes)
         if sent_hashes[slot] == 0:
             if 2 * n_held[0] < len(sent_hashes):
                 sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]

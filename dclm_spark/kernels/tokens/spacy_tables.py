@@ -73,7 +73,7 @@ def spacy_tables() -> SpacyTables:
         classes, terms = arrays["classes"], arrays["terms"]
     slots = np.full(_N_SLOTS, -1, dtype=np.int16)
     for row, term in enumerate(terms.tolist()):
-        slot = _slot_of(term, CHARACTERS, term[LENGTH])
+        slot = _first_slot(term, CHARACTERS, term[LENGTH])
         while slots[slot] >= 0:
             slot = (slot + 1) % _N_SLOTS
         slots[slot] = row
@@ -95,7 +95,7 @@ def term_at(points, start, stop, kinds, terms, slots):
     n_points = stop - start
     if n_points > LONGEST_TERM:
         return -1
-    slot = _slot_of(points, start, n_points)
+    slot = _first_slot(points, start, n_points)
     while slots[slot] >= 0:
         row = slots[slot]
         if terms[row, LENGTH] == n_points:
@@ -109,7 +109,8 @@ def term_at(points, start, stop, kinds, terms, slots):
 
 
 @helper
-def _slot_of(points, start, n_points):
+def _first_slot(points, start, n_points):
+    """Returns the slot at which the search for a term begins."""
     # Three characters and the length tell terms well enough apart; nearly all words are told from terms by them too.
     digest = (points[start] * 31 + points[start + n_points // 2]) * 31 + points[start + n_points - 1]
     return (((digest * 31 + n_points) * _HASH_FACTOR) & 0xFFFFFFFF) >> 19
