@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark.kernels.compiled.jit import helper, kernel
-from dclm_spark.kernels.signals.quality import lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.tries import ROOT, Trie, child_of, make_trie
 from dclm_spark.kernels.text.unicode import (
     ALETTER,

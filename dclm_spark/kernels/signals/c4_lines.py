@@ -7,8 +7,7 @@ import numpy as np
 
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.citations import cut_citations
-from dclm_spark.kernels.signals.quality import lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.text.unicode import IS_SPACE, strip
 from dclm_spark.recipe.recipe import C4Lines

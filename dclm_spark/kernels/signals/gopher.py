@@ -13,8 +13,8 @@ from dclm_spark import schemas
 from dclm_spark.kernels.compiled.jit import helper, kernel
 from dclm_spark.kernels.signals.gopher_repetition import measure_ngrams, measure_segments
 from dclm_spark.kernels.signals.marks import IS_PUNCTUATION, is_mark, mark_table
-from dclm_spark.kernels.signals.quality import is_dots, lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.signals.quality import is_dots
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.terms import TermSet, index_of, term_set
 from dclm_spark.kernels.text.unicode import (
     IS_LETTER,
