@@ -13,7 +13,7 @@ from dclm_spark.kernels.ngrams import filter_blocks, ngram_packets
 from dclm_spark.kernels.ngrams.ngrams import Units, ngrams
 from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.workers import Kernels, map_arrow
-from dclm_spark.stages.columns import document_order, hash_share, place_of
+from dclm_spark.stages.columns import document_order, dump_index, hash_share
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -52,7 +52,7 @@ def pack_ngrams(documents: "DataFrame", *, bloom: Bloom, dumps: Sequence[str], n
         dumps: Names of the dumps in their order, earlier ones first.
         n_blocks: Number of blocks, a power of two.
     """
-    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
+    order = document_order(dump_index(dumps), bloom.order, bloom.preferred_domains)
     return with_ngrams(documents.withColumn("bloom_order", order), bloom=bloom, n_blocks=n_blocks)
 
 
@@ -76,7 +76,7 @@ def count_sample(documents: "DataFrame", *, bloom: Bloom, n_shares: int) -> "Dat
 def shard_of(bloom: Bloom, dumps: Sequence[str]) -> "Column":
     """Returns a document's shard, an INT from 0; for the rule `warc_file`, rows need the column `warc_path`."""
     if bloom.shard_by == "dump":
-        return place_of(dumps)
+        return dump_index(dumps)
     return hash_share("doc_id" if bloom.shard_by == "doc_id" else "warc_path", bloom.n_shards)
 
 

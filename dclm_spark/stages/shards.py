@@ -12,7 +12,7 @@ from dclm_spark.kernels.ngrams.ngram_decisions import DECISIONS, first_seen, row
 from dclm_spark.kernels.ngrams.shards import Shard
 from dclm_spark.recipe.deduplication import Bloom
 from dclm_spark.spark.workers import Kernels, map_arrow
-from dclm_spark.stages.columns import document_order, place_of
+from dclm_spark.stages.columns import document_order, dump_index
 from dclm_spark.stages.filter_blocks import BLOCKS
 from dclm_spark.stages.ngrams import SAMPLE_TEXTS
 
@@ -36,7 +36,7 @@ def ask_shards(
         capacity: Number of n-grams that the filter of a shard is sized for.
         n_tasks: Number of tasks that read shards.
     """
-    order = document_order(place_of(dumps), bloom.order, bloom.preferred_domains)
+    order = document_order(dump_index(dumps), bloom.order, bloom.preferred_domains)
     rows = documents.select("shard", "task", "doc_id", "dump", "text", order.alias("bloom_order"))
     sorted_rows = rows.repartition(n_tasks, "task").sortWithinPartitions("shard", "bloom_order", "doc_id")
     return with_shard_answers(sorted_rows, bloom=bloom, capacity=capacity)

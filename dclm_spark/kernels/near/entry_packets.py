@@ -16,8 +16,8 @@ from dclm_spark.kernels.bytes.packed import pack_arrays, unpack_arrays
 _LEFT_BEHIND = np.uint64(9)  # and one bit for a mark
 _KEPT = np.uint64(~0x1FF & (1 << 64) - 1)
 IS_FIRST_BAND = np.uint64(0x100)
-PLACE_SHIFT = 48
-"""An order is the dump's index in the scope, 15 bits, above 48 bits that hold as much of the survivor order as fits."""
+SURVIVOR_ORDER_BITS = 48
+"""Bits of an order below the dump's index in the scope, which has 15: as much of the survivor order as fits."""
 
 
 class Entries(NamedTuple):
@@ -36,11 +36,11 @@ class Entries(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Texts that several documents have: their hashes (int64), and the dump's index of the last such document
+    """Texts that several documents have: their hashes (int64), and the index of the dump of the last such document
     (int64)."""
 
     texts: np.ndarray
-    places: np.ndarray
+    last_dumps: np.ndarray
 
 
 def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray, Repeated]:
@@ -58,9 +58,9 @@ def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, n
     lasts = np.append(firsts[1:], len(texts)) - 1
     is_repeated = lasts > firsts
     # Sorted by order, so the last document of a text has the highest index of a dump.
-    places = (orders[by_text[lasts[is_repeated]]] >> np.uint64(PLACE_SHIFT)).astype(np.int64)
+    last_dumps = (orders[by_text[lasts[is_repeated]]] >> np.uint64(SURVIVOR_ORDER_BITS)).astype(np.int64)
     rows = by_text[firsts]
-    return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], places)
+    return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], last_dumps)
 
 
 def keys_of_shards(keys: np.ndarray, shards: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
     by_key = np.argsort(entries.keys)
     keys, texts, orders = (column[by_key] for column in entries)
     by_text = np.argsort(repeated.texts)
-    repeats, places = repeated.texts[by_text], repeated.places[by_text]
+    repeats, last_dumps = repeated.texts[by_text], repeated.last_dumps[by_text]
     limits = np.arange(1, n_blocks, dtype=np.uint64) << shift if n_blocks > 1 else np.empty(0, dtype=np.uint64)
     # Hashes of texts are signed, so their blocks begin with the negative ones.
     by_sign = repeats.view(np.uint64) ^ np.uint64(1 << 63)
@@ -106,9 +106,9 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
     start, first = 0, 0
     for block, (end, last) in enumerate(zip(ends, lasts, strict=True)):
         if end > start or last > first:
-            columns = (keys[start:end], texts[start:end], orders[start:end], repeats[first:last], places[first:last])
+            of_entries = keys[start:end], texts[start:end], orders[start:end]
             blocks.append(block)
-            packets.append(pack_arrays(columns))
+            packets.append(pack_arrays([*of_entries, repeats[first:last], last_dumps[first:last]]))
         start, first = end, last
     return np.array(blocks, dtype=np.int32), packets
 

@@ -15,8 +15,8 @@ from dclm_spark.recipe.deduplication import Bloom
 DECISIONS = pa.schema([field for field in schemas.DECISIONS if field.name != "step"])
 OF_NGRAMS, OF_PARAGRAPHS = "duplicate_ngrams", "duplicate_paragraphs"
 """Reasons to remove a document: most of its n-grams were seen before; or all its paragraphs were removed for that."""
-PLACE_SHIFT = 52
-"""An order is the dump's index among the dumps deduplicated together, above 52 bits of the order within the dump."""
+DOCUMENT_ORDER_BITS = 52
+"""Bits of an order below the dump's index among the dumps deduplicated together: the order within the dump."""
 
 
 def count_seen(flock: Flock, answers: Iterable[Answer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -69,7 +69,7 @@ def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequ
     firsts = _firsts(orders, owners, n_documents)
     return _rows(
         doc_ids(flock.ids),
-        [dumps[place] for place in (flock.orders >> np.uint64(PLACE_SHIFT)).tolist()],
+        [dumps[index] for index in _dump_indices(flock.orders)],
         Verdicts(
             is_gone,
             is_emptied,
@@ -97,10 +97,13 @@ def _firsts(orders: np.ndarray, owners: np.ndarray, n_documents: int) -> np.ndar
 def _details(orders: np.ndarray, ids: np.ndarray, has_first: np.ndarray, dumps: Sequence[str]) -> list[str | None]:
     found: list[str | None] = [None] * len(orders)
     known = np.flatnonzero(has_first)
-    places = (orders[known] >> np.uint64(PLACE_SHIFT)).tolist()
-    for unit, place, doc_id in zip(known.tolist(), places, doc_ids(ids[known]), strict=True):
-        found[unit] = first_seen(dumps[place], doc_id)
+    for unit, index, doc_id in zip(known.tolist(), _dump_indices(orders[known]), doc_ids(ids[known]), strict=True):
+        found[unit] = first_seen(dumps[index], doc_id)
     return found
+
+
+def _dump_indices(orders: np.ndarray) -> list[int]:
+    return (orders >> np.uint64(DOCUMENT_ORDER_BITS)).tolist()
 
 
 def first_seen(dump: str, doc_id: str) -> str:
