@@ -29,7 +29,7 @@ _UNDERSCORE = ord("_")
 
 @functools.lru_cache(maxsize=8)
 def bad_words_trie(bad_words: tuple[str, ...], *, reading: str) -> Trie:
-    """The list for `measure_bad_words`; white space around an entry is none of it.
+    """Makes the trie of a list for `measure_bad_words`; white space around an entry is ignored.
 
     Read as `fixed`, an entry is meant in any case; datatrove (`faithful`) looks for it as it stands in texts in lower
     case, so that one with a capital letter is never found.

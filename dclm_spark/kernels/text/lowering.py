@@ -37,7 +37,7 @@ def lower_text(text: pa.Array) -> pa.LargeStringArray:
 
 
 def lower_one(text: str) -> str:
-    """One text in lower case, for what is no column: `str.lower` would depend on the Python that runs it.
+    """Converts one string to lower case: `str.lower` would depend on the Python that runs it.
 
     >>> lower_one("Straße ΟΔΟΣ")
     'straße οδος'
