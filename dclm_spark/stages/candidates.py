@@ -12,7 +12,7 @@ from dclm_spark.kernels.bytes.binary import fixed_width
 from dclm_spark.kernels.near.anchors import Anchors, exact_margin
 from dclm_spark.kernels.near.buckets import IS_FIRST, Edges, distinct_edges, join_block
 from dclm_spark.kernels.near.entry_packets import (
-    PLACE_SHIFT,
+    SURVIVOR_ORDER_BITS,
     Entries,
     Repeated,
     distinct_texts,
@@ -40,7 +40,7 @@ _EDGES = pa.schema(
     [
         ("text_hash", pa.int64()),
         ("other_hash", pa.int64()),
-        ("place", pa.int64()),
+        ("dump_index", pa.int64()),
         ("bucket_size", pa.int64()),
         ("is_ignored", pa.bool_()),
     ]
@@ -82,8 +82,9 @@ def with_packets(rows: "DataFrame", *, n_bands: int, n_blocks: int) -> "DataFram
     return map_arrow(rows.select("text_hash", "keys", "shard", "bucket_order"), gather, _PACKETS)
 
 
-def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicates) -> "DataFrame":
-    """Joins the packets of each block into edges: rows of text_hash, other_hash, place, bucket_size and is_ignored.
+def with_edges(packets: "DataFrame", *, first_new_dump: int, near: NearDuplicates) -> "DataFrame":
+    """Joins the packets of each block into candidate pairs: rows of text_hash, other_hash, dump_index, bucket_size and
+    is_ignored.
 
     All packets of a block must be in one partition, one after the other. A pair may be repeated. Columns are those of
     `kernels.near.buckets.Edges`, made with `to_verify` unless `near.verify` is `none`.
@@ -97,7 +98,7 @@ def with_edges(packets: "DataFrame", *, first_new_place: int, near: NearDuplicat
             edges = join_block(
                 entries,
                 repeated,
-                first_new_place=first_new_place,
+                first_new_dump=first_new_dump,
                 giant_bucket=limit,
                 ignores_giants=ignores,
                 to_verify=to_verify,
@@ -132,16 +133,16 @@ def _edge_batches(held: list[Edges]) -> Iterator[pa.RecordBatch]:
         yield table.slice(start, _ROWS)
 
 
-def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
+def with_meetings(pairs: "DataFrame", *, first_new_dump: int, minhash: MinHash, near: NearDuplicates) -> "DataFrame":
     """Adds the similarity to the pairs of `with_edges`, and adds pairs of members and delegates that may be similar.
 
-    Columns are text_hash, other_hash, place, bucket_size, is_ignored and similarity. Delegates are explained in
+    Columns are text_hash, other_hash, dump_index, bucket_size, is_ignored and similarity. Delegates are explained in
     `kernels.near.firsts`; a pair with one may be repeated.
 
     Args:
         pairs: Rows of `with_edges`, each pair once, with the signature of `text_hash`. The rows of one first text are
             together: the first text itself, then the other members in their order.
-        first_new_place: Index of the first new dump: only texts of this dump and later ones make edges.
+        first_new_dump: Index of the first new dump: only texts of this dump and later ones make edges.
         minhash: How signatures were made.
         near: Its `threshold` and `verify` are used.
     """
@@ -154,16 +155,16 @@ def with_meetings(pairs: "DataFrame", *, first_new_place: int, minhash: MinHash,
             is_ignored = batch.column("is_ignored").to_numpy(zero_copy_only=False)
             signatures = fixed_width(batch.column("signature"), "<u2", minhash.n_permutations)
             similarity, met = firsts.meet(texts, others, ~is_ignored, signatures)
-            places = orders >> PLACE_SHIFT
+            dumps = orders >> SURVIVOR_ORDER_BITS
             is_own = texts == others
-            is_edge = (orders != IS_FIRST) & (is_own | (places >= first_new_place))
-            more = places[met.rows] >= first_new_place
+            is_edge = (orders != IS_FIRST) & (is_own | (dumps >= first_new_dump))
+            more = dumps[met.rows] >= first_new_dump
             rows = met.rows[more]
             none = np.zeros(len(rows), dtype=np.int64)
             columns = [
                 (texts[is_edge], texts[rows]),
                 (others[is_edge], met.others[more]),
-                (places[is_edge], places[rows]),
+                (dumps[is_edge], dumps[rows]),
                 (batch.column("bucket_size").to_numpy()[is_edge], none),
                 (is_ignored[is_edge], none.astype(bool)),
                 (similarity[is_edge], met.similarity[more]),
@@ -178,7 +179,7 @@ def _exercise() -> None:
     texts, orders = np.array([1, 2]), np.zeros(2, dtype=np.uint64)
     nothing = np.empty(0, dtype=np.int64)
     entries = entries_of(np.zeros((2, 1), dtype=np.uint64), texts, orders)
-    join_block(entries, Repeated(nothing, nothing), first_new_place=0, giant_bucket=10, ignores_giants=False)
+    join_block(entries, Repeated(nothing, nothing), first_new_dump=0, giant_bucket=10, ignores_giants=False)
     Firsts(1, 4, threshold=0.5).meet(texts, texts, np.ones(2, dtype=bool), np.zeros((2, 4), dtype="<u2"))
     hashes = pa.array([bytes(8), bytes(8)])
     for measure in (estimate, jaccard):

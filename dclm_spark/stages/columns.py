@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import functions as F
 
-from dclm_spark.kernels.ngrams.ngram_decisions import PLACE_SHIFT
+from dclm_spark.kernels.ngrams.ngram_decisions import DOCUMENT_ORDER_BITS
 from dclm_spark.kernels.signals.urls import host_of
 from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, Bound
 
@@ -122,35 +122,60 @@ def rank_bits(domains: Sequence[str]) -> int:
 _RANK_BITS = 8  # also for short lists, so that existing orders do not change
 
 
-def document_order(index: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
-    """Returns the sort key of a document, a BIGINT of at least 0.
+_CHARS_BITS = 24
+_MOST_CHARS = (1 << _CHARS_BITS) - 1  # texts that are longer count as equally long
 
-    Its highest bits are the dump's index. The `PLACE_SHIFT` bits below hold the criteria of `Bloom.order`, then as much
-    of the doc_id as fits.
+
+def criterion(name: str, n_chars: "Column", preferred_domains: Sequence[str]) -> tuple[int, "Column"]:
+    """Returns a criterion for `order_key`: its number of bits, and its value, which is smaller for better documents.
+
+    Args:
+        name: `longest_text` or `preferred_domains`.
+        n_chars: Length of the text.
+        preferred_domains: The most preferred domains first; rows need the column `host`.
+    """
+    if name == "longest_text":
+        return _CHARS_BITS, F.lit(_MOST_CHARS) - F.least(n_chars, F.lit(_MOST_CHARS))
+    return rank_bits(preferred_domains), domain_rank("host", preferred_domains)
+
+
+def order_key(
+    index: "Column", criteria: Sequence[tuple[int, "Column"]], *, n_bits: int, breaks_ties: bool = False
+) -> "Column":
+    """Returns a sort key of documents, a BIGINT of at least 0: the dump's index above `n_bits` bits with the criteria.
+
+    Args:
+        index: The dump's index, from 0.
+        criteria: Number of bits and value of each criterion, the most important first; together they fit.
+        n_bits: Number of bits below the dump's index, a multiple of four.
+        breaks_ties: Whether the bits that the criteria leave hold the beginning of the doc_id; else they are 0.
+    """
+    parts, left = [F.shiftleft(index.cast("bigint"), n_bits)], n_bits
+    for n_own, value in criteria:
+        left -= n_own
+        parts.append(F.shiftleft(value.cast("bigint"), left))
+    if breaks_ties:
+        of_id = F.conv(F.substring("doc_id", 1, n_bits // 4), 16, 10).cast("bigint")
+        parts.append(F.shiftright(of_id, n_bits - left))
+    return reduce(lambda left, right: left.bitwiseOR(right), parts)
+
+
+def document_order(index: "Column", order: Sequence[str], preferred_domains: Sequence[str]) -> "Column":
+    """Returns the sort key of a document, see `order_key`: the criteria of `Bloom.order`, then the doc_id.
 
     Args:
         index: The dump's index, from 0.
         order: See `Bloom`.
         preferred_domains: See `Bloom`.
     """
-    parts, left = [F.shiftleft(index.cast("bigint"), PLACE_SHIFT)], PLACE_SHIFT
-    for word in order:
-        bits, key = {
-            "longest_text": lambda: (24, F.lit((1 << 24) - 1) - F.least(F.length("text"), F.lit((1 << 24) - 1))),
-            "preferred_domains": lambda: (rank_bits(preferred_domains), domain_rank("host", preferred_domains)),
-        }[word]()
-        left -= bits
-        parts.append(F.shiftleft(key.cast("bigint"), left))
-    of_id = F.conv(F.substring("doc_id", 1, PLACE_SHIFT // 4), 16, 10).cast("bigint")
-    parts.append(F.shiftright(of_id, PLACE_SHIFT - left))
-    return reduce(lambda one, other: one.bitwiseOR(other), parts)
+    criteria = [criterion(name, F.length("text"), preferred_domains) for name in order]
+    return order_key(index, criteria, n_bits=DOCUMENT_ORDER_BITS, breaks_ties=True)
 
 
 def dump_index(dumps: Sequence[str]) -> "Column":
     """Returns the index of a row's dump among these, from 0."""
-    return F.element_at(
-        F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (dump, index))), F.col("dump")
-    )
+    indices = F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (dump, index)))
+    return F.element_at(indices, F.col("dump"))
 
 
 def hash_share(column: str, n: int) -> "Column":

@@ -1,7 +1,6 @@
 """Makes `edges`: one row is a pair of texts that share a band key, with their similarity."""
 
 from collections.abc import Iterator, Sequence
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -10,18 +9,16 @@ from pyspark.sql import functions as F
 from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.kernels.near.anchors import exact_margin
-from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT
+from dclm_spark.kernels.near.entry_packets import SURVIVOR_ORDER_BITS
 from dclm_spark.kernels.near.similarity import estimate, jaccard
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from dclm_spark.spark.workers import map_arrow
 from dclm_spark.stages.candidates import FLUSH_ENTRIES, KERNELS, with_edges, with_meetings, with_packets
-from dclm_spark.stages.columns import domain_rank, dump_index, rank_bits
+from dclm_spark.stages.columns import criterion, dump_index, order_key
 from dclm_spark.stages.signatures import in_shards
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-
-_CHARS_BITS = 24  # of a sort key, for the length of a text
 
 
 def find_edges(
@@ -62,7 +59,7 @@ def find_edges(
     rows = signed.select("text_hash", "keys", "shard", order.alias("bucket_order"))
     packets = with_packets(rows, n_bands=minhash.n_bands, n_blocks=_n_blocks(n_documents * minhash.n_bands, n_tasks))
     together = packets.repartition(n_tasks, "block").sortWithinPartitions("block")
-    found = with_edges(together, first_new_place=n_earlier, near=near)
+    found = with_edges(together, first_new_dump=n_earlier, near=near)
     if near.verify == "none":
         measured = _once(found).withColumn("similarity", F.lit(None).cast("double"))
     else:
@@ -72,12 +69,12 @@ def find_edges(
         of_texts = signed.groupBy("text_hash").agg(F.min("signature").alias("signature"))
         beside_first = pairs.join(of_texts, "text_hash").repartition(n_tasks, "other_hash")
         is_other = F.col("text_hash") != F.col("other_hash")
-        in_order = beside_first.sortWithinPartitions("other_hash", is_other, "place", "text_hash")
-        met = with_meetings(in_order, first_new_place=n_earlier, minhash=minhash, near=near)
+        in_order = beside_first.sortWithinPartitions("other_hash", is_other, "dump_index", "text_hash")
+        met = with_meetings(in_order, first_new_dump=n_earlier, minhash=minhash, near=near)
         measured = _once(met, F.max("similarity").alias("similarity"))
-    names = F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (index, dump)))
+    by_index = F.create_map(*(F.lit(word) for index, dump in enumerate(dumps) for word in (index, dump)))
     return measured.select(
-        F.element_at(names, F.col("place").cast("int")).alias("dump"),
+        F.element_at(by_index, F.col("dump_index").cast("int")).alias("dump"),
         "text_hash",
         "other_hash",
         "similarity",
@@ -89,7 +86,7 @@ def find_edges(
 def _once(pairs: "DataFrame", *more: "Column") -> "DataFrame":
     """Drops repeated pairs."""
     return pairs.groupBy("text_hash", "other_hash").agg(
-        F.max("place").alias("place"),
+        F.max("dump_index").alias("dump_index"),
         F.max("bucket_size").alias("bucket_size"),
         F.min("is_ignored").alias("is_ignored"),
         *more,
@@ -123,24 +120,16 @@ def refine_edges(edges: "DataFrame", signatures: "DataFrame", *, minhash: MinHas
 def bucket_order(index: "Column", near: NearDuplicates) -> "Column":
     """Returns the sort key of documents within a bucket, a BIGINT of at least 0.
 
-    Its highest bits are the dump's index; the `PLACE_SHIFT` bits below hold as much of the survivor order as the
-    columns of `signatures` tell.
-
-    Args:
-        index: The dump's index, from 0.
-        near: Its survivor order is used.
+    Below the dump's index it has as much of the survivor order as the columns of `signatures` tell and as fits.
     """
-    parts, left = [index.cast("bigint")], PLACE_SHIFT
-    for word in near.survivor:
-        if word == "longest_text" and left >= _CHARS_BITS:
-            most = (1 << _CHARS_BITS) - 1
-            parts.append(F.shiftleft(F.lit(most) - F.least("n_chars", F.lit(most)), left - _CHARS_BITS))
-            left -= _CHARS_BITS
-        elif word == "preferred_domains" and left >= rank_bits(near.preferred_domains):
-            left -= rank_bits(near.preferred_domains)
-            parts.append(F.shiftleft(domain_rank("host", near.preferred_domains).cast("bigint"), left))
-    parts[0] = F.shiftleft(parts[0], PLACE_SHIFT)
-    return reduce(lambda one, other: one.bitwiseOR(other), parts)
+    found, left = [], SURVIVOR_ORDER_BITS
+    for name in near.survivor:
+        if name in ("longest_text", "preferred_domains"):
+            n_bits, value = criterion(name, F.col("n_chars"), near.preferred_domains)
+            if n_bits <= left:
+                found.append((n_bits, value))
+                left -= n_bits
+    return order_key(index, found, n_bits=SURVIVOR_ORDER_BITS)
 
 
 def _n_blocks(n_entries: int, n_tasks: int) -> int:

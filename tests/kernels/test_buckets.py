@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dclm_spark.kernels.near.buckets import N_EXAMPLES, Edges, distinct_edges, join_block
 from dclm_spark.kernels.near.entry_packets import (
-    PLACE_SHIFT,
+    SURVIVOR_ORDER_BITS,
     Entries,
     Repeated,
     distinct_texts,
@@ -21,15 +21,15 @@ from dclm_spark.kernels.near.entry_packets import (
 N_BANDS = 3
 
 
-def _join(documents, *, n_flushes=1, n_blocks=1, first_new_place=0, giant_bucket=1000, ignores_giants=False):
-    """The edges of documents (text, place, order, keys) that travel in so many flushes and blocks."""
+def _join(documents, *, n_flushes=1, n_blocks=1, first_new_dump=0, giant_bucket=1000, ignores_giants=False):
+    """The edges of documents (text, dump, order, keys) that travel in so many flushes and blocks."""
     packets = defaultdict(list)
     for flush in range(n_flushes):
         part = documents[flush::n_flushes]
         if not part:
             continue
         texts = np.array([text for text, *_ in part], dtype=np.int64)
-        orders = np.array([place << PLACE_SHIFT | order for _, place, order, _ in part], dtype=np.uint64)
+        orders = np.array([dump << SURVIVOR_ORDER_BITS | order for _, dump, order, _ in part], dtype=np.uint64)
         keys = np.array([key for *_, key in part], dtype=np.uint64)
         rows, first_orders, repeated = distinct_texts(texts, orders)
         blocks, made = pack(entries_of(keys[rows], texts[rows], first_orders), repeated, n_blocks=n_blocks)
@@ -43,7 +43,7 @@ def _join(documents, *, n_flushes=1, n_blocks=1, first_new_place=0, giant_bucket
             join_block(
                 Entries(*(np.concatenate(columns) for columns in zip(*entries, strict=True))),
                 Repeated(*(np.concatenate(columns) for columns in zip(*repeats, strict=True))),
-                first_new_place=first_new_place,
+                first_new_dump=first_new_dump,
                 giant_bucket=giant_bucket,
                 ignores_giants=ignores_giants,
             )
@@ -53,15 +53,15 @@ def _join(documents, *, n_flushes=1, n_blocks=1, first_new_place=0, giant_bucket
     return {(text, other): rest for text, other, *rest in rows}
 
 
-def _expected(documents, *, first_new_place=0):
-    """The same edges from plain dictionaries: (text, other) -> place."""
+def _expected(documents, *, first_new_dump=0):
+    """The same edges from plain dictionaries: (text, other) -> dump."""
     edges = {}
     of_text = defaultdict(list)
-    for text, place, order, _ in documents:
-        of_text[text].append((place, order))
+    for text, dump, order, _ in documents:
+        of_text[text].append((dump, order))
     for text, copies in of_text.items():
-        if len(copies) > 1 and max(copies)[0] >= first_new_place:
-            edges[text, text] = max(place for place, _ in copies)
+        if len(copies) > 1 and max(copies)[0] >= first_new_dump:
+            edges[text, text] = max(dump for dump, _ in copies)
     for band in range(N_BANDS):
         buckets = defaultdict(set)
         for text, _, _, keys in documents:
@@ -69,9 +69,9 @@ def _expected(documents, *, first_new_place=0):
         for texts in buckets.values():
             center = min(texts, key=lambda text: (min(of_text[text]), text))
             for text in texts - {center}:
-                place = min(of_text[text])[0]
-                if place >= first_new_place:
-                    edges[text, center] = place
+                dump = min(of_text[text])[0]
+                if dump >= first_new_dump:
+                    edges[text, center] = dump
     return edges
 
 
@@ -85,26 +85,26 @@ def _documents(draw):
     row = st.tuples(st.integers(0, n_texts - 1), st.integers(0, 2), st.integers(0, 3))
     rows = draw(st.lists(row, min_size=1, max_size=30))
     sign = draw(st.sampled_from([1, -1]))
-    return [(sign * (text * 7919 + 1) << 40, place, order, keys[text]) for text, place, order in rows]
+    return [(sign * (text * 7919 + 1) << 40, dump, order, keys[text]) for text, dump, order in rows]
 
 
 @pytest.mark.busy
 @settings(max_examples=200, deadline=None)
 @given(_documents(), st.integers(1, 5), st.sampled_from([1, 2, 8, 64]), st.integers(0, 2))
-def test_edges_are_those_of_plain_buckets_however_they_travel(documents, n_flushes, n_blocks, first_new_place):
-    found = _join(documents, n_flushes=n_flushes, n_blocks=n_blocks, first_new_place=first_new_place)
-    expected = _expected(documents, first_new_place=first_new_place)
-    assert {pair: place for pair, (place, *_) in found.items()} == expected
+def test_edges_are_those_of_plain_buckets_however_they_travel(documents, n_flushes, n_blocks, first_new_dump):
+    found = _join(documents, n_flushes=n_flushes, n_blocks=n_blocks, first_new_dump=first_new_dump)
+    expected = _expected(documents, first_new_dump=first_new_dump)
+    assert {pair: dump for pair, (dump, *_) in found.items()} == expected
 
 
 @settings(max_examples=200, deadline=None)
 @given(_documents(), st.integers(1, 3), st.sampled_from([1, 8]))
 def test_dumps_one_after_the_other_give_the_edges_of_all_at_once(documents, n_flushes, n_blocks):
     added = set()
-    for place in range(3):
-        seen = [document for document in documents if document[1] <= place]
+    for dump in range(3):
+        seen = [document for document in documents if document[1] <= dump]
         if seen:
-            added |= set(_join(seen, n_flushes=n_flushes, n_blocks=n_blocks, first_new_place=place))
+            added |= set(_join(seen, n_flushes=n_flushes, n_blocks=n_blocks, first_new_dump=dump))
     assert added == set(_join(documents))
 
 
@@ -115,7 +115,7 @@ def test_a_bucket_is_a_star_around_its_first_never_all_pairs():
 
 def test_identical_texts_are_one_text_with_an_edge_to_itself():
     keys = [1 << 20, 2 << 20, 3 << 20]
-    documents = [(5, place, 0, keys) for place in (0, 0, 1)] + [(6, 0, 9, keys)]
+    documents = [(5, dump, 0, keys) for dump in (0, 0, 1)] + [(6, 0, 9, keys)]
     for n_flushes in (1, 2, 4):
         found = _join(documents, n_flushes=n_flushes)
         assert {pair: rest[0] for pair, rest in found.items()} == {(5, 5): 1, (6, 5): 0}
@@ -139,7 +139,7 @@ def test_a_bucket_of_half_a_million_texts_is_linear():
     texts = np.arange(n, dtype=np.int64)
     entries = Entries(np.full(n, 1 << 20, dtype=np.uint64), texts, np.zeros(n, dtype=np.uint64))
     none = np.empty(0, dtype=np.int64)
-    found = join_block(entries, Repeated(none, none), first_new_place=0, giant_bucket=10_000, ignores_giants=False)
+    found = join_block(entries, Repeated(none, none), first_new_dump=0, giant_bucket=10_000, ignores_giants=False)
     assert len(found.texts) == n - 1
     assert (found.others == 0).all()
 

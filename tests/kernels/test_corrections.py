@@ -7,9 +7,10 @@ import time
 import pyarrow as pa
 import pytest
 
-from dclm_spark.kernels.signals.corrections import _top_level_domains, correct_text
+from dclm_spark.kernels.signals.corrections import correct_text
+from dclm_spark.kernels.signals.url_matches import top_level_domains
 
-TLDS = _top_level_domains()
+TLDS = top_level_domains()
 # The longest first, the order in which DCLM's expression, a trie, tries them.
 TLD_PATTERN = "|".join(map(re.escape, sorted(TLDS, key=len, reverse=True)))
 REST = r"[-a-zA-Z0-9()@:%_\+.~#?&//=]*"

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dclm_spark.kernels.near.buckets import join_block
-from dclm_spark.kernels.near.entry_packets import PLACE_SHIFT, distinct_texts, entries_of
+from dclm_spark.kernels.near.entry_packets import SURVIVOR_ORDER_BITS, distinct_texts, entries_of
 from dclm_spark.kernels.near.firsts import N_DELEGATES, Firsts
 from tests.support.near import meetings
 
@@ -143,11 +143,11 @@ def test_within_the_margin_a_pair_is_told_of_but_joins_nobody():
     assert _meet(signatures)[1] == {(2, 1, 2 / 3), (3, 1, 2 / 3)}
 
 
-def _alike(documents, *, n_seen: int = 3, first_new_place: int = 0) -> set[tuple[int, int]]:
-    """The pairs of texts that buckets find alike, as a stage finds them; documents are (text, place, order)."""
+def _alike(documents, *, n_seen: int = 3, first_new_dump: int = 0) -> set[tuple[int, int]]:
+    """The pairs of texts that buckets find alike, as a stage finds them; documents are (text, dump, order)."""
     seen = [document for document in documents if document[1] < n_seen]
     texts = np.array([text for text, _, _ in seen], dtype=np.int64)
-    orders = np.array([place << PLACE_SHIFT | order for _, place, order in seen], dtype=np.uint64)
+    orders = np.array([dump << SURVIVOR_ORDER_BITS | order for _, dump, order in seen], dtype=np.uint64)
     signatures = _signatures_of(texts)
     # A band's key as two texts share it that agree in all its rows, and no other band has.
     keys = np.empty((len(texts), N_BANDS), dtype=np.uint64)
@@ -157,13 +157,13 @@ def _alike(documents, *, n_seen: int = 3, first_new_place: int = 0) -> set[tuple
     rows, first_orders, repeated = distinct_texts(texts, orders)
     entries = entries_of(keys[rows], texts[rows], first_orders)
     options = {"giant_bucket": 1000, "ignores_giants": False, "to_verify": True}
-    edges = join_block(entries, repeated, first_new_place=first_new_place, **options)
-    in_order = np.lexsort((edges.texts, edges.places, edges.texts != edges.others, edges.others))
-    texts, others, places, _, _ = (column[in_order] for column in edges)
+    edges = join_block(entries, repeated, first_new_dump=first_new_dump, **options)
+    in_order = np.lexsort((edges.texts, edges.dumps, edges.texts != edges.others, edges.others))
+    texts, others, dumps, _, _ = (column[in_order] for column in edges)
     firsts = Firsts(N_BANDS, N_ROWS, threshold=THRESHOLD, n_delegates=4)
     own = _signatures_of(texts).reshape(len(texts), N_BANDS * N_ROWS)
     similarity, met = firsts.meet(texts, others, np.ones(len(texts), dtype=bool), own)
-    is_new = places >> PLACE_SHIFT >= first_new_place
+    is_new = dumps >> SURVIVOR_ORDER_BITS >= first_new_dump
     is_alike = is_new & (similarity >= THRESHOLD) & (texts != others)
     found = set(zip(texts[is_alike].tolist(), others[is_alike].tolist(), strict=True))
     more = is_new[met.rows]
@@ -183,7 +183,7 @@ _DOCUMENTS = st.lists(st.tuples(st.integers(-20, 20), st.integers(0, 2), st.inte
 @given(_DOCUMENTS)
 def test_dumps_one_after_the_other_find_what_all_at_once_find(documents):
     added = set()
-    for place in range(3):
-        if any(document[1] <= place for document in documents):
-            added |= _alike(documents, n_seen=place + 1, first_new_place=place)
+    for dump in range(3):
+        if any(document[1] <= dump for document in documents):
+            added |= _alike(documents, n_seen=dump + 1, first_new_dump=dump)
     assert added == _alike(documents)

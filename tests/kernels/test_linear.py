@@ -12,7 +12,8 @@ import pyarrow as pa
 import pytest
 from fastwarc.stream_io import BrotliWriter
 
-from dclm_spark.kernels.archive.http import BadCoding, Head, decode_payload, read_content_type, read_fields, read_head
+from dclm_spark.kernels.archive.codings import BadCoding, decode_payload
+from dclm_spark.kernels.archive.http import Head, read_content_type, read_fields, read_head
 from dclm_spark.kernels.archive.pools import read_pool
 from dclm_spark.kernels.archive.records import NEXT_RECORD, RECORD, read_date
 from dclm_spark.kernels.archive.sniffing import binary_type

@@ -26,9 +26,9 @@ def left(texts: list[str], verdicts: Verdicts) -> list[str]:
     for row, text in enumerate(texts):
         cut = set(verdicts.paragraphs[at : at + verdicts.n_cuts[row]].tolist())
         at += verdicts.n_cuts[row]
-        is_gone = verdicts.is_gone[row] or verdicts.is_emptied[row]
+        is_removed = verdicts.is_removed[row] or verdicts.is_emptied[row]
         kept = [one for number, one in enumerate(text.split("\n")) if number not in cut]
-        found.append("" if is_gone else "\n".join(kept))
+        found.append("" if is_removed else "\n".join(kept))
     return found
 
 
@@ -59,7 +59,7 @@ def test_every_mode_is_bffs(texts, mode, sizes, threshold, inserts):
     assert same(left(texts, verdicts), expected)
     # Whoever is named came before, or is the document itself; mode `both` takes out what has nothing at threshold 0.
     owners = np.repeat(np.arange(len(texts)), verdicts.n_cuts)
-    assert (verdicts.firsts[verdicts.is_gone & (verdicts.shares > 0)] >= 0).all()
+    assert (verdicts.firsts[verdicts.is_removed & (verdicts.shares > 0)] >= 0).all()
     assert (verdicts.firsts <= np.arange(len(texts))).all() and (verdicts.cut_firsts <= owners).all()
     assert (verdicts.cut_firsts[verdicts.cut_shares > 0] >= 0).all() and (verdicts.cut_shares <= 1).all()
 
@@ -89,7 +89,7 @@ def test_golden_vectors(mode, expected, geometry):
 
 def test_a_null_stays_and_counts():
     verdicts = Shard(bloom_for("document", (2, 3), 0.8, "kept"), None).judge(pa.array(["a b c", None, "", "a b c"]))
-    assert verdicts.is_gone.tolist() == [False, False, False, True]
+    assert verdicts.is_removed.tolist() == [False, False, False, True]
     assert verdicts.firsts.tolist() == [-1, -1, -1, 0]
     assert np.isnan(verdicts.shares).tolist() == [False, True, True, False]
 

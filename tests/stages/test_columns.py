@@ -45,6 +45,35 @@ def test_documents_and_buckets_are_sorted_by_as_many_ranks_as_there_are_domains(
         assert {row[name] >> shift for row in made} == {3}
 
 
+def test_an_order_holds_the_dump_then_the_criteria_then_the_beginning_of_the_id(spark):
+    domains = ("a.org", "b.org")
+    rows = [("f" * 32, "b.org", "x" * 5, 5), ("0123456789abcdef" * 2, "c.org", "", 0)]
+    frame = spark.createDataFrame(rows, "doc_id STRING, host STRING, text STRING, n_chars BIGINT")
+    of_both, of_length = ("longest_text", "preferred_domains"), ("earliest_dump", "longest_text")
+    orders = [
+        document_order(F.lit(3), of_both, domains),
+        document_order(F.lit(0), (), ()),
+        bucket_order(F.lit(3), NearDuplicates(survivor=of_both, preferred_domains=domains)),
+        bucket_order(F.lit(2), NearDuplicates(survivor=of_length)),
+    ]
+    found = [list(row) for row in frame.select(*orders).collect()]
+    most = (1 << 24) - 1
+    assert found == [
+        [
+            3 << 52 | (most - 5) << 28 | 1 << 20 | 0xFFFFF,
+            0xFFFFFFFFFFFFF,
+            3 << 48 | (most - 5) << 24 | 1 << 16,
+            2 << 48 | (most - 5) << 24,
+        ],
+        [
+            3 << 52 | most << 28 | 2 << 20 | 0x01234,
+            0x0123456789ABC,
+            3 << 48 | most << 24 | 2 << 16,
+            2 << 48 | most << 24,
+        ],
+    ]
+
+
 @pytest.mark.once
 def test_more_domains_than_an_order_can_hold_are_refused():
     def problems(n_domains: int) -> list[str]:

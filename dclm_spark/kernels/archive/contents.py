@@ -1,4 +1,4 @@
-"""What a record holds: html that is to be extracted, or a text, or neither and why."""
+"""Decides what a record holds: html to extract, a text, or neither, and why."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from dclm_spark.recipe.recipe import Extraction
 
 
 class Content(NamedTuple):
-    """What a record holds.
+    """The content of a record.
 
     Attributes:
         html: A page, decoded, whose text is to be extracted; None where the text is there, or there is no page.
@@ -26,7 +26,7 @@ class Content(NamedTuple):
 
 
 def content_of(record: Page | Line | Fault | OSError, extraction: Extraction) -> Content:
-    """The content of a record; empty for what is no page and no line.
+    """Returns the content of a record; empty if it is neither a page nor a line.
 
     >>> page = Page(0, None, None, None, 200, "text/html", None, b"<p>one", is_text=False)
     >>> content_of(page, Extraction()).html
@@ -49,7 +49,7 @@ def content_of(record: Page | Line | Fault | OSError, extraction: Extraction) ->
 
 
 def _text_within_limit(text: str, charset: str | None, extraction: Extraction) -> Content:
-    """The content of a record whose text comes without an extractor."""
+    """Returns the content of a record whose text needs no extractor."""
     limit = extraction.max_text_bytes
     n_bytes = len(text.encode("utf-8", "replace")) if 4 * len(text) > limit else 0
     if n_bytes > limit:

@@ -6,7 +6,8 @@ import hashlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from dclm_spark.kernels.archive.http import BadCoding, Head, without_chunks
+from dclm_spark.kernels.archive.codings import BadCoding, without_chunks
+from dclm_spark.kernels.archive.http import Head
 from dclm_spark.kernels.archive.records import Header
 
 _ALGORITHMS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}

@@ -5,7 +5,7 @@ import re
 from typing import Any, NamedTuple
 
 _SPACE = re.compile(r"[ \t\r\n]*")
-# A number is asked for its end only: as a float it may have any number of digits.
+# Only the end of a number is needed: as a float it may have any number of digits.
 _DECODER = json.JSONDecoder(parse_int=float)
 
 

@@ -40,7 +40,7 @@ _MEMBER = re.compile(
 # ones. Bytes can be made so that each of them leads far and to nothing. So the work in vain is bounded by the size of
 # the file; after that the search goes on where the last member in vain had led.
 _MAX_VAIN = 64
-_VAIN_BYTES = 1 << 12  # what trying one costs at least, as if so many bytes had been decoded
+_VAIN_BYTES = 1 << 12  # cost of one attempt at least, in decoded bytes
 _VAIN_LZ4_BYTES = 1 << 17  # its decoder begins with large buffers
 _VAIN_STEP = 1 << 15
 

@@ -3,20 +3,13 @@
 from datetime import datetime
 from typing import NamedTuple
 
+from dclm_spark.kernels.archive.codings import BadCoding, TooLarge, decode_payload
 from dclm_spark.kernels.archive.digests import digests_problem
 from dclm_spark.kernels.archive.frames import TRUNCATED, UNREADABLE
-from dclm_spark.kernels.archive.http import (
-    MAX_HEAD_BYTES,
-    BadCoding,
-    Head,
-    TooLarge,
-    decode_payload,
-    looks_like_html,
-    read_content_type,
-    read_head,
-)
+from dclm_spark.kernels.archive.http import MAX_HEAD_BYTES, Head, read_content_type, read_head
 from dclm_spark.kernels.archive.members import NO_RECORD
 from dclm_spark.kernels.archive.records import TYPES, Header, fetch_date
+from dclm_spark.kernels.archive.sniffing import looks_like_html
 from dclm_spark.recipe.recipe import FETCH_YEARS
 
 NOT_AN_ARCHIVE = "not_an_archive"

@@ -1,4 +1,4 @@
-"""An open archive or pool -> batches of documents, faults and, last, the file's own tally."""
+"""Reads an open archive or pool into batches of documents and faults; the last row is the tally of the file."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -46,7 +46,7 @@ BATCH_ROWS = 2_000
 
 
 def document_id(path: str, page: Page) -> str:
-    """The id of an archive's document: the 128-bit xxh3 hash, as 32 hex letters, of file name, offset, WARC-Record-ID.
+    """Returns the id of a document: the 128-bit xxh3 hash, 32 hex digits, of file name, offset and WARC-Record-ID.
 
     The file's folder is left out, so that the same file in another bucket gives the same ids. A record without an id
     (ARC) is known by its URL and date instead. Where a member, and so an offset, holds the same again, the second and
@@ -59,7 +59,7 @@ def document_id(path: str, page: Page) -> str:
 
 
 def read_pages(stream: BinaryIO, *, path: str, dump: str, extraction: Extraction) -> Iterator[pa.RecordBatch]:
-    """The records of one file as batches of `SCHEMA`; each record is one row or one count of the last row.
+    """Yields the records of one file as batches of `SCHEMA`; each record is a row, or is counted in the last row.
 
     Args:
         stream: The open file, seekable.
@@ -114,7 +114,7 @@ class _Tally:
             self._bad_dates[what_is_wrong_with(record.bad_date)] += 1
 
     def columns(self) -> dict[str, Any]:
-        """The columns of the tally's row."""
+        """Returns the columns of the tally's row."""
         return {
             "n_records": self._n_documents + self._n_quarantined + self._skips.total(),
             "n_documents": self._n_documents,
@@ -126,7 +126,7 @@ class _Tally:
 
 
 def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Page | Line | Fault | Skip | OSError]:
-    """The records of a stream; last, where it fails, its error. Errors of what is done with a record pass by."""
+    """Yields the records of a stream and, if it fails, its error; errors of the code that uses a record are raised."""
     try:
         if is_pool(path):
             yield from read_pool(
@@ -151,7 +151,7 @@ def _records(stream: BinaryIO, path: str, extraction: Extraction) -> Iterator[Pa
 def _contents(
     records: Iterable[Page | Line | Fault | Skip | OSError], tally: _Tally, extraction: Extraction
 ) -> Iterator[tuple[Page | Line | Fault | OSError, Content]]:
-    """All records but skips, which are counted."""
+    """Yields all records except skips, which it counts."""
     for record in records:
         if isinstance(record, Page) and (kind := binary_type(record.payload, record.identified_type)) is not None:
             record = Skip(f"{BINARY}:{kind}", record.digest_problem)
@@ -168,7 +168,7 @@ def _has_bad_digest(record: Page | Line | Fault) -> bool:
 
 
 def unread_file(path: str, dump: str, error: OSError) -> pa.RecordBatch:
-    """The row of a file that could not be opened, or read to its end: `kind: what was said`."""
+    """Makes the row of a file that could not be opened, or not read to its end: `kind: message`."""
     kind = MISSING if isinstance(error, FileNotFoundError) else UNREADABLE
     rows = _Rows()
     rows.add({"dump": dump, "warc_path": path, "unread": f"{kind}: {type(error).__name__}: {error}"})

@@ -121,7 +121,7 @@ def read_pool(
 
 
 def _lines(members: Members, max_bytes: int) -> Iterator[tuple[bytes | None, int, bool]]:
-    """(line, its length, whether it has an end) of all lines; None for a line that is longer than the limit."""
+    """Yields (line, length, whether it has an end) of each line; the line is None if it is longer than the limit."""
     while members.fill(1):
         pieces, n_bytes, is_whole = [], 0, False
         while not is_whole and members.fill(1):
@@ -223,7 +223,7 @@ def numbered_lines(documents: Iterable[pa.RecordBatch]) -> Iterator[tuple[int, b
 
 
 def compress(stream: BinaryIO, form: str) -> AbstractContextManager[Any]:
-    """A file object that writes one of `FORMATS` into a stream, and leaves that open; the same bytes give the same.
+    """Returns a file object that writes one of `FORMATS` to a stream and keeps it open; equal input, equal bytes.
 
     Zstandard is one frame: DCLM's reader stops at the first one's end.
     """

@@ -157,13 +157,13 @@ def read_arc_header(line: bytes) -> Header:
 
 
 def address_of(line: bytes) -> str | None:
-    """The address with which a line begins that is no ARC record's and may have been meant as one; None without."""
+    """Returns the address at the start of a line that is no valid ARC header but may be meant as one; else None."""
     found = _ADDRESS.match(line)
     return _text(found[1]) if found else None
 
 
 def identity(record_id: str | None, url: str | None, date: datetime | None) -> str:
-    """What a record says it is: its id or, without one, its address and date. Two of one member may say the same."""
+    """Returns what identifies a record: its id or, without one, address and date. It may be repeated in a member."""
     return record_id or f"{url} {date}"
 
 

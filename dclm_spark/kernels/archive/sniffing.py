@@ -1,4 +1,4 @@
-"""Recognizes binary payloads by their bytes, since a file declared as html may be something else."""
+"""Recognizes html and binary payloads by their bytes, since what a header declares may be missing or wrong."""
 
 import re
 
@@ -41,17 +41,39 @@ _MAGIC = (
 _WEAK = (b"BM", b"MZ")  # two letters are no proof
 _KNOWN: frozenset[str] = frozenset({*(kind.mime for kind in TYPES), *(name for _, name in _MAGIC), *_LETTERS_NAMES})
 
+_XHTML = re.compile(rb"\s*+(?:\xef\xbb\xbf)?\s*+<\?xml\b[^>]*+>(?:(?!<html)[\x00-\xff])*+<html", re.IGNORECASE)
+# WHATWG MIME Sniffing, section 7.1: the tags by which html without a type is known, then a space or ">".
+_HTML = re.compile(
+    rb"[\t\n\x0c\r ]*+(?:\xef\xbb\xbf)?[\t\n\x0c\r ]*+<(?:!--|"
+    rb"(?:!doctype html|html|head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)[ >])",
+    re.IGNORECASE,
+)
+
 _BOMS = re.compile(rb"[\r\n\t ]{0,64}(?:\xff\xfe|\xfe\xff|\x00\x00\xfe\xff|\xef\xbb\xbf)")
 # Stray control characters are common in text; of compressed bytes a tenth are some.
 _MAX_FRAC_BINARY = 0.04
 _MIN_FRAC_WIDE = 0.4
 
 
+def looks_like_html(payload: bytes) -> bool:
+    """Returns whether a payload without a media type begins like html (WHATWG MIME Sniffing, section 7.1).
+
+    >>> looks_like_html(b"  <!DOCTYPE html><p>x"), looks_like_html(b"x <p>"), looks_like_html(b"")
+    (True, False, False)
+    """
+    return _HTML.match(payload, 0, SNIFFED_BYTES) is not None
+
+
+def begins_like_page(payload: bytes) -> bool:
+    """Returns whether a payload begins like html, or like XML that is html."""
+    return looks_like_html(payload) or _XHTML.match(payload, 0, SNIFFED_BYTES) is not None
+
+
 def binary_type(payload: bytes, identified: str | None = None) -> str | None:
     """Returns the media type of binary data; None for text. The bytes decide; a declared type is only used as a name.
 
     Text is what begins like markup, behind white space or a byte order mark; what has a byte order mark, or the NULs of
-    UTF-16 or UTF-32 in their places; and whatever else begins like no known kind of file and has few control
+    UTF-16 or UTF-32 where they belong; and whatever else begins like no known kind of file and has few control
     characters. So html is text whatever stray bytes come before it or in it.
 
     Args:
@@ -90,12 +112,12 @@ def binary_type(payload: bytes, identified: str | None = None) -> str | None:
 
 
 def _named(identified: str | None) -> str:
-    """What bytes of no kind known here are called: what the crawler said, where that is the name of such a kind."""
+    """Returns the name for bytes of an unknown kind: the crawler's, if it names a kind that is known here."""
     return identified if identified in _KNOWN else OCTETS
 
 
 def _is_wide(begin: bytes) -> bool:
-    """Whether NULs stand as in UTF-16 or UTF-32 without a mark, in text with some letters of Latin."""
+    """Returns whether NULs are where UTF-16 or UTF-32 without a mark has them, in text with some Latin letters."""
     n_slots = len(begin) // 4
     fracs = [begin[first : 4 * n_slots : 4].count(0) / n_slots for first in range(4)] if n_slots else [1.0] * 4
     pairs = ((fracs[0] + fracs[2]) / 2, (fracs[1] + fracs[3]) / 2)

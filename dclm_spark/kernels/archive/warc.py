@@ -34,8 +34,8 @@ def read_archive(
 ) -> Iterator[Outcome]:
     """Reads the records of a file in order; every record is exactly one page, fault or skip, none is lost or repeated.
 
-    A record is asked first for its type (responses and WET's conversions are pages), then for its HTTP status, then
-    for its media type; the first answer that is not wanted skips it. Text records have no status and no type to ask.
+    A record's type is tested first (responses and WET's conversions are pages), then its HTTP status, then its media
+    type; the first one that is not wanted skips it. Text records have neither status nor media type.
     Memory holds two records of at most the limit and a few MiB, whatever the file.
 
     Args:
@@ -149,7 +149,7 @@ class _Recent:
 
 
 def _size(record: WarcRecord) -> int:
-    """The bytes of a record as they are written by the book: lines that end with CRLF, a space after each colon."""
+    """Returns the size of a record as the standard has it: lines that end with CRLF, a space after each colon."""
     lines = [_first_line(record), *(name + b": " + value for name, value in record.headers.items_bytes())]
     return sum(len(line) + 2 for line in lines) + 2 + record.content_length + 4
 
@@ -159,7 +159,7 @@ def _first_line(record: WarcRecord) -> bytes:
 
 
 def _outcome(record: WarcRecord, begin: int, wanted: Wanted) -> Outcome | None:
-    """What a record is that begins a member; None where it is not wholly in order, or too large to hold."""
+    """Returns the outcome of a record that begins a member; None if it is not wholly valid, or too large for memory."""
     fields = {name.lower(): value for name, value in record.headers.items_bytes()}
     header = header_of(fields, 0)
     if header.problem is not None or header.n_body_bytes != record.content_length or not wanted.may_hold(header):

@@ -61,11 +61,16 @@ def binary_array(values: np.ndarray, offsets: np.ndarray, is_valid: np.ndarray) 
     """
     check_size(offsets[-1])
     buffers = [
-        pa.py_buffer(np.packbits(is_valid, bitorder="little")),
+        validity_buffer(is_valid),
         pa.py_buffer(offsets.astype(np.int32)),
         pa.py_buffer(np.ascontiguousarray(values)),
     ]
     return pa.Array.from_buffers(pa.binary(), len(is_valid), buffers)
+
+
+def validity_buffer(is_valid: np.ndarray) -> pa.Buffer:
+    """Packs truth values to the buffer of bits in which an Arrow array says which of its values are not null."""
+    return pa.py_buffer(np.packbits(is_valid, bitorder="little"))
 
 
 def check_size(n_bytes: int) -> None:

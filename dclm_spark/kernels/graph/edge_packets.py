@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark import schemas
+from dclm_spark.kernels.bytes.binary import binary_array, binary_buffers
 from dclm_spark.kernels.compiled.jit import kernel
 from dclm_spark.kernels.graph.node_table import mixed
 
@@ -32,13 +33,12 @@ def packets(pieces: Iterable[np.ndarray]) -> Iterator[pa.RecordBatch]:
         _sort_by_bucket(edges, in_order, ends, hashes)
         n_edges = np.diff(ends, prepend=0)
         buckets = np.flatnonzero(n_edges)
-        offsets = np.concatenate([[0], ends[buckets] * _EDGE_BYTES]).astype(np.int32)
-        values = pa.Array.from_buffers(pa.binary(), len(buckets), [None, pa.py_buffer(offsets), pa.py_buffer(in_order)])
+        offsets = np.concatenate([[0], ends[buckets] * _EDGE_BYTES])
         columns = [
             pa.array(buckets.astype(np.int32)),
             pa.array(n_edges[buckets]),
             pa.array(hashes[buckets].view(np.int64)),
-            values,
+            binary_array(in_order, offsets, np.ones(len(buckets), dtype=bool)),
         ]
         yield pa.RecordBatch.from_arrays(columns, schema=PACKETS)
 
@@ -49,11 +49,9 @@ def edges_of(packet_batch: pa.RecordBatch) -> np.ndarray:
     >>> edges_of(next(packets([np.array([[5, 3], [4, -1]])]))).tolist()
     [[5, 3], [4, -1]]
     """
-    values = packet_batch.column("edges")
+    data, offsets = binary_buffers(packet_batch.column("edges"))
     # Each value begins where the previous one ends.
-    ends = np.frombuffer(values.buffers()[1], dtype=np.int32)[values.offset :][: len(values) + 1]
-    data = memoryview(values.buffers()[2])[ends[0] : ends[-1]]
-    return np.frombuffer(data, dtype=np.int64).reshape(-1, 2)
+    return data[offsets[0] : offsets[-1]].view(np.int64).reshape(-1, 2)
 
 
 def gathered(pieces: Iterable[np.ndarray], n_edges: int) -> Iterator[np.ndarray]:
@@ -83,7 +81,7 @@ def _sort_by_bucket(edges, in_order, ends, hashes):
     for row in range(len(edges)):
         node = mixed(edges[row, 0])
         bucket = node >> _BUCKET_SHIFT
-        place = ends[bucket]
-        in_order[place, 0], in_order[place, 1] = edges[row, 0], edges[row, 1]
+        at = ends[bucket]
+        in_order[at, 0], in_order[at, 1] = edges[row, 0], edges[row, 1]
         hashes[bucket] ^= mixed(node + np.uint64(edges[row, 1]))
-        ends[bucket] = place + 1
+        ends[bucket] = at + 1

@@ -1,11 +1,13 @@
 """Assigns each document of a component to a survivor (its anchor), in one pass over documents in survivor order."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dclm_spark.kernels.bytes.binary import binary_buffers
-from dclm_spark.kernels.compiled.jit import kernel
+from dclm_spark.kernels.compiled.jit import inlined_code, kernel
 from dclm_spark.kernels.near.similarity import BYTES_OF_HASH, count_common
 from dclm_spark.recipe.near_duplicates import NearDuplicates
 
@@ -14,6 +16,23 @@ MAX_ANCHORS = 1000
 cluster: documents that are similar to none of the first thousand survivors are kept, each alone."""
 
 _NO_SHINGLES = pa.array([], pa.binary())
+
+
+class _Documents(NamedTuple):
+    """Documents to compare: their signatures, a matrix, and the buffers of their shingles."""
+
+    signatures: np.ndarray
+    shingles: np.ndarray
+    bounds: np.ndarray
+
+
+class _Rule(NamedTuple):
+    """How documents are compared with survivors; `is_exact`: by shingles where the estimate is within the margin."""
+
+    is_anchored: bool
+    threshold: float
+    margin: float
+    is_exact: bool
 
 
 class Anchors:
@@ -66,19 +85,12 @@ class Anchors:
         is_same = np.empty(n, dtype=bool)
         is_same[0] = self._root == roots[0]
         is_same[1:] = roots[1:] == roots[:-1]
-        own = binary_buffers(_NO_SHINGLES if shingles is None else shingles)
-        anchors, similarity, current = _assign(
-            is_same,
-            is_member,
-            np.ascontiguousarray(signatures),
-            self._signatures,
-            *own,
-            *binary_buffers(self._shingles),
-            shingles is not None,
-            self._is_anchored,
-            self._threshold,
-            self._margin,
+        own = _Documents(
+            np.ascontiguousarray(signatures), *binary_buffers(_NO_SHINGLES if shingles is None else shingles)
         )
+        held = _Documents(self._signatures, *binary_buffers(self._shingles))
+        rule = _Rule(self._is_anchored, self._threshold, self._margin, shingles is not None)
+        anchors, similarity, current = _assign(is_same, is_member, own, held, rule)
         # One list: survivors of earlier batches, then the documents of this batch; `anchors` are indices into it.
         n_held = len(self._ids)
         ids = pa.concat_arrays([self._ids, doc_ids.cast(pa.string())])
@@ -103,24 +115,11 @@ def exact_margin(threshold: float, n_permutations: int) -> float:
 
 
 @kernel
-def _assign(
-    is_same,
-    is_member,
-    signatures,
-    held,
-    shingles,
-    bounds,
-    held_shingles,
-    held_bounds,
-    is_exact,
-    is_anchored,
-    threshold,
-    margin,
-):
+def _assign(is_same, is_member, own, held, rule):
     """Returns the index of each document's survivor, earlier ones first, and the survivors of the last component."""
-    n, n_held = len(is_same), len(held)
+    n, n_held = len(is_same), len(held.signatures)
     anchors, similarity = np.empty(n, dtype=np.int64), np.ones(n, dtype=np.float64)
-    limit = MAX_ANCHORS if is_anchored else 1
+    limit = MAX_ANCHORS if rule.is_anchored else 1
     current = np.empty(limit, dtype=np.int64)
     n_current = n_held
     for index in range(n_held):
@@ -134,25 +133,33 @@ def _assign(
         is_found = False
         for index in range(n_current):
             anchor = current[index]
-            other = held[anchor] if anchor < n_held else signatures[anchor - n_held]
-            n_same = 0
-            for value in range(len(other)):
-                n_same += signatures[row, value] == other[value]
-            alike = n_same / len(other)
-            if is_exact and abs(alike - threshold) <= margin:
-                start, stop = bounds[row], bounds[row + 1]
-                if anchor < n_held:
-                    first, last, of_anchor = held_bounds[anchor], held_bounds[anchor + 1], held_shingles
-                else:
-                    first, last, of_anchor = bounds[anchor - n_held], bounds[anchor - n_held + 1], shingles
-                n_all = (stop - start + last - first) // BYTES_OF_HASH
-                n_same = count_common(shingles, start, stop, of_anchor, first, last)
-                alike = n_same / (n_all - n_same)
-            if not is_anchored or alike >= threshold:
-                anchors[row], similarity[row] = anchor, alike
+            share = _similarity(row, anchor, own, held, rule)
+            if not rule.is_anchored or share >= rule.threshold:
+                anchors[row], similarity[row] = anchor, share
                 is_found = True
                 break
         if not is_found and n_current < limit:
             current[n_current] = n_held + row
             n_current += 1
     return anchors, similarity, current[:n_current].copy()
+
+
+@inlined_code
+def _similarity(row, anchor, own, held, rule):
+    """Returns the similarity of a document to a survivor, which is one of `held`, or a document of the batch."""
+    n_held = len(held.signatures)
+    other = held.signatures[anchor] if anchor < n_held else own.signatures[anchor - n_held]
+    n_same = 0
+    for value in range(len(other)):
+        n_same += own.signatures[row, value] == other[value]
+    share = n_same / len(other)
+    if rule.is_exact and abs(share - rule.threshold) <= rule.margin:
+        start, stop = own.bounds[row], own.bounds[row + 1]
+        if anchor < n_held:
+            first, last, shingles = held.bounds[anchor], held.bounds[anchor + 1], held.shingles
+        else:
+            first, last, shingles = own.bounds[anchor - n_held], own.bounds[anchor - n_held + 1], own.shingles
+        n_all = (stop - start + last - first) // BYTES_OF_HASH
+        n_same = count_common(own.shingles, start, stop, shingles, first, last)
+        share = n_same / (n_all - n_same)
+    return share

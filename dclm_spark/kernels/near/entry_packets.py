@@ -1,24 +1,23 @@
 """Packs many (key, text, order) entries into one binary value, so that a shuffle moves few large rows.
 
-An entry says that a text has a band key. Entries are packed by the block of their key, sorted by key, and stored byte
-by byte (all first bytes, all second bytes, ...), which compresses well: of the 24 bytes of an entry about 13 are sent.
-Spark moves packets to their block, and `buckets` joins the entries of a block.
+An entry says that a text has a band key. Entries are packed by the block of their key, sorted by key, which compresses
+well: of the 24 bytes of an entry about 13 are sent. Spark moves packets to their block, and `buckets` joins the entries
+of a block.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
-_CODEC = "zstd"
+from dclm_spark.kernels.bytes.packed import pack_arrays, unpack_arrays
+
 # Eight bits of a key are not sent: with 10^10 texts, about a thousand pairs in each band then agree by chance, and are
 # verified.
 _LEFT_BEHIND = np.uint64(9)  # and one bit for a mark
 _KEPT = np.uint64(~0x1FF & (1 << 64) - 1)
 IS_FIRST_BAND = np.uint64(0x100)
-_HEADER = 16  # bytes: number of entries, number of repeated texts
-PLACE_SHIFT = 48
-"""An order is the dump's index in the scope, 15 bits, above 48 bits that hold as much of the survivor order as fits."""
+SURVIVOR_ORDER_BITS = 48
+"""Bits of an order below the dump's index in the scope, which has 15: as much of the survivor order as fits."""
 
 
 class Entries(NamedTuple):
@@ -37,11 +36,11 @@ class Entries(NamedTuple):
 
 
 class Repeated(NamedTuple):
-    """Texts that several documents have: their hashes (int64), and the dump's index of the last such document
+    """Texts that several documents have: their hashes (int64), and the index of the dump of the last such document
     (int64)."""
 
     texts: np.ndarray
-    places: np.ndarray
+    last_dumps: np.ndarray
 
 
 def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, np.ndarray, Repeated]:
@@ -59,9 +58,9 @@ def distinct_texts(texts: np.ndarray, orders: np.ndarray) -> tuple[np.ndarray, n
     lasts = np.append(firsts[1:], len(texts)) - 1
     is_repeated = lasts > firsts
     # Sorted by order, so the last document of a text has the highest index of a dump.
-    places = (orders[by_text[lasts[is_repeated]]] >> np.uint64(PLACE_SHIFT)).astype(np.int64)
+    last_dumps = (orders[by_text[lasts[is_repeated]]] >> np.uint64(SURVIVOR_ORDER_BITS)).astype(np.int64)
     rows = by_text[firsts]
-    return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], places)
+    return rows, orders[rows], Repeated(sorted_texts[firsts[is_repeated]], last_dumps)
 
 
 def keys_of_shards(keys: np.ndarray, shards: np.ndarray) -> np.ndarray:
@@ -97,7 +96,7 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
     by_key = np.argsort(entries.keys)
     keys, texts, orders = (column[by_key] for column in entries)
     by_text = np.argsort(repeated.texts)
-    repeats, places = repeated.texts[by_text], repeated.places[by_text]
+    repeats, last_dumps = repeated.texts[by_text], repeated.last_dumps[by_text]
     limits = np.arange(1, n_blocks, dtype=np.uint64) << shift if n_blocks > 1 else np.empty(0, dtype=np.uint64)
     # Hashes of texts are signed, so their blocks begin with the negative ones.
     by_sign = repeats.view(np.uint64) ^ np.uint64(1 << 63)
@@ -107,31 +106,14 @@ def pack(entries: Entries, repeated: Repeated, *, n_blocks: int) -> tuple[np.nda
     start, first = 0, 0
     for block, (end, last) in enumerate(zip(ends, lasts, strict=True)):
         if end > start or last > first:
-            columns = (keys[start:end], texts[start:end], orders[start:end], repeats[first:last], places[first:last])
+            of_entries = keys[start:end], texts[start:end], orders[start:end]
             blocks.append(block)
-            packets.append(_pack_one(*columns))
+            packets.append(pack_arrays([*of_entries, repeats[first:last], last_dumps[first:last]]))
         start, first = end, last
     return np.array(blocks, dtype=np.int32), packets
 
 
-def _pack_one(keys, texts, orders, repeats, places) -> bytes:
-    header = np.array([len(keys), len(repeats)], dtype="<i8").tobytes()
-    planes = b"".join(
-        np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8).T.tobytes()
-        for column in (keys, texts, orders, repeats, places)
-    )
-    return header + pa.Codec(_CODEC, compression_level=1).compress(planes, asbytes=True)
-
-
 def unpack(packet: bytes) -> tuple[Entries, Repeated]:
     """Reads a packet of `pack`; entries are sorted by key, repeated texts by hash."""
-    n_entries, n_repeated = (int(number) for number in np.frombuffer(packet, dtype="<i8", count=2))
-    n_bytes = 8 * (3 * n_entries + 2 * n_repeated)
-    planes = pa.Codec(_CODEC).decompress(packet[_HEADER:], decompressed_size=n_bytes, asbytes=True) if n_bytes else b""
-    columns, at = [], 0
-    lengths = (*[n_entries] * 3, *[n_repeated] * 2)
-    for length, dtype in zip(lengths, ("u8", "i8", "u8", "i8", "i8"), strict=True):
-        stretch = np.frombuffer(planes, dtype=np.uint8, count=8 * length, offset=at).reshape(8, length)
-        columns.append(np.ascontiguousarray(stretch.T).view(dtype).reshape(length))
-        at += 8 * length
+    columns = unpack_arrays(packet)
     return Entries(*columns[:3]), Repeated(*columns[3:])

@@ -36,6 +36,30 @@ class Met(NamedTuple):
     similarity: np.ndarray
 
 
+class _State(NamedTuple):
+    """The first text and the delegates of the current buckets.
+
+    Args:
+        current: int64. Whether there is a first text; its hash; number of used slots.
+        center: uint16, shape (bands, rows). Signature of the first text.
+        counts: int64, shape (bands, 2). Number of delegates of the band, and how many of them are not connected with
+            the first text.
+        slots: int64, shape (bands, delegates). Slot of each delegate; a delegate of several bands has one slot.
+        groups: int64, shape (bands, delegates). Number of its group of connected delegates; 0 is the group of the first
+            text.
+        texts: int64, one for each slot. Hash of the delegate's text.
+        signatures: uint16, shape (slots, bands, rows). Signature of the delegate.
+    """
+
+    current: np.ndarray
+    center: np.ndarray
+    counts: np.ndarray
+    slots: np.ndarray
+    groups: np.ndarray
+    texts: np.ndarray
+    signatures: np.ndarray
+
+
 class Firsts:
     """Holds the first texts and delegates of the current buckets; batches are processed in order.
 
@@ -52,16 +76,16 @@ class Firsts:
         self, n_bands: int, n_rows: int, *, threshold: float, margin: float = 0.0, n_delegates: int = N_DELEGATES
     ):
         self._limits = np.array([threshold - margin, threshold + margin])
-        self._current = np.zeros(3, dtype=np.int64)  # whether there is a first text; its hash; number of used slots
-        self._center = np.zeros((n_bands, n_rows), dtype=np.uint16)
-        # For each band: the number of delegates, and how many of them are not connected with the first text. For each
-        # delegate: its slot, and the number of its group of connected delegates; 0 is the group of the first text.
-        self._counts = np.zeros((n_bands, 2), dtype=np.int64)
-        self._slots = np.zeros((n_bands, n_delegates), dtype=np.int64)
-        self._groups = np.zeros((n_bands, n_delegates), dtype=np.int64)
-        # A delegate of several bands has one slot.
-        self._texts = np.zeros(n_bands * n_delegates, dtype=np.int64)
-        self._signatures = np.zeros((n_bands * n_delegates, n_bands, n_rows), dtype=np.uint16)
+        n_slots = n_bands * n_delegates
+        self._state = _State(
+            np.zeros(3, dtype=np.int64),
+            np.zeros((n_bands, n_rows), dtype=np.uint16),
+            np.zeros((n_bands, 2), dtype=np.int64),
+            np.zeros((n_bands, n_delegates), dtype=np.int64),
+            np.zeros((n_bands, n_delegates), dtype=np.int64),
+            np.zeros(n_slots, dtype=np.int64),
+            np.zeros((n_slots, n_bands, n_rows), dtype=np.uint16),
+        )
 
     def meet(
         self, texts: np.ndarray, firsts: np.ndarray, is_member: np.ndarray, signatures: np.ndarray
@@ -78,36 +102,23 @@ class Firsts:
             is_member: bool. False for texts that are compared with the first text only.
             signatures: Matrix (texts, permutations), uint16.
         """
-        shaped = np.ascontiguousarray(signatures).reshape(len(texts), *self._center.shape)
-        similarity, n_met, *met = _meet(
-            texts,
-            firsts,
-            is_member,
-            shaped,
-            self._limits,
-            self._current,
-            self._center,
-            self._counts,
-            self._slots,
-            self._groups,
-            self._texts,
-            self._signatures,
-        )
+        shaped = np.ascontiguousarray(signatures).reshape(len(texts), *self._state.center.shape)
+        similarity, n_met, *met = _meet(texts, firsts, is_member, shaped, self._limits, self._state)
         return similarity, Met(*(column[:n_met] for column in met))
 
 
 @kernel
-def _meet(
-    texts, firsts, is_member, signatures, limits, current, center, counts, slots, groups, delegates, of_delegates
-):
+def _meet(texts, firsts, is_member, signatures, limits, state):
+    """Does the work of `Firsts.meet`; returns the similarities, the number of pairs, and their arrays with room."""
+    current, center, counts, slots, groups, delegates, of_delegates = state
     n_bands, n_rows = center.shape
-    n_values, n_places = n_bands * n_rows, slots.shape[1]
+    n_values, most_delegates = n_bands * n_rows, slots.shape[1]
     may_be, is_sure = limits
     similarity = np.empty(len(texts), dtype=np.float64)
     room = len(texts)
     rows, others, shares = np.empty(room, np.int64), np.empty(room, np.int64), np.empty(room, np.float64)
     n_met = 0
-    asked_by, answers = np.full(len(delegates), _NOBODY), np.empty(len(delegates), dtype=np.float64)
+    compared_with, shares_of = np.full(len(delegates), _NOBODY), np.empty(len(delegates), dtype=np.float64)
     for row in range(len(texts)):
         own = signatures[row]
         if current[0] == 0 or firsts[row] != current[1]:
@@ -121,25 +132,25 @@ def _meet(
         own_slot = _NOBODY
         for band in range(n_bands):
             n_delegates = counts[band, 0]
-            has_place = n_delegates < (n_places + 1) // 2
-            if is_joined and counts[band, 1] == 0 and not has_place or not _agree(own, center, band):
+            has_room = n_delegates < (most_delegates + 1) // 2
+            if is_joined and counts[band, 1] == 0 and not has_room or not _agree(own, center, band):
                 continue
             group = np.int64(0) if is_joined else _NOBODY
             for number in range(n_delegates):
                 if groups[band, number] == group:
                     continue
                 slot = slots[band, number]
-                if asked_by[slot] != row:
-                    asked_by[slot] = row
-                    answers[slot] = _n_same(own, of_delegates[slot]) / n_values
-                    if answers[slot] >= may_be:
+                if compared_with[slot] != row:
+                    compared_with[slot] = row
+                    shares_of[slot] = _n_same(own, of_delegates[slot]) / n_values
+                    if shares_of[slot] >= may_be:
                         if n_met == len(rows):
                             rows, others, shares = _twice(rows), _twice(others), _twice(shares)
-                        rows[n_met], others[n_met], shares[n_met] = row, delegates[slot], answers[slot]
+                        rows[n_met], others[n_met], shares[n_met] = row, delegates[slot], shares_of[slot]
                         n_met += 1
-                if answers[slot] >= is_sure:
+                if shares_of[slot] >= is_sure:
                     group = _join(groups[band], n_delegates, groups[band, number], group)
-            if has_place or group == _NOBODY and n_delegates < n_places:
+            if has_room or group == _NOBODY and n_delegates < most_delegates:
                 if own_slot == _NOBODY:
                     own_slot = current[2]
                     current[2] += 1

@@ -11,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from dclm_spark.kernels.bytes.packed import pack_arrays, unpack_arrays
-from dclm_spark.kernels.compiled.jit import helper, kernel
+from dclm_spark.kernels.compiled.jit import inlined_code, kernel
 from dclm_spark.kernels.ngrams.bloom import WORDS, add, holds, reached_rate
 from dclm_spark.kernels.ngrams.ngram_packets import Packet
-from dclm_spark.kernels.ngrams.seen import NOBODY, first_to_have, make_room, see
+from dclm_spark.kernels.ngrams.seen import NOBODY, Seen, first_to_have, make_room, see
 
 _FIRST_ROOM = 1 << 12
+_WHOLE_FILTER = np.uint64(64)  # bits that a filter of one block shifts a hash by
 
 
 class Block(NamedTuple):
@@ -80,7 +81,7 @@ def pack_block(block: Block) -> bytes:
     in_order = np.argsort(hashes)
     needed, numbers = np.unique(firsts[in_order], return_inverse=True)
     columns = [block.words, np.diff(hashes[in_order], prepend=np.uint64(0)), numbers.astype(np.uint32)]
-    columns += [block.orders[needed], *(np.ascontiguousarray(half) for half in block.ids[needed].T)]
+    columns += [block.orders[needed], *block.ids[needed].T]
     return pack_arrays([*columns, np.array([block.n_ngrams], dtype=np.int64)])
 
 
@@ -103,49 +104,30 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
     """
     if not packets:
         return [], block
-    orders, ids, n_runs, first_units, units, n_ngrams, hashes = (
-        np.concatenate(columns) for columns in zip(*packets, strict=True)
-    )
+    joined = Packet(*(np.concatenate(columns) for columns in zip(*packets, strict=True)))
     runs_of_packets = [len(packet.units) for packet in packets]
-    adds = np.ones(len(units), dtype=np.bool_)
+    adds = np.ones(len(joined.units), dtype=np.bool_)
     at = 0
     for packet, kept, n in zip(packets, is_kept, runs_of_packets, strict=True):
         if kept is not None:
             adds[at : at + n] = kept[packet.units]
         at += n
-    by_order = np.argsort(orders, kind="stable")
-    first_runs = np.cumsum(n_runs) - n_runs
-    first_ngrams = np.cumsum(n_ngrams) - n_ngrams
     is_exact = len(block.hashes) > 0
     n_known = len(block.orders)
+    known_orders = np.concatenate([block.orders, joined.orders]) if is_exact else block.orders
     n_held = np.array([block.n_ngrams], dtype=np.int64)
-    n_seen, earliest, new_hashes, new_firsts = _ask_runs(
-        orders,
-        by_order,
-        first_runs,
-        n_runs,
-        first_units,
-        units,
-        first_ngrams,
-        n_ngrams,
-        hashes,
-        adds,
-        np.concatenate([block.orders, orders]) if is_exact else block.orders,
-        n_known,
-        block.words,
-        block.hashes,
-        block.firsts,
-        n_held,
-    )
+    seen = Seen(block.words, _WHOLE_FILTER, len(block.words) // WORDS, block.hashes, block.firsts, n_held)
+    by_order = np.argsort(joined.orders, kind="stable")
+    n_seen, earliest, seen = _ask_runs(joined, by_order, adds, seen, known_orders, n_known)
     if is_exact:
-        block = block._replace(orders=np.concatenate([block.orders, orders]), ids=np.concatenate([block.ids, ids]))
-    block = block._replace(hashes=new_hashes, firsts=new_firsts, n_ngrams=int(n_held[0]))
+        block = block._replace(orders=known_orders, ids=np.concatenate([block.ids, joined.ids]))
+    block = block._replace(hashes=seen.hashes, firsts=seen.firsts, n_ngrams=int(n_held[0]))
     answers, at = [], 0
     for packet, n in zip(packets, runs_of_packets, strict=True):
-        seen, first = n_seen[at : at + n], earliest[at : at + n]
-        some = np.flatnonzero(seen)
+        counts, first = n_seen[at : at + n], earliest[at : at + n]
+        some = np.flatnonzero(counts)
         known = first[some] if is_exact else np.empty(0, dtype=np.int64)
-        answers.append(Answer(packet.units[some], seen[some], block.orders[known], block.ids[known]))
+        answers.append(Answer(packet.units[some], counts[some], block.orders[known], block.ids[known]))
         at += n
     return answers, block
 
@@ -153,7 +135,7 @@ def ask(block: Block, packets: Sequence[Packet], is_kept: Sequence[np.ndarray | 
 def pack_answer(answer: Answer) -> bytes:
     """Converts an answer to bytes."""
     columns = [np.diff(answer.units, prepend=0).astype(np.uint32), answer.n_seen.astype(np.uint32)]
-    columns += [answer.orders, *(np.ascontiguousarray(half) for half in answer.ids.T)] if len(answer.orders) else []
+    columns += [answer.orders, *answer.ids.T] if len(answer.orders) else []
     return pack_arrays(columns)
 
 
@@ -173,32 +155,21 @@ def _table(hashes, firsts):
     n_held = np.zeros(1, dtype=np.int64)
     nothing = np.zeros(0, dtype=np.uint64)
     for index in range(len(hashes)):
-        see(hashes[index], firsts[index], nothing, np.uint64(64), 1, table, documents, n_held)
+        see(hashes[index], firsts[index], nothing, _WHOLE_FILTER, 1, table, documents, n_held)
     return table, documents
 
 
 @kernel
-def _ask_runs(
-    orders,
-    by_order,
-    first_runs,
-    n_runs,
-    first_units,
-    units,
-    first_ngrams,
-    n_ngrams,
-    ngrams,
-    adds,
-    known_orders,
-    n_known,
-    words,
-    hashes,
-    firsts,
-    n_held,
-):
-    n_buckets = len(words) // WORDS
-    n_seen, earliest = np.zeros(len(n_ngrams), dtype=np.int64), np.full(len(n_ngrams), NOBODY)
-    next_runs, end_runs = first_runs.copy(), first_runs + n_runs
+def _ask_runs(packet, by_order, adds, seen, known_orders, n_known):
+    """Queries the runs of a packet in their order, and adds those that `adds` names.
+
+    Returns how many n-grams of each run were seen, the earliest document that had one, and what was seen afterwards.
+    """
+    orders, units, first_units = packet.orders, packet.units, packet.first_units
+    n_seen, earliest = np.zeros(len(units), dtype=np.int64), np.full(len(units), NOBODY)
+    end_runs = np.cumsum(packet.n_runs)
+    next_runs = end_runs - packet.n_runs
+    end_ngrams = np.cumsum(packet.n_ngrams)
     start = 0
     while start < len(by_order):
         end = start + 1
@@ -206,46 +177,58 @@ def _ask_runs(
             end += 1
         while True:
             number = NOBODY  # index, within their documents, of the first units not processed yet
-            for place in range(start, end):
-                doc = by_order[place]
+            for index in range(start, end):
+                doc = by_order[index]
                 if next_runs[doc] < end_runs[doc]:
                     here = units[next_runs[doc]] - first_units[doc]
                     number = here if number == NOBODY else min(number, here)
             if number == NOBODY:
                 break
-            for place in range(start, end):
-                doc = by_order[place]
+            for index in range(start, end):
+                doc = by_order[index]
                 run = next_runs[doc]
                 if run < end_runs[doc] and units[run] - first_units[doc] == number:
-                    first = first_ngrams[run]
-                    for index in range(first, first + n_ngrams[run]):
-                        if len(words):
-                            n_seen[run] += holds(words, ngrams[index], 0, n_buckets)
-                        else:
-                            had = first_to_have(ngrams[index], hashes, firsts)
-                            if had != NOBODY:
-                                n_seen[run] += 1
-                                if earliest[run] == NOBODY or known_orders[had] < known_orders[earliest[run]]:
-                                    earliest[run] = had
-            for place in range(start, end):
-                doc = by_order[place]
+                    ngrams = packet.hashes[end_ngrams[run] - packet.n_ngrams[run] : end_ngrams[run]]
+                    n_seen[run], earliest[run] = _query(ngrams, seen, known_orders)
+            for index in range(start, end):
+                doc = by_order[index]
                 run = next_runs[doc]
                 if run == end_runs[doc] or units[run] - first_units[doc] != number:
                     continue
                 next_runs[doc] += 1
                 if adds[run]:
-                    hashes, firsts = make_room(hashes, firsts, n_held[0], n_ngrams[run])
-                    first = first_ngrams[run]
-                    for index in range(first, first + n_ngrams[run]):
-                        _add(ngrams[index], n_known + doc, words, n_buckets, hashes, firsts, n_held)
+                    ngrams = packet.hashes[end_ngrams[run] - packet.n_ngrams[run] : end_ngrams[run]]
+                    seen = _add_all(ngrams, n_known + doc, seen)
         start = end
-    return n_seen, earliest, hashes, firsts
+    return n_seen, earliest, seen
 
 
-@helper
-def _add(ngram, document, words, n_buckets, hashes, firsts, n_held):
-    if len(words):
-        add(words, ngram, 0, n_buckets)
-        n_held[0] += 1
-    else:
-        see(ngram, document, words, np.uint64(64), 1, hashes, firsts, n_held)
+@inlined_code
+def _query(ngrams, seen, known_orders):
+    """Returns how many n-grams of a run were seen, and the earliest document that had one, `NOBODY` for a filter."""
+    words, _, n_buckets, hashes, firsts, _ = seen
+    n_seen, earliest = 0, NOBODY
+    for index in range(len(ngrams)):
+        if len(words):
+            n_seen += holds(words, ngrams[index], 0, n_buckets)
+        else:
+            first = first_to_have(ngrams[index], hashes, firsts)
+            if first != NOBODY:
+                n_seen += 1
+                if earliest == NOBODY or known_orders[first] < known_orders[earliest]:
+                    earliest = first
+    return n_seen, earliest
+
+
+@inlined_code
+def _add_all(ngrams, document, seen):
+    """Adds the n-grams of a run; returns what was seen then, because the table may have grown."""
+    words, shift, n_buckets, hashes, firsts, n_held = seen
+    hashes, firsts = make_room(hashes, firsts, n_held[0], len(ngrams))
+    for index in range(len(ngrams)):
+        if len(words):
+            add(words, ngrams[index], 0, n_buckets)
+            n_held[0] += 1
+        else:
+            see(ngrams[index], document, words, shift, n_buckets, hashes, firsts, n_held)
+    return Seen(words, shift, n_buckets, hashes, firsts, n_held)

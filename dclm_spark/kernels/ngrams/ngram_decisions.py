@@ -15,8 +15,8 @@ from dclm_spark.recipe.deduplication import Bloom
 DECISIONS = pa.schema([field for field in schemas.DECISIONS if field.name != "step"])
 OF_NGRAMS, OF_PARAGRAPHS = "duplicate_ngrams", "duplicate_paragraphs"
 """Reasons to remove a document: most of its n-grams were seen before; or all its paragraphs were removed for that."""
-PLACE_SHIFT = 52
-"""An order is the dump's index among the dumps deduplicated together, above 52 bits of the order within the dump."""
+DOCUMENT_ORDER_BITS = 52
+"""Bits of an order below the dump's index among the dumps deduplicated together: the order within the dump."""
 
 
 def count_seen(flock: Flock, answers: Iterable[Answer]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -59,19 +59,19 @@ def decide(flock: Flock, answers: Iterable[Answer], *, bloom: Bloom, dumps: Sequ
     n_cuts = np.bincount(owners, cut, n_documents).astype(np.int64)
     with np.errstate(invalid="ignore"):
         shares = n_all_seen / n_all
-        is_gone = shares > bloom.threshold if bloom.mode != "paragraph" else np.zeros(n_documents, dtype=bool)
+        is_removed = shares > bloom.threshold if bloom.mode != "paragraph" else np.zeros(n_documents, dtype=bool)
     # The only unit of a document is removed with it.
-    is_emptied = ~is_gone & (n_cuts > 0) & (n_cuts == flock.n_units) & (flock.has_short == 0)
-    is_cut_here = cut & ~(is_gone | is_emptied)[owners]
+    is_emptied = ~is_removed & (n_cuts > 0) & (n_cuts == flock.n_units) & (flock.has_short == 0)
+    is_cut_here = cut & ~(is_removed | is_emptied)[owners]
     cuts = np.flatnonzero(is_cut_here)
     has_first = orders != np.iinfo(np.uint64).max
     details = _details(orders, ids, has_first, dumps)
     firsts = _firsts(orders, owners, n_documents)
     return _rows(
         doc_ids(flock.ids),
-        [dumps[place] for place in (flock.orders >> np.uint64(PLACE_SHIFT)).tolist()],
+        [dumps[index] for index in _dump_indices(flock.orders)],
         Verdicts(
-            is_gone,
+            is_removed,
             is_emptied,
             shares,
             firsts,
@@ -97,10 +97,13 @@ def _firsts(orders: np.ndarray, owners: np.ndarray, n_documents: int) -> np.ndar
 def _details(orders: np.ndarray, ids: np.ndarray, has_first: np.ndarray, dumps: Sequence[str]) -> list[str | None]:
     found: list[str | None] = [None] * len(orders)
     known = np.flatnonzero(has_first)
-    places = (orders[known] >> np.uint64(PLACE_SHIFT)).tolist()
-    for unit, place, doc_id in zip(known.tolist(), places, doc_ids(ids[known]), strict=True):
-        found[unit] = first_seen(dumps[place], doc_id)
+    for unit, index, doc_id in zip(known.tolist(), _dump_indices(orders[known]), doc_ids(ids[known]), strict=True):
+        found[unit] = first_seen(dumps[index], doc_id)
     return found
+
+
+def _dump_indices(orders: np.ndarray) -> list[int]:
+    return (orders >> np.uint64(DOCUMENT_ORDER_BITS)).tolist()
 
 
 def first_seen(dump: str, doc_id: str) -> str:
@@ -127,10 +130,10 @@ def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: S
     def detail(number: int) -> str | None:
         return words[number] if number != NOBODY else None
 
-    all_gone = verdicts.is_gone | verdicts.is_emptied
-    taken = np.flatnonzero(all_gone | (verdicts.n_cuts > 0))
+    is_whole = verdicts.is_removed | verdicts.is_emptied
+    taken = np.flatnonzero(is_whole | (verdicts.n_cuts > 0))
     numbers = taken.tolist()
-    gone = all_gone[taken]
+    takes_whole = is_whole[taken]
     n_cuts = verdicts.n_cuts[taken]
     cuts = pa.StructArray.from_arrays(
         [
@@ -142,20 +145,20 @@ def _rows(ids: Sequence[str], dumps: Sequence[str], verdicts: Verdicts, words: S
     )
     # Documents that are removed have none, so the paragraphs of the others are contiguous.
     list_offsets = np.concatenate([[0], np.cumsum(n_cuts)]).astype(np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(list_offsets), cuts, mask=pa.array(gone)) if len(taken) else None
+    lists = pa.ListArray.from_arrays(pa.array(list_offsets), cuts, mask=pa.array(takes_whole)) if len(taken) else None
     columns = {
         "dump": pa.array([dumps[number] for number in numbers], pa.string()),
         "doc_id": pa.array([ids[number] for number in numbers], pa.string()),
         "removed_by": pa.array(
             [
-                OF_NGRAMS if verdicts.is_gone[number] else OF_PARAGRAPHS if verdicts.is_emptied[number] else None
+                OF_NGRAMS if verdicts.is_removed[number] else OF_PARAGRAPHS if verdicts.is_emptied[number] else None
                 for number in numbers
             ],
             pa.string(),
         ),
-        "value": pa.array(verdicts.shares[taken], mask=~gone),
+        "value": pa.array(verdicts.shares[taken], mask=~takes_whole),
         "detail": pa.array(
-            [detail(int(verdicts.firsts[number])) if all_gone[number] else None for number in numbers], pa.string()
+            [detail(int(verdicts.firsts[number])) if is_whole[number] else None for number in numbers], pa.string()
         ),
         "survivor_id": pa.nulls(len(numbers), pa.string()),
         "survivor_dump": pa.nulls(len(numbers), pa.string()),

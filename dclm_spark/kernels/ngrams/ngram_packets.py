@@ -5,7 +5,7 @@ flock itself, with the documents and their units. An n-gram is sent as the 40 bi
 64 for an exact filter; the unit that it belongs to adds about one byte.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +68,36 @@ class Packet(NamedTuple):
     hashes: np.ndarray
 
 
+class _UnitsInOrder(NamedTuple):
+    """The hashes of all units, and for each unit, in the order of documents: where its n-grams start, their number,
+    whether it is a repeat, and the number of its document."""
+
+    hashes: np.ndarray
+    starts: np.ndarray
+    n_ngrams: np.ndarray
+    is_repeat: np.ndarray
+    docs: np.ndarray
+
+
+class _Counts(NamedTuple):
+    """For each block the number of documents, runs and n-grams."""
+
+    n_docs: np.ndarray
+    n_runs: np.ndarray
+    n_ngrams: np.ndarray
+
+
+class _Runs(NamedTuple):
+    """The documents of all blocks, block after block, and their numbers of runs; the unit of each run, and its number
+    of n-grams; and the bytes of the n-grams."""
+
+    docs: np.ndarray
+    n_runs: np.ndarray
+    units: np.ndarray
+    n_ngrams: np.ndarray
+    data: np.ndarray
+
+
 def halves(doc_ids: Sequence[str]) -> np.ndarray:
     """Converts doc_ids of 32 hex digits to numbers, uint64 of shape (ids, 2).
 
@@ -122,42 +152,45 @@ def pack(
         n_ngrams,
         is_repeat,
     )
-    n_bytes = _EXACT_BYTES if is_exact else _FILTER_BYTES
+    in_order = _UnitsInOrder(units.hashes, starts, n_ngrams, is_repeat, doc_of_units)
     shift = block_shift(n_blocks)
-    n_docs, n_runs, n_of_blocks = _count(units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_blocks)
-    docs, doc_runs, run_units, run_ngrams, data = _fill(
-        units.hashes, starts, n_ngrams, is_repeat, doc_of_units, shift, n_docs, n_runs, n_of_blocks, n_bytes
-    )
-    packets = [_pack_flock(flock)]
-    first_of_docs = (np.cumsum(n_units) - n_units).astype(np.uint32)
-    blocks = np.flatnonzero(n_of_blocks)
-    ends = [np.concatenate([[0], np.cumsum(numbers)]) for numbers in (n_docs, n_runs, n_of_blocks)]
+    counts = _Counts(*_count(in_order, shift, n_blocks))
+    runs = _Runs(*_fill(in_order, shift, counts, _EXACT_BYTES if is_exact else _FILTER_BYTES))
+    blocks = np.flatnonzero(counts.n_ngrams)
+    packets = [_pack_flock(flock), *_pack_blocks(flock, blocks, counts, runs, is_exact)]
+    name = xxhash.xxh3_64_intdigest(flock.orders.tobytes(), seed=1)
+    name = xxhash.xxh3_64_intdigest(units.hashes.tobytes(), seed=name) >> 1
+    n_of_packets = np.concatenate([[n_ngrams.sum()], counts.n_ngrams[blocks]])
+    return name, np.concatenate([[FLOCK_BLOCK], blocks]).astype(np.int32), n_of_packets, packets
+
+
+def _pack_blocks(flock: Flock, blocks: np.ndarray, counts: _Counts, runs: _Runs, is_exact: bool) -> Iterator[bytes]:
+    """Yields the packet of each of these blocks: the length of its arrays, the arrays packed, the bytes of its
+    n-grams."""
+    n_bytes = _EXACT_BYTES if is_exact else _FILTER_BYTES
+    first_units = (np.cumsum(flock.n_units) - flock.n_units).astype(np.uint32)
+    ends = [np.concatenate([[0], np.cumsum(numbers)]) for numbers in counts]
     for block in blocks:
         (doc, last_doc), (run, last_run), (at, last) = ((end[block], end[block + 1]) for end in ends)
-        own = docs[doc:last_doc]
+        own = runs.docs[doc:last_doc]
         columns = [
             np.diff(flock.orders[own], prepend=np.uint64(0)),
-            doc_runs[doc:last_doc],
-            np.diff(first_of_docs[own], prepend=np.uint32(0)),
-            np.diff(run_units[run:last_run], prepend=np.uint32(0)),
-            run_ngrams[run:last_run],
+            runs.n_runs[doc:last_doc],
+            np.diff(first_units[own], prepend=np.uint32(0)),
+            np.diff(runs.units[run:last_run], prepend=np.uint32(0)),
+            runs.n_ngrams[run:last_run],
             *(flock.ids[own].T if is_exact else ()),
         ]
         header = pack_arrays(columns)
         size = np.array([len(header)], dtype="<i8").tobytes()
-        packets.append(size + header + data[n_bytes * at : n_bytes * last].tobytes())
-    name = xxhash.xxh3_64_intdigest(flock.orders.tobytes(), seed=1)
-    name = xxhash.xxh3_64_intdigest(units.hashes.tobytes(), seed=name) >> 1
-    counts = np.concatenate([[n_ngrams.sum()], n_of_blocks[blocks]])
-    return name, np.concatenate([[FLOCK_BLOCK], blocks]).astype(np.int32), counts, packets
+        yield size + header + runs.data[n_bytes * at : n_bytes * last].tobytes()
 
 
 def _pack_flock(flock: Flock) -> bytes:
     return pack_arrays(
         [
             flock.orders,
-            np.ascontiguousarray(flock.ids[:, 0]),
-            np.ascontiguousarray(flock.ids[:, 1]),
+            *flock.ids.T,
             flock.n_units.astype(np.uint32),
             flock.has_short.astype(np.uint8),
             flock.paragraphs,
@@ -199,8 +232,9 @@ def _from_bytes(data: np.ndarray) -> np.ndarray:
 
 
 @kernel
-def _count(hashes, starts, n_ngrams, is_repeat, docs, shift, n_blocks):
+def _count(in_order, shift, n_blocks):
     """Counts the documents, runs and n-grams of each block."""
+    hashes, starts, n_ngrams, is_repeat, docs = in_order
     n_docs, n_runs = np.zeros(n_blocks, dtype=np.int64), np.zeros(n_blocks, dtype=np.int64)
     n_of_blocks = np.zeros(n_blocks, dtype=np.int64)
     last_unit, last_doc = np.full(n_blocks, -1), np.full(n_blocks, -1)
@@ -220,8 +254,10 @@ def _count(hashes, starts, n_ngrams, is_repeat, docs, shift, n_blocks):
 
 
 @kernel
-def _fill(hashes, starts, n_ngrams, is_repeat, docs, shift, n_docs, n_runs, n_of_blocks, n_bytes):
-    """The documents and runs of all blocks, block after block, and the bytes of their n-grams."""
+def _fill(in_order, shift, counts, n_bytes):
+    """Returns the documents and runs of all blocks, block after block, and the bytes of their n-grams."""
+    hashes, starts, n_ngrams, is_repeat, docs = in_order
+    n_docs, n_runs, n_of_blocks = counts
     n_blocks = len(n_docs)
     doc_at, run_at, at = _firsts(n_docs), _firsts(n_runs), _firsts(n_of_blocks)
     out_docs, doc_runs = np.empty(n_docs.sum(), dtype=np.int64), np.zeros(n_docs.sum(), dtype=np.uint32)

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from dclm_spark.kernels.bytes.hash_slots import slot_of
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.ngrams.bloom import WORDS, Geometry, add, block_of, block_shift, holds, within_block
 
@@ -61,27 +62,17 @@ def make_room(hashes, firsts, n_held, n_more):
     grown, grown_firsts = np.zeros(n_slots, dtype=np.uint64), np.zeros(n_slots, dtype=np.int64)
     for index in range(len(hashes)):
         if hashes[index]:
-            slot = _slot_of(hashes[index], grown)
+            slot = slot_of(hashes[index], grown)
             grown[slot] = hashes[index]
             grown_firsts[slot] = firsts[index]
     return grown, grown_firsts
 
 
 @helper
-def _slot_of(hash_, hashes):
-    """Returns the slot of a hash, or the free slot where it belongs."""
-    mask = np.uint64(len(hashes) - 1)
-    slot = hash_ & mask
-    while hashes[slot] and hashes[slot] != hash_:
-        slot = (slot + _1) & mask
-    return np.int64(slot)
-
-
-@helper
 def first_to_have(hash_, hashes, firsts):
     """Returns the first document that had an n-gram; `NOBODY` if none had it. For exact tables only."""
     key = max(hash_, _1)
-    slot = _slot_of(key, hashes)
+    slot = slot_of(key, hashes)
     return firsts[slot] if hashes[slot] else NOBODY
 
 
@@ -90,7 +81,7 @@ def was_seen(hash_, words, shift, n_buckets, hashes):
     """Returns whether an n-gram was seen; a Bloom filter may return true by mistake."""
     if len(hashes):
         key = max(hash_, _1)  # 0 is a free slot
-        return hashes[_slot_of(key, hashes)] != 0
+        return hashes[slot_of(key, hashes)] != 0
     within = within_block(hash_, shift)
     return holds(words, within, block_of(hash_, shift) * n_buckets * WORDS, n_buckets)
 
@@ -100,7 +91,7 @@ def see(hash_, document, words, shift, n_buckets, hashes, firsts, n_held):
     """Adds an n-gram of a document; there must be room for it."""
     if len(hashes):
         key = max(hash_, _1)
-        slot = _slot_of(key, hashes)
+        slot = slot_of(key, hashes)
         if hashes[slot] == 0:
             hashes[slot] = key
             firsts[slot] = document

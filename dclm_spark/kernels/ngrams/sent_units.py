@@ -1,9 +1,21 @@
 """Remembers the units that a worker has sent to the filter, so that equal units are not sent again."""
 
+from typing import NamedTuple
+
 import numpy as np
 
+from dclm_spark.kernels.bytes.hash_slots import slot_of
 from dclm_spark.kernels.bytes.hashing import fold
 from dclm_spark.kernels.compiled.jit import kernel
+
+
+class _Table(NamedTuple):
+    """Hash table of units: each slot's hash, and order and number of the document; and the number of used slots."""
+
+    hashes: np.ndarray
+    orders: np.ndarray
+    documents: np.ndarray
+    n_held: np.ndarray
 
 
 class Sent:
@@ -16,11 +28,13 @@ class Sent:
     """
 
     def __init__(self, n_slots: int = 1 << 21):
-        self.hashes = np.zeros(n_slots, dtype=np.uint64)
-        self.orders = np.zeros(n_slots, dtype=np.uint64)
-        self.documents = np.zeros(n_slots, dtype=np.int64)
-        self.n_documents = 0
-        self.n_held = np.zeros(1, dtype=np.int64)
+        self._table = _Table(
+            np.zeros(n_slots, dtype=np.uint64),
+            np.zeros(n_slots, dtype=np.uint64),
+            np.zeros(n_slots, dtype=np.int64),
+            np.zeros(1, dtype=np.int64),
+        )
+        self._n_documents = 0
 
     def add(
         self, hashes: np.ndarray, starts: np.ndarray, n_ngrams: np.ndarray, orders: np.ndarray, n_units: np.ndarray
@@ -34,31 +48,25 @@ class Sent:
             orders: Orders of the documents, ascending.
             n_units: Number of units of each document.
         """
-        is_repeat = np.zeros(len(starts), dtype=np.uint8)
-        numbers = np.repeat(np.arange(len(n_units)) + self.n_documents, n_units)
-        known = self.hashes, self.orders, self.documents, self.n_held
-        _mark_repeats(hashes, starts, n_ngrams, np.repeat(orders, n_units), numbers, *known, is_repeat)
-        self.n_documents += len(n_units)
-        return is_repeat
+        numbers = np.repeat(np.arange(len(n_units)) + self._n_documents, n_units)
+        self._n_documents += len(n_units)
+        return _find_repeats(hashes, starts, n_ngrams, np.repeat(orders, n_units), numbers, self._table)
 
 
 @kernel
-def _mark_repeats(
-    hashes, starts, n_ngrams, orders, documents, sent_hashes, sent_orders, sent_documents, n_held, is_repeat
-):
-    """Marks units equal to one of an earlier document or of the same document, and remembers the others.
+def _find_repeats(hashes, starts, n_ngrams, orders, documents, table):
+    """Returns which units equal one of an earlier document or of the same document, and remembers the others.
 
     Documents with the same order are processed together, so it must not matter which of them was sent first.
     """
-    mask = np.uint64(len(sent_hashes) - 1)
+    sent_hashes, sent_orders, sent_documents, n_held = table
+    is_repeat = np.zeros(len(starts), dtype=np.uint8)
     for unit in range(len(starts)):
         state = np.uint64(n_ngrams[unit])
         for index in range(starts[unit], starts[unit] + n_ngrams[unit]):
             state = fold(state, hashes[index])
         state = max(state, np.uint64(1))  # 0 is a free slot
-        slot = state & mask
-        while sent_hashes[slot] and sent_hashes[slot] != state:
-            slot = (slot + np.uint64(1)) & mask
+        slot = slot_of(state, sent_hashes)
         if sent_hashes[slot] == 0:
             if 2 * n_held[0] < len(sent_hashes):
                 sent_hashes[slot], sent_orders[slot], sent_documents[slot] = state, orders[unit], documents[unit]
@@ -67,3 +75,4 @@ def _mark_repeats(
             is_repeat[unit] = 1
         elif sent_orders[slot] > orders[unit]:
             sent_orders[slot], sent_documents[slot] = orders[unit], documents[unit]
+    return is_repeat

@@ -6,8 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from dclm_spark.kernels.compiled.jit import helper, kernel
-from dclm_spark.kernels.signals.quality import lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.tries import ROOT, Trie, child_of, make_trie
 from dclm_spark.kernels.text.unicode import (
     ALETTER,
@@ -30,7 +29,7 @@ _UNDERSCORE = ord("_")
 
 @functools.lru_cache(maxsize=8)
 def bad_words_trie(bad_words: tuple[str, ...], *, reading: str) -> Trie:
-    """The list for `measure_bad_words`; white space around an entry is none of it.
+    """Makes the trie of a list for `measure_bad_words`; white space around an entry is ignored.
 
     Read as `fixed`, an entry is meant in any case; datatrove (`faithful`) looks for it as it stands in texts in lower
     case, so that one with a capital letter is never found.

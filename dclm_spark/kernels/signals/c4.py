@@ -1,4 +1,4 @@
-"""C4's rules as datatrove reads them: the lines that stay, and what the rules about pages ask of them.
+"""Applies C4's rules as datatrove does: keeps or removes lines, and measures what its rules about pages need.
 
 Source: Raffel et al. 2020 (C4), section 2.2, and Xue et al. 2021 (mC4), section 3.1, as datatrove 0.10 has them in
 `pipeline/filters/c4_filters.py`.
@@ -67,35 +67,36 @@ def clean_c4(
 ) -> Cleaned:
     r"""Applies C4's line rules to each text; returns the texts and the signals, of type C4_TYPE; null for null.
 
-    Lines end where `str.splitlines` ends them, white space around them goes; those that stay are joined by "\n". A line
-    goes by its longest word, its end, its number of words, and what it says in lower case, in that order.
+    Lines end where `str.splitlines` ends them; white space around them is removed, and the kept lines are joined by
+    "\n". A line is removed for its longest word, its end, its number of words, or a phrase (in lower case), in this
+    order.
 
-    - `n_lines_removed`: lines that go, blank ones not counted
-    - `n_sentences`: sentences of the lines that stay, each line divided by itself
+    - `n_lines_removed`: lines removed, blank ones not counted
+    - `n_sentences`: sentences of the kept lines, each line divided by itself
     - `n_lorem_ipsum`: lines that say "lorem ipsum"
     - `n_curly_brackets`: lines with a "{"
     - `n_bad_words`: occurrences of `bad_words` in the text in lower case, between characters that are neither letters,
-      digits nor underscores, the longest at each place; entries in scripts without spaces count anywhere
-    - `n_long_lines`: lines, split at "\n", of 200 code points or more; this and `n_bad_words` in the text that goes on,
-      the cleaned one where the rules clean
+      digits nor underscores, the longest at each position; entries in scripts without spaces count anywhere
+    - `n_long_lines`: lines, split at "\n", of 200 code points or more; this and `n_bad_words` are of the text returned,
+      which is the cleaned one if the rules clean
 
-    datatrove drops a page at its first line with "lorem ipsum" or "{"; here such a line is counted and goes on as if
-    that rule were switched off, so both counts are of the whole page, and a text stays to be looked at.
+    datatrove drops a page at its first line with "lorem ipsum" or "{"; here such a line is counted and then treated as
+    if that rule were switched off, so both counts are of the whole page, and its text can be inspected.
 
-    Read as `fixed`, three things differ from datatrove's code (`faithful`):
+    With `fixed`, three things differ from datatrove's code (`faithful`):
 
-    - White space that a citation leaves around a line goes as well: "It is so. [1]" ends in a full stop.
-    - Words are counted after citations are cut, as C4's own code counts them: "[1] [2] So." is one.
-    - The quotation marks \u201d and \u2019 end a line too: the paper asks for a period, an exclamation mark, a question
+    - White space that a citation leaves around a line is removed too: "It is so. [1]" ends in a full stop.
+    - Words are counted after citations are removed, as C4's own code counts them: "[1] [2] So." is one.
+    - The quotation marks \u201d and \u2019 end a line too: the paper requires a period, an exclamation mark, a question
       mark or an end quotation mark.
 
-    In both, two things differ. Letters, digits and lower case are those of the package's tables, datatrove's those of
-    the Python it runs in; that shows on characters newer than its Unicode. And `bad_words` need borders or do not by
-    their script, where datatrove goes by the language of the page; for capitals in the list see `bad_words_trie`.
+    With either, two things differ. Letters, digits and lower case are those of the package's tables, datatrove's those
+    of the Python that runs it; this matters for characters newer than its Unicode. And the script of a bad word decides
+    whether it needs borders, in datatrove the language of the page; for capitals in the list see `bad_words_trie`.
 
     Args:
         text: Strings, a slice or not.
-        rules: Which lines go. Without `cleans_text` they are counted, and the text comes back as it is.
+        rules: Which lines are removed. Without `cleans_text` they are counted, and the text is returned unchanged.
         tokens: What sentences are made of: `spacy_en` or `uax29`.
         reading: `faithful` or `fixed`.
         bad_words: The list; null measures nothing.
@@ -139,7 +140,7 @@ def clean_c4(
 
 @kernel
 def _clean_rows(text, offsets, tables, rules, phrases, cleans_text):
-    """The lines that stay, as they are and stripped, each as bytes and offsets; and what was counted on the way."""
+    """Returns the kept lines, unchanged and stripped, each as bytes and offsets; and the counts."""
     n_rows = len(offsets) - 1
     counts = np.zeros((n_rows, _N_COUNTS), dtype=np.int64)
     points, flags = char_room(offsets)

@@ -7,8 +7,7 @@ import numpy as np
 
 from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.citations import cut_citations
-from dclm_spark.kernels.signals.quality import lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.text.unicode import IS_SPACE, strip
 from dclm_spark.recipe.recipe import C4Lines
@@ -45,7 +44,7 @@ def encode_rules(rules: C4Lines, reading: str) -> LineRules:
 
 @functools.lru_cache(maxsize=8)
 def phrases_of(rules: C4Lines) -> Trie:
-    """All that a line is searched for, for `judge_line`: in lower case, as the line will be."""
+    """Makes the trie of all that `judge_line` searches a line for, in lower case."""
     return make_trie(
         [
             ("lorem ipsum", SAYS_LOREM_IPSUM),
@@ -63,10 +62,10 @@ def judge_line(points, flags, start, stop, lowered, tables, rules, phrases):
     There is no white space around it. What it says is SAYS_LOREM_IPSUM, HAS_CURLY_BRACKET or both, where no rule before
     those has taken the line.
     """
-    gone = -1, -1, np.int64(0)
+    removed = -1, -1, np.int64(0)
     n_words, longest = _measure_words(flags, start, stop)
     if longest > rules.max_word_chars:
-        return gone
+        return removed
     if rules.removes_citations:
         new_stop = cut_citations(points, flags, start, stop)
         if not rules.is_faithful and new_stop != stop:
@@ -74,9 +73,9 @@ def judge_line(points, flags, start, stop, lowered, tables, rules, phrases):
             n_words, longest = _measure_words(flags, start, new_stop)
         stop = new_stop
     if rules.needs_end_mark and not _has_end_mark(points, start, stop, rules.is_faithful):
-        return gone
+        return removed
     if n_words < rules.min_words:
-        return gone
+        return removed
     n_lowered = lower_word(points, flags, start, stop, tables.blocks, tables.lower, lowered)
     says = marks_within(lowered, n_lowered, phrases)
     if says & _IS_CODE:

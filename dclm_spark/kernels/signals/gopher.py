@@ -13,8 +13,8 @@ from dclm_spark import schemas
 from dclm_spark.kernels.compiled.jit import helper, kernel
 from dclm_spark.kernels.signals.gopher_repetition import measure_ngrams, measure_segments
 from dclm_spark.kernels.signals.marks import IS_PUNCTUATION, is_mark, mark_table
-from dclm_spark.kernels.signals.quality import is_dots, lower_word
-from dclm_spark.kernels.text.lowering import lower_one
+from dclm_spark.kernels.signals.quality import is_dots
+from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.terms import TermSet, index_of, term_set
 from dclm_spark.kernels.text.unicode import (
     IS_LETTER,
@@ -55,7 +55,7 @@ def measure_gopher(
     - `frac_tokens_with_letter`: share of the tokens with a letter (`str.isalpha`); null without
     - `n_stop_words`: how many of `stop_words` are tokens of the text, each once
     - `frac_duplicate_lines`, `frac_duplicate_paragraphs`: share of the lines, split at runs of "\n", and of the
-      paragraphs, split at runs of two or more after white space around the text is gone, that have occurred before;
+      paragraphs, split at runs of two or more after white space around the text is removed, that have occurred before;
       what comes out empty at either end is one of them
     - `frac_duplicate_line_chars`, `frac_duplicate_paragraph_chars`: characters of those
     - `frac_top_2gram_chars` to `_4gram_chars`: characters of the n-gram of tokens that occurs most often, spaces
@@ -63,7 +63,7 @@ def measure_gopher(
     - `frac_duplicate_5gram_chars` to `_10gram_chars`: characters of the n-grams that have occurred before, read from
       left to right, going on behind each one found; two are the same if their tokens are, written without a space
 
-    **Only the second and later copies count**: of ten lines of which two are alike, 0.1 are duplicates (`repetition`
+    **Only the second and later copies count**: of ten lines of which two are equal, 0.1 are duplicates (`repetition`
     counts both). Shares of characters are of all of the text's; null for "", as are those of lines, while datatrove
     drops that page before it measures. Where it divides by zero, the share is null. Letters and spaces are those of
     Unicode 16.0; datatrove takes its Python's.

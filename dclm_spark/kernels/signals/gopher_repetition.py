@@ -10,10 +10,10 @@ from dclm_spark.kernels.compiled.jit import helper
 from dclm_spark.kernels.signals.segments import (
     extra_copies,
     fill_segments,
+    first_slot,
     next_slot,
     number_ngrams,
     number_segments,
-    slot_of,
     slots_for,
 )
 from dclm_spark.kernels.text.unicode import strip
@@ -148,7 +148,7 @@ def _joined_chars(points, starts, ends, digests, n_ngrams, size, slots):
     while index < n_ngrams:
         # Invariant: the slots hold one place of each n-gram that starts before `index` and was not passed over.
         digest = digests[index]
-        slot = slot_of(digest, len(slots))
+        slot = first_slot(digest, len(slots))
         n_same = -1
         while slots[slot] >= 0 and n_same < 0:
             if digests[slots[slot]] == digest:
@@ -165,7 +165,7 @@ def _joined_chars(points, starts, ends, digests, n_ngrams, size, slots):
 
 @helper
 def _same_chars(points, starts, ends, first, second, size):
-    """How many characters two n-grams have if those in a row are the same, else -1."""
+    """Returns the number of characters of two n-grams if all their characters are the same; else -1."""
     token, other = first, second
     at, other_at = starts[first], starts[second]
     n_chars = 0

@@ -43,7 +43,7 @@ _NEWLINE = ord("\n")
 
 
 class _Rules(NamedTuple):
-    """The rules as arrays, one entry for each: its kind (a measure, a pattern, a phrase's location) and its limits."""
+    """Holds the rules as arrays, one entry for each: kind (a measure, a pattern, a phrase's location) and limits."""
 
     kinds: np.ndarray
     at_least: np.ndarray
@@ -56,16 +56,16 @@ class _Rules(NamedTuple):
 def correct_lines(text: pa.Array, *, rules: tuple[LineRule, ...]) -> tuple[pa.Array, pa.StructArray]:
     r"""Applies the line rules to each text; returns the texts and what was removed, of type LINES_TYPE; null for null.
 
-    - `n_lines_removed`: lines that broke a bound, held a phrase that removes them, or were left blank by a cut
-    - `n_lines_cut`: lines that lost a phrase or citations and stayed, once for each rule that cut them
-    - `frac_words_removed`: share of the words (`quality.n_words`) that are gone; 1.0 for a text without words, below 0
-      where there are more, since white space that is none to fastText (U+2028) has gone from the front of one
+    - `n_lines_removed`: lines that broke a bound, held a phrase that removes them, or became blank without a phrase
+    - `n_lines_cut`: lines kept without a phrase or citations, once for each rule that removed some
+    - `frac_words_removed`: share of the words (`quality.n_words`) that were removed; 1.0 for a text without words;
+      below 0 if there are more words, because white space that is none to fastText (U+2028) was removed before one
 
-    Lines end at "\n" only. An empty line stays and counts as none; white space around the whole text goes where DCLM's
-    modifiers strip it (bounds on shares and counters, phrases); so does a line of white space that a phrase's rule
-    looks at. A text cut to nothing is "" (DCLM
-    drops it there; here the bound on the share does). Without rules the texts stay as they are and nothing is measured:
-    every row is null. A byte that is no UTF-8 comes out as U+FFFD.
+    Lines end at "\n" only. An empty line is kept and not counted. White space around the whole text is removed where
+    DCLM's modifiers strip it (bounds on shares and counters, phrases), and so is a line of white space that a rule with
+    a phrase tests. A text of which nothing remains is "" (DCLM removes it there; here the bound on the share does).
+    Without rules the texts are unchanged and nothing is measured: every row is null. A byte that is not UTF-8 becomes
+    U+FFFD.
 
     >>> rules = (LineBound("frac_upper_chars", at_most=0.5), LineBound("n_words", at_least=2))
     >>> texts, rows = correct_lines(pa.array(["MENU\nThe harbour lies\nhome\nwest.", "", None]), rules=rules)
@@ -205,7 +205,7 @@ def _is_blank(flags, start, stop):
 
 @helper
 def _strip(flags, starts, stops, n_lines):
-    """Does to the joined lines what `str.strip` does; returns the number of lines kept."""
+    """Strips white space around the joined lines, as `str.strip` does; returns the number of lines kept."""
     first = 0
     while first < n_lines and _is_blank(flags, starts[first], stops[first]):
         first += 1

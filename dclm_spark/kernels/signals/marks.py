@@ -39,7 +39,7 @@ def _code_points(ranges: str) -> list[int]:
 
 @functools.cache
 def mark_table() -> np.ndarray:
-    """What each code point is, IS_TERMINAL or IS_PUNCTUATION or both, up to the last that is any.
+    """Returns for each code point whether it is IS_TERMINAL, IS_PUNCTUATION or both, up to the last that is any.
 
     >>> table = mark_table()
     >>> [int(table[ord(char)]) for char in ".…a"]

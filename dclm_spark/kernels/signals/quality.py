@@ -10,10 +10,9 @@ import pyarrow as pa
 
 from dclm_spark import schemas
 from dclm_spark.kernels.compiled.jit import helper, kernel
+from dclm_spark.kernels.text.lowering import lower_word
 from dclm_spark.kernels.text.terms import TermSet, contains, term_set
 from dclm_spark.kernels.text.unicode import (
-    IS_CASE_IGNORABLE,
-    IS_CASED,
     IS_LETTER,
     IS_SPACE,
     REPLACEMENT,
@@ -33,8 +32,6 @@ _BULLET_LINES, _ELLIPSIS_LINES, _WORDS_WITHOUT_LETTER, _STOP_WORDS, _N_COUNTS = 
 
 _NEWLINE, _SPACE, _FULL_STOP, _ELLIPSIS, _HASH = map(ord, "\n .…#")
 _BULLETS = tuple(map(ord, "●•*-"))
-_CAPITAL_SIGMA, _SMALL_SIGMA, _FINAL_SIGMA = map(ord, "Σσς")
-_DOTTED_CAPITAL_I, _SMALL_I, _DOT_ABOVE = map(ord, "İi\u0307")
 
 
 def measure_quality(text: pa.Array, *, stop_words: tuple[str, ...]) -> pa.StructArray:
@@ -187,41 +184,3 @@ def _count_words(points, flags, n_chars, tables, stop_words, lowered, counts):
         if at - start <= len(lowered):
             n_lowered = lower_word(points, flags, start, at, blocks, lower, lowered)
             counts[_STOP_WORDS] += n_lowered > 0 and contains(slots, term_points, term_starts, lowered, n_lowered)
-
-
-@helper
-def lower_word(points, flags, start, stop, blocks, lower, lowered):
-    """Writes `str.lower` of one word to `lowered` and returns its length; 0 if there is no room for it."""
-    n_lowered = 0
-    for at in range(start, stop):
-        point = np.int64(points[at])
-        if point < 0x80:
-            point += 0x20 if 0x41 <= point <= 0x5A else 0
-        elif point == _CAPITAL_SIGMA:
-            point = np.int64(_FINAL_SIGMA if _is_final_sigma(flags, start, at, stop) else _SMALL_SIGMA)
-        elif point == _DOTTED_CAPITAL_I:  # the one character that becomes two
-            if n_lowered == len(lowered):
-                return 0
-            lowered[n_lowered] = _SMALL_I
-            n_lowered += 1
-            point = np.int64(_DOT_ABOVE)
-        else:
-            point += lower[blocks[point >> 8], point & 0xFF]
-        if n_lowered == len(lowered):
-            return 0
-        lowered[n_lowered] = point
-        n_lowered += 1
-    return n_lowered
-
-
-@helper
-def _is_final_sigma(flags, start, at, stop):
-    """Returns whether the capital sigma at `at` ends its word: a cased letter before it, none after
-    (SpecialCasing.txt)."""
-    before = at - 1
-    while before >= start and flags[before] & IS_CASE_IGNORABLE:
-        before -= 1
-    after = at + 1
-    while after < stop and flags[after] & IS_CASE_IGNORABLE:
-        after += 1
-    return (before >= start and flags[before] & IS_CASED != 0) and (after == stop or flags[after] & IS_CASED == 0)

@@ -32,7 +32,7 @@ def measure_repetition(text: pa.Array, *, word_breaker: str = WORD_BREAKER) -> p
     - `frac_duplicate_5gram_chars` to `_10gram_chars`: characters of words in any n-gram that occurs more than once;
       each word counts once
 
-    **Every copy counts**: of ten lines of which two are alike, 0.2 are duplicates (datatrove counts the second one
+    **Every copy counts**: of ten lines of which two are equal, 0.2 are duplicates (datatrove counts the second one
     only). Shares of characters in n-grams are of the words' characters, without what stands between them. 0.0 where
     nothing can repeat: one line, no word; but 1.0 for the lines and paragraphs of a text without any, since DCLM drops
     such a page.

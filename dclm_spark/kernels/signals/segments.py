@@ -46,7 +46,7 @@ def slots_for(n_entries):
 
 
 @helper
-def slot_of(digest, n_slots):
+def first_slot(digest, n_slots):
     """Returns the first slot to search for a digest (uint64)."""
     # The high half of a product depends on every bit of its factors; a share of 2**32 becomes one of the slots, which
     # are as many as are needed: a power of two would be up to twice as many.
@@ -72,7 +72,7 @@ def number_segments(points, starts, ends, n_segments, ids, counts):
         for at in range(start, start + length):
             digest = (digest ^ np.uint64(points[at])) * np.uint64(_HASH_FACTOR)
             digest ^= digest >> np.uint64(29)
-        slot = slot_of(digest, len(slots))
+        slot = first_slot(digest, len(slots))
         while slots[slot] >= 0 and not _is_same(points, starts, ends, firsts[slots[slot]], start, length):
             slot = next_slot(slot, len(slots))
         if slots[slot] < 0:
@@ -110,44 +110,44 @@ def extra_copies(starts, ends, ids, n_segments):
 
 @helper
 def number_ngrams(ids, counts, at, n_left):
-    """From the repeated n-grams to those one word longer: their numbers, counts, and places; returns how many places.
+    """Numbers and counts the repeated n-grams that are one word longer; returns the number of their positions.
 
     Two n-grams are equal where the shorter ones that they begin and end with are: a pair of numbers. An n-gram can only
-    occur again where those two do, so each size looks at what the size before has left: `at[:n_left]`, the places in
-    order where an (n-1)-gram starts that occurs more than once.
+    occur again where those two do, so each size needs only `at[:n_left]` of the size before: the positions, in
+    order, where an (n-1)-gram starts that occurs more than once.
     """
     n_pairs = 0
     for index in range(n_left - 1):
         n_pairs += at[index + 1] == at[index] + 1
-    slots = slots_for(n_pairs)  # hold the first place of each number, as an index to `at`
+    slots = slots_for(n_pairs)  # hold the first position of each number, as an index to `at`
     numbers = np.empty(n_pairs, dtype=np.int32)
-    n_ids = n_places = 0
+    n_ids = n_positions = 0
     for index in range(n_left - 1):
-        place = at[index]
-        if at[index + 1] != place + 1:
+        position = at[index]
+        if at[index + 1] != position + 1:
             continue
-        first, second = ids[place], ids[place + 1]
-        slot = slot_of(np.uint64(first) << np.uint64(32) | np.uint64(second), len(slots))
+        first, second = ids[position], ids[position + 1]
+        slot = first_slot(np.uint64(first) << np.uint64(32) | np.uint64(second), len(slots))
         while slots[slot] >= 0:
             other = at[slots[slot]]
             if ids[other] == first and ids[other + 1] == second:
                 break
             slot = next_slot(slot, len(slots))
         if slots[slot] < 0:
-            slots[slot] = n_places
-            numbers[n_places] = n_ids
+            slots[slot] = n_positions
+            numbers[n_positions] = n_ids
             counts[n_ids] = 0
             n_ids += 1
         else:
-            numbers[n_places] = numbers[slots[slot]]
-        counts[numbers[n_places]] += 1
-        at[n_places] = place
-        n_places += 1
+            numbers[n_positions] = numbers[slots[slot]]
+        counts[numbers[n_positions]] += 1
+        at[n_positions] = position
+        n_positions += 1
     n_left = 0
-    for index in range(n_places):
-        place = at[index]
-        ids[place] = numbers[index]
+    for index in range(n_positions):
+        position = at[index]
+        ids[position] = numbers[index]
         if counts[numbers[index]] > 1:
-            at[n_left] = place
+            at[n_left] = position
             n_left += 1
     return n_left

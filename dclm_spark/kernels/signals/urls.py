@@ -153,7 +153,7 @@ def _extractor() -> TLDExtract:
 
 @lru_cache(maxsize=16)
 def _finder(words: tuple[str, ...], is_whole_word: bool) -> Callable[[str], list[str]]:
-    """From a lower-cased URL to all matches in it: at each place the longest word that fits, without overlap."""
+    """Returns a function that finds words in a lower-cased URL: at each position the longest that fits, no overlap."""
     trie: dict = {}
     for word in filter(None, words):
         node = trie
@@ -172,7 +172,7 @@ def _finder(words: tuple[str, ...], is_whole_word: bool) -> Callable[[str], list
 
 
 def _alternatives(node: dict) -> str:
-    """The words below a trie's node, with common beginnings written once: a plain alternation tries every word.
+    """Returns a pattern of the words below a trie's node, with common beginnings once: an alternation tries all words.
 
     At most one branch fits the next letter, and ending here comes last: the engine meets the longest word first.
     """

@@ -37,7 +37,7 @@ def lower_text(text: pa.Array) -> pa.LargeStringArray:
 
 
 def lower_one(text: str) -> str:
-    """One text in lower case, for what is no column: `str.lower` would depend on the Python that runs it.
+    """Converts one string to lower case: `str.lower` would depend on the Python that runs it.
 
     >>> lower_one("Straße ΟΔΟΣ")
     'straße οδος'
@@ -77,7 +77,7 @@ def _lower_rows(text, offsets, tables):
                 point, after = code_point_at(text, at, stop)
             step = np.int64(lower[blocks[point >> 8], point & 0xFF])
             if point == _CAPITAL_SIGMA:
-                point = _FINAL_SIGMA if _is_final_sigma(text, start, at, after, stop, tables) else _SMALL_SIGMA
+                point = _FINAL_SIGMA if _is_final_in_bytes(text, start, at, after, stop, tables) else _SMALL_SIGMA
                 end = put_char(point, lowered, end)
             elif point == _DOTTED_CAPITAL_I:
                 end = put_char(_DOT_ABOVE, lowered, put_char(_SMALL_I, lowered, end))
@@ -93,12 +93,47 @@ def _lower_rows(text, offsets, tables):
 
 
 @helper
-def _is_final_sigma(text, start, at, after, stop, tables):
-    """Returns whether the capital sigma from `at` to `after` ends its word: a cased letter before it, and none after
-    it.
+def lower_word(points, flags, start, stop, blocks, lower, lowered):
+    """Writes `str.lower` of one word to `lowered` and returns its length; 0 if there is no room for it."""
+    n_lowered = 0
+    for at in range(start, stop):
+        point = np.int64(points[at])
+        if point < 0x80:
+            point += 0x20 if 0x41 <= point <= 0x5A else 0
+        elif point == _CAPITAL_SIGMA:
+            point = np.int64(_FINAL_SIGMA if _is_final_in_points(flags, start, at, stop) else _SMALL_SIGMA)
+        elif point == _DOTTED_CAPITAL_I:
+            if n_lowered == len(lowered):
+                return 0
+            lowered[n_lowered] = _SMALL_I
+            n_lowered += 1
+            point = np.int64(_DOT_ABOVE)
+        else:
+            point += lower[blocks[point >> 8], point & 0xFF]
+        if n_lowered == len(lowered):
+            return 0
+        lowered[n_lowered] = point
+        n_lowered += 1
+    return n_lowered
 
-    Case-ignorable characters between them are ignored (SpecialCasing.txt).
-    """
+
+# A capital sigma ends its word if there is a cased letter before it and none after it; case-ignorable characters
+# between them do not count (SpecialCasing.txt).
+@helper
+def _is_final_in_points(flags, start, at, stop):
+    """Returns whether the capital sigma at `at` of a decoded word ends the word."""
+    before = at - 1
+    while before >= start and flags[before] & IS_CASE_IGNORABLE:
+        before -= 1
+    after = at + 1
+    while after < stop and flags[after] & IS_CASE_IGNORABLE:
+        after += 1
+    return (before >= start and flags[before] & IS_CASED != 0) and (after == stop or flags[after] & IS_CASED == 0)
+
+
+@helper
+def _is_final_in_bytes(text, start, at, after, stop, tables):
+    """Returns whether the capital sigma from byte `at` to byte `after` ends its word."""
     flags = IS_CASE_IGNORABLE
     while at > start and flags & IS_CASE_IGNORABLE:
         at = start_of_char_before(text, at, start)

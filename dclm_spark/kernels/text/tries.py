@@ -59,7 +59,7 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
         n_slots *= 2
     keys, children = np.full(n_slots, -1, dtype=np.int64), np.zeros(n_slots, dtype=np.int32)
     for (node, point), child in edges.items():
-        slot = _slot_of(node, point, n_slots)
+        slot = _first_slot(node, point, n_slots)
         while keys[slot] >= 0:
             slot = (slot + 1) % n_slots
         keys[slot], children[slot] = node << _POINT_BITS | point, child
@@ -67,7 +67,8 @@ def make_trie(phrases: Iterable[tuple[str, int]]) -> Trie:
 
 
 @helper
-def _slot_of(node, point, n_slots):
+def _first_slot(node, point, n_slots):
+    """Returns the slot at which the search for an edge begins."""
     digest = ((node * _FNV_PRIME & _MASK_32) ^ point) * _FNV_PRIME & _MASK_32
     return (digest ^ digest >> 16) & n_slots - 1
 
@@ -76,7 +77,7 @@ def _slot_of(node, point, n_slots):
 def child_of(node, point, keys, children):
     """Returns the child of a node for a code point; -1 if no phrase continues so. The arrays are those of a Trie."""
     key = np.int64(node) << _POINT_BITS | point
-    slot = _slot_of(np.int64(node), np.int64(point), len(keys))
+    slot = _first_slot(np.int64(node), np.int64(point), len(keys))
     while keys[slot] >= 0:
         if keys[slot] == key:
             return np.int64(children[slot])

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from dclm_spark.kernels.bytes.binary import validity_buffer
 from dclm_spark.kernels.compiled.jit import helper
 
 # The Word_Break property of a character (UAX #29, table 3), in the low five bits of its flags.
@@ -101,8 +102,8 @@ def utf8_buffers(text: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 def string_array(like: pa.Array, data: np.ndarray, offsets: np.ndarray) -> pa.Array:
     """Makes a string array from other bytes, with the type and nulls of `like`."""
     offset_type = np.int64 if pa.types.is_large_string(like.type) else np.int32
-    is_valid = np.packbits(like.is_valid().to_numpy(zero_copy_only=False), bitorder="little")
-    buffers = [pa.py_buffer(is_valid), pa.py_buffer(offsets.astype(offset_type)), pa.py_buffer(data)]
+    is_valid = validity_buffer(like.is_valid().to_numpy(zero_copy_only=False))
+    buffers = [is_valid, pa.py_buffer(offsets.astype(offset_type)), pa.py_buffer(data)]
     return pa.Array.from_buffers(like.type, len(like), buffers)
 
 

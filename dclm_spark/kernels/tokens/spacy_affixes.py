@@ -1,4 +1,4 @@
-"""What spaCy's English tokenizer takes off the start and the end of a string, and what it splits inside.
+"""Finds what spaCy's English tokenizer splits off the start and the end of a string, and where it splits inside.
 
 Source: spaCy 3.8, `lang/punctuation.py` and `lang/en/punctuation.py`, whose expressions these functions stand for.
 """

@@ -1,4 +1,4 @@
-"""spaCy's special cases: how one is split, and those that are put together again from tokens in a row.
+"""Splits spaCy's special cases, and joins tokens in a row that together are a special case.
 
 Source: spaCy 3.8, `tokenizer.pyx` (`_apply_special_cases`). What affixes have taken apart, say ":" and ")", is looked
 for at the end, in the tokens of the whole text.

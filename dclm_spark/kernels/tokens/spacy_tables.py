@@ -1,4 +1,4 @@
-"""What spaCy's English tokenizer knows: the classes of its characters, its special cases, and its units of measure.
+"""Holds the data of spaCy's English tokenizer: classes of characters, special cases, and units of measure.
 
 The tables are facts read out of spaCy 3.8 by `tools/make_spacy_tables.py`; spaCy itself is not needed.
 """
@@ -46,7 +46,7 @@ _HASH_FACTOR = 0x9E3779B1  # any odd number with many bits serves
 
 
 class SpacyTables(NamedTuple):
-    """Few arrays, since each one costs every call that it is handed to.
+    """The data as arrays; they are few, because each array costs time in every call that it is passed to.
 
     - `classes`: those of all code points in two stages, see `class_of`
     - `terms`: special cases; what may follow a digit as a token of its own (a unit, a currency); *patterns*, several
@@ -73,7 +73,7 @@ def spacy_tables() -> SpacyTables:
         classes, terms = arrays["classes"], arrays["terms"]
     slots = np.full(_N_SLOTS, -1, dtype=np.int16)
     for row, term in enumerate(terms.tolist()):
-        slot = _slot_of(term, CHARACTERS, term[LENGTH])
+        slot = _first_slot(term, CHARACTERS, term[LENGTH])
         while slots[slot] >= 0:
             slot = (slot + 1) % _N_SLOTS
         slots[slot] = row
@@ -91,11 +91,11 @@ def class_of(point, classes):
 
 @helper
 def term_at(points, start, stop, kinds, terms, slots):
-    """The row of the term of any of the kinds that the characters from `start` to `stop`, one or more, are; else -1."""
+    """Returns the row of the term that equals points[start:stop] and is of one of the kinds; else -1."""
     n_points = stop - start
     if n_points > LONGEST_TERM:
         return -1
-    slot = _slot_of(points, start, n_points)
+    slot = _first_slot(points, start, n_points)
     while slots[slot] >= 0:
         row = slots[slot]
         if terms[row, LENGTH] == n_points:
@@ -109,7 +109,8 @@ def term_at(points, start, stop, kinds, terms, slots):
 
 
 @helper
-def _slot_of(points, start, n_points):
-    # Three characters and the length tell terms well enough apart; nearly all words are told from terms by them too.
+def _first_slot(points, start, n_points):
+    """Returns the slot at which the search for a term begins."""
+    # Three characters and the length distinguish terms well enough, and nearly all words from terms.
     digest = (points[start] * 31 + points[start + n_points // 2]) * 31 + points[start + n_points - 1]
     return (((digest * 31 + n_points) * _HASH_FACTOR) & 0xFFFFFFFF) >> 19

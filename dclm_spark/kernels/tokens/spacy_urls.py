@@ -1,4 +1,4 @@
-"""What spaCy's tokenizer takes for a URL or an address and leaves in one piece.
+"""Recognizes what spaCy's tokenizer takes for a URL or an e-mail address and does not split.
 
 Source: spaCy 3.8, `lang/tokenizer_exceptions.py` (URL_PATTERN, after Diego Perini's). There it is one expression that
 goes back and forth; here each place where a host could begin, the start and behind "://" and every "@", is read once.

@@ -1,4 +1,4 @@
-r"""The words of spaCy's English tokenizer, those of datatrove's English filters, as compiled loops.
+r"""Splits texts into the words of spaCy's English tokenizer, which datatrove's English filters use.
 
 Source: spaCy 3.8, `tokenizer.pyx` with `spacy.blank("en")`, as datatrove calls it (`utils/word_tokenizers.py`): the
 text is cut at white space; each piece loses prefixes and suffixes until nothing comes off or a special case is left
@@ -7,7 +7,7 @@ special case which affixes took apart (":" and ")") become that special case. Wh
 
 Where we differ:
 
-- Letters, numbers and punctuation are those of Unicode 16.0, where spaCy asks the Python that it runs in.
+- Letters, numbers and punctuation are those of Unicode 16.0, where spaCy uses those of the Python that runs it.
 - The word `IS_ALPHA` stays what it is. spaCy fails on it from the second time on, and datatrove then deletes it.
 
 All loops are linear in the length of the text, whatever the text.
@@ -133,7 +133,7 @@ def _split(points, flags, first, last, origin, may_be_url, classes, terms, slots
 
 @helper
 def count_sentences(points, stop, n_tokens, tables, starts, ends):
-    """The number of sentences of the characters up to `stop` whose tokens `fill_spacy_tokens` has written; 1 for none.
+    """Counts the sentences of points[:stop], whose tokens `fill_spacy_tokens` has written; 1 for no characters.
 
     White space counts too: after a full stop, what is neither one space between tokens nor punctuation starts a
     sentence.

@@ -1,4 +1,4 @@
-"""The tokens of a unit of text as 64-bit hashes: segments of UAX #29 that are not white space, punctuation among them.
+"""Hashes the tokens of a unit of text to 64 bits: segments of UAX #29 that are not white space, punctuation included.
 
 Two loops take turns. One finds what ASCII alone decides, eight bytes at a time: runs of letters, digits and low lines,
 what joins two of them, and single characters. As soon as a character that is not ASCII may have a say, the other goes
@@ -40,7 +40,7 @@ for _members, _bit in (
 
 
 def _from(byte):
-    """What to add to a byte below 0x80 for its high bit to say that it is this one or a later one, in all eight."""
+    """Returns what to add to eight bytes below 0x80, to set the high bit of those that are not less than this one."""
     return EACH * np.uint64(0x80 - byte)
 
 
@@ -165,7 +165,7 @@ def fill_tokens(text, start, stop, blocks, flags_of_blocks, seed, hashes, n):
 
 @helper
 def _fill_wide(text, at, stop, blocks, flags_of_blocks, seed, hashes, n):
-    """The same from byte `at` on, which begins a segment, until an ASCII character begins one.
+    """Does the same from byte `at` on, which begins a segment, until an ASCII character begins one.
 
     Returns that character's byte, or `stop`, and how many hashes there are then.
     """
