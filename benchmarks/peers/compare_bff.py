@@ -38,7 +38,7 @@ def leave(texts: Sequence[str], bloom: Bloom) -> list[str]:
         some = texts[start : start + ROWS]
         found = shard.judge(pa.array(some, pa.string()))
         cuts = iter(found.paragraphs.tolist())
-        for text, is_gone, n_cuts in zip(some, found.is_gone | found.is_emptied, found.n_cuts.tolist(), strict=True):
+        for text, is_gone, n_cuts in zip(some, found.is_removed | found.is_emptied, found.n_cuts.tolist(), strict=True):
             cut = {next(cuts) for _ in range(n_cuts)}
             kept = (one for number, one in enumerate(text.split("\n")) if number not in cut)
             left.append("" if is_gone else "\n".join(kept))
