@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from dclm_spark.kernels.bytes.binary import binary_buffers
-from dclm_spark.kernels.compiled.jit import inlined_code, kernel
+from dclm_spark.kernels.compiled.jit import kernel
 from dclm_spark.kernels.near.similarity import BYTES_OF_HASH, count_common
 from dclm_spark.recipe.near_duplicates import NearDuplicates
 
@@ -117,9 +117,12 @@ def exact_margin(threshold: float, n_permutations: int) -> float:
 @kernel
 def _assign(is_same, is_member, own, held, rule):
     """Returns the index of each document's survivor, earlier ones first, and the survivors of the last component."""
-    n, n_held = len(is_same), len(held.signatures)
+    # Taken once, because taking an array out of a tuple costs more than reading the array.
+    (signatures, shingles, bounds), (held_signatures, held_shingles, held_bounds) = own, held
+    is_anchored, threshold, margin, is_exact = rule
+    n, n_held = len(is_same), len(held_signatures)
     anchors, similarity = np.empty(n, dtype=np.int64), np.ones(n, dtype=np.float64)
-    limit = MAX_ANCHORS if rule.is_anchored else 1
+    limit = MAX_ANCHORS if is_anchored else 1
     current = np.empty(limit, dtype=np.int64)
     n_current = n_held
     for index in range(n_held):
@@ -133,8 +136,21 @@ def _assign(is_same, is_member, own, held, rule):
         is_found = False
         for index in range(n_current):
             anchor = current[index]
-            share = _similarity(row, anchor, own, held, rule)
-            if not rule.is_anchored or share >= rule.threshold:
+            other = held_signatures[anchor] if anchor < n_held else signatures[anchor - n_held]
+            n_same = 0
+            for value in range(len(other)):
+                n_same += signatures[row, value] == other[value]
+            share = n_same / len(other)
+            if is_exact and abs(share - threshold) <= margin:
+                start, stop = bounds[row], bounds[row + 1]
+                if anchor < n_held:
+                    first, last, of_anchor = held_bounds[anchor], held_bounds[anchor + 1], held_shingles
+                else:
+                    first, last, of_anchor = bounds[anchor - n_held], bounds[anchor - n_held + 1], shingles
+                n_all = (stop - start + last - first) // BYTES_OF_HASH
+                n_same = count_common(shingles, start, stop, of_anchor, first, last)
+                share = n_same / (n_all - n_same)
+            if not is_anchored or share >= threshold:
                 anchors[row], similarity[row] = anchor, share
                 is_found = True
                 break
@@ -142,24 +158,3 @@ def _assign(is_same, is_member, own, held, rule):
             current[n_current] = n_held + row
             n_current += 1
     return anchors, similarity, current[:n_current].copy()
-
-
-@inlined_code
-def _similarity(row, anchor, own, held, rule):
-    """Returns the similarity of a document to a survivor, which is one of `held`, or a document of the batch."""
-    n_held = len(held.signatures)
-    other = held.signatures[anchor] if anchor < n_held else own.signatures[anchor - n_held]
-    n_same = 0
-    for value in range(len(other)):
-        n_same += own.signatures[row, value] == other[value]
-    share = n_same / len(other)
-    if rule.is_exact and abs(share - rule.threshold) <= rule.margin:
-        start, stop = own.bounds[row], own.bounds[row + 1]
-        if anchor < n_held:
-            first, last, shingles = held.bounds[anchor], held.bounds[anchor + 1], held.shingles
-        else:
-            first, last, shingles = own.bounds[anchor - n_held], own.bounds[anchor - n_held + 1], own.shingles
-        n_all = (stop - start + last - first) // BYTES_OF_HASH
-        n_same = count_common(own.shingles, start, stop, shingles, first, last)
-        share = n_same / (n_all - n_same)
-    return share
