@@ -18,7 +18,7 @@ from tests.support.archives import english_pages, html, write_warc
 from tests.support.kills import ENVIRONMENT, ROOT, SETTINGS
 from tests.support.tables import assert_same, content, read
 
-RIVAL = ROOT / "tests" / "jobs" / "rival.py"
+RIVAL = ROOT / "tests" / "e2e" / "rival.py"
 STAGES = tuple(TABLES)
 ROUNDS = {"documents": 8, "annotated": 2, "filtered": 3, "signatures": 2, "duplicates": 2, "deduplicated": 3}
 
@@ -87,7 +87,7 @@ def _store(folder: Path) -> Path:
     import pyspark
 
     jars = [*resolve_jars(), *(Path(pyspark.__file__).parent / "jars").glob("hadoop-client-*.jar")]
-    source = ROOT / "tests" / "jobs" / "PutIfAbsent.java"
+    source = ROOT / "tests" / "e2e" / "PutIfAbsent.java"
     classpath = os.pathsep.join(map(str, jars))
     subprocess.run(["javac", "-cp", classpath, "-d", str(folder), str(source)], check=True)
     subprocess.run(["jar", "cf", "store.jar", "PutIfAbsent.class"], check=True, cwd=folder)

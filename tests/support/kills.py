@@ -1,4 +1,4 @@
-"""Commands that are killed with -9, each a process of its own with a JVM of its own; `jobs/doomed.py` says how."""
+"""Commands that are killed with -9, each a process of its own with a JVM of its own; `e2e/doomed.py` says how."""
 
 import os
 import signal
