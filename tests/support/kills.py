@@ -13,7 +13,7 @@ import psutil
 from tests.support.tables import version
 
 ROOT = Path(__file__).parents[2]
-DOOMED = ROOT / "tests" / "jobs" / "doomed.py"
+DOOMED = ROOT / "tests" / "e2e" / "doomed.py"
 SECONDS = 900  # for one command on a machine that does much else
 # A process that lives for seconds is best compiled lightly, and its tables of a few rows need no spreading.
 ENVIRONMENT = {"JDK_JAVA_OPTIONS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC", "PYTHONPATH": str(ROOT)}
