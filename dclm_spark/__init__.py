@@ -10,10 +10,12 @@ if TYPE_CHECKING:  # what a type checker and an editor see; `_HOMES` says the sa
     from dclm_spark.exports.pools import export_table
     from dclm_spark.files.inputs import list_files, open_source
     from dclm_spark.lake.warehouse import Warehouse
+    from dclm_spark.recipe.annotation import Annotation, C4Lines, DomainList
     from dclm_spark.recipe.bounds import Bound, LineBound, LinePattern, LinePhrase
     from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL, RECIPES
+    from dclm_spark.recipe.extraction import Extraction
     from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-    from dclm_spark.recipe.recipe import Annotation, C4Lines, DomainList, Extraction, Recipe
+    from dclm_spark.recipe.recipe import Recipe
     from dclm_spark.spark.session import get_session
     from dclm_spark.stages.annotated import annotate
     from dclm_spark.stages.components import connected_components
@@ -29,11 +31,11 @@ __version__ = "0.2.0"
 _HOMES = {
     "DCLM_BASELINE": "recipe.builtin",
     "DCLM_BASELINE_FAITHFUL": "recipe.builtin",
-    "Annotation": "recipe.recipe",
-    "C4Lines": "recipe.recipe",
+    "Annotation": "recipe.annotation",
+    "C4Lines": "recipe.annotation",
     "Bound": "recipe.bounds",
-    "DomainList": "recipe.recipe",
-    "Extraction": "recipe.recipe",
+    "DomainList": "recipe.annotation",
+    "Extraction": "recipe.extraction",
     "LineBound": "recipe.bounds",
     "LinePattern": "recipe.bounds",
     "LinePhrase": "recipe.bounds",

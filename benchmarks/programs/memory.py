@@ -30,8 +30,8 @@ from dclm_spark.kernels.signals.lines import correct_lines
 from dclm_spark.kernels.signals.quality import measure_quality
 from dclm_spark.kernels.signals.repetition import measure_repetition
 from dclm_spark.kernels.signals.urls import measure_urls
+from dclm_spark.recipe.annotation import C4Lines
 from dclm_spark.recipe.builtin import DCLM_BASELINE, REFINEDWEB
-from dclm_spark.recipe.recipe import C4Lines
 
 N_REAL_BYTES = 64_000_000
 N_BYTES = 10_000_000

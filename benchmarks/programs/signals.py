@@ -24,8 +24,8 @@ from dclm_spark.kernels.signals.lines import correct_lines
 from dclm_spark.kernels.signals.quality import measure_quality
 from dclm_spark.kernels.signals.repetition import measure_repetition
 from dclm_spark.kernels.signals.urls import measure_urls
+from dclm_spark.recipe.annotation import Annotation
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Annotation
 
 N_PAGES = 2_000
 N_ROUNDS = 7

@@ -9,9 +9,10 @@ from dclm_spark.errors import InputError, RecipeError, abbreviated, refuse_recip
 from dclm_spark.files.domain_lists import describe_domain_list
 from dclm_spark.kernels.fasttext.identify import BUNDLED_MODEL, model_fingerprint
 from dclm_spark.recipe import as_json, builtin
+from dclm_spark.recipe.annotation import Annotation
 from dclm_spark.recipe.dclm_yaml import recipe_from_yaml
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe.recipe import Annotation, Recipe
+from dclm_spark.recipe.recipe import Recipe
 
 
 def load_recipe(

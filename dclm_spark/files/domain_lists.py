@@ -10,7 +10,7 @@ from dclm_spark.errors import InputError
 from dclm_spark.files.addresses import identity_of, without_secrets
 from dclm_spark.files.inputs import open_source
 from dclm_spark.kernels.signals.domains import listed_domains
-from dclm_spark.recipe.recipe import DomainList
+from dclm_spark.recipe.annotation import DomainList
 
 _CODECS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}  # first bytes of a file -> its codec
 

@@ -5,10 +5,12 @@ The faithful variant reproduces the mistakes of the code that made the original 
 
 from dataclasses import replace
 
+from dclm_spark.recipe.annotation import Annotation, C4Lines
 from dclm_spark.recipe.bounds import Bound, LineBound, LinePhrase, LineRule
 from dclm_spark.recipe.deduplication import Bloom
+from dclm_spark.recipe.extraction import Extraction
 from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
-from dclm_spark.recipe.recipe import Annotation, C4Lines, Extraction, Recipe
+from dclm_spark.recipe.recipe import Recipe
 
 # Lists of domains and words are files of the user's. Without a list its signal is null, which breaks no bound.
 _URLS = (

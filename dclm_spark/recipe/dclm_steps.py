@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from dclm_spark.errors import abbreviated
+from dclm_spark.recipe.annotation import Annotation, DomainList
 from dclm_spark.recipe.bounds import Bound, LineBound, LinePattern, LinePhrase, LineRule
 from dclm_spark.recipe.builtin import DCLM_BASELINE_FAITHFUL
-from dclm_spark.recipe.recipe import Annotation, DomainList
 
 ReadWords = Callable[[str], tuple[str, ...]]
 """Function that reads a list of words, given its path in the configuration."""

@@ -17,8 +17,9 @@ from dclm_spark.kernels.signals.c4 import clean_c4
 from dclm_spark.kernels.signals.corrections import correct_text
 from dclm_spark.kernels.signals.domains import count_banned
 from dclm_spark.kernels.signals.lines import correct_lines
+from dclm_spark.recipe.annotation import Annotation, C4Lines
 from dclm_spark.recipe.bounds import NO_TEXT, NO_TEXT_WORDS, is_empty
-from dclm_spark.recipe.recipe import Annotation, C4Lines, Recipe
+from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.reports.cluster_text import became
 from dclm_spark.terminal import shown, shown_in_line
 

@@ -12,8 +12,9 @@ from dclm_spark.kernels.bytes.sized import sized
 from dclm_spark.kernels.fasttext.identify import check_model
 from dclm_spark.kernels.signals.annotate import annotate_batch
 from dclm_spark.kernels.signals.domains import BANNING, banning_domains, domain_keys, listed_domains
+from dclm_spark.recipe.annotation import Annotation
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Annotation, Recipe
+from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.spark.workers import Kernels, map_arrow
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from dclm_spark.errors import refuse_recipe
 from dclm_spark.kernels.archive import pages
 from dclm_spark.kernels.html.extract import check_extractor
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Extraction, Recipe
+from dclm_spark.recipe.extraction import Extraction
+from dclm_spark.recipe.recipe import Recipe
 from dclm_spark.spark.workers import map_arrow
 
 if TYPE_CHECKING:

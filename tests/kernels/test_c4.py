@@ -11,8 +11,8 @@ import pytest
 from dclm_spark import schemas
 from dclm_spark.kernels.signals.annotate import annotate_batch
 from dclm_spark.kernels.signals.c4 import C4_TYPE, clean_c4
+from dclm_spark.recipe.annotation import Annotation, C4Lines
 from dclm_spark.recipe.bounds import LineBound
-from dclm_spark.recipe.recipe import Annotation, C4Lines
 
 DOCUMENTS = pa.schema([schemas.DOCUMENTS.field(name) for name in ("doc_id", "dump", "url", "text")])
 RULES = C4Lines(cleans_text=True)

@@ -14,7 +14,7 @@ from dclm_spark.kernels.archive.outcomes import Fault, Page, Skip
 from dclm_spark.kernels.archive.pages import read_pages
 from dclm_spark.kernels.archive.warc import read_archive
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 from tests.kernels.test_warc import COMPRESS, HTML, PAGE, chunked, page, response, warc
 
 pytestmark = pytest.mark.once

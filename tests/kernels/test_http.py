@@ -8,7 +8,7 @@ import pytest
 
 from dclm_spark.kernels.archive.http import read_content_type, read_fields, read_head
 from dclm_spark.kernels.archive.pages import read_pages
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 from tests.kernels.test_warc import HTML, PAGE, read, response, tally, warc
 
 pytestmark = pytest.mark.once

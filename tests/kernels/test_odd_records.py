@@ -15,7 +15,7 @@ from dclm_spark.kernels.archive.outcomes import Fault, Page, Skip
 from dclm_spark.kernels.archive.pages import document_id, read_pages
 from dclm_spark.kernels.archive.records import NEXT_RECORD, RECORD, fetch_date, read_date
 from dclm_spark.kernels.archive.warc import read_archive
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 
 pytestmark = pytest.mark.once
 

@@ -20,7 +20,7 @@ from dclm_spark.kernels.archive.frames import TRUNCATED, UNREADABLE
 from dclm_spark.kernels.archive.json_fields import read_fields
 from dclm_spark.kernels.archive.outcomes import CHARSET, TOO_LARGE, Fault, Skip
 from dclm_spark.kernels.archive.pools import BAD_JSON, FORMATS, KINDS, NO_TEXT, Line, compress, read_pool, write_line
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 
 pytestmark = pytest.mark.once
 

@@ -20,7 +20,7 @@ from dclm_spark.kernels.html import extractor, sandbox
 from dclm_spark.kernels.html.extract import extract
 from dclm_spark.kernels.html.extractor import ExtractorError
 from dclm_spark.kernels.html.sandbox import CRASHED, GROWN, TOO_SLOW, Limits, extract_alone
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 from tests.support.archives import ENGLISH, english_pages, write_warc
 
 pytestmark = [pytest.mark.once, pytest.mark.busy]

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from dclm_spark.kernels.signals.c4 import clean_c4
-from dclm_spark.recipe.recipe import C4Lines
+from dclm_spark.recipe.annotation import C4Lines
 
 RECORDED = Path(__file__).parent.parent / "data" / "c4"
 # As tools/record_c4.py names them; what datatrove switches off by -1 is null or 0 here.

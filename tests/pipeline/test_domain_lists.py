@@ -13,7 +13,7 @@ from dclm_spark.cli import main
 from dclm_spark.errors import InputError
 from dclm_spark.files.domain_lists import check_domain_list, describe_domain_list, read_domain_list
 from dclm_spark.recipe import as_json
-from dclm_spark.recipe.recipe import DomainList
+from dclm_spark.recipe.annotation import DomainList
 from tests.support.archives import english_pages, html, write_warc
 from tests.support.chains import DUMP
 from tests.support.tables import assert_balanced, read

@@ -13,7 +13,8 @@ from dclm_spark.recipe import builtin
 from dclm_spark.recipe.as_json import canonical_json, from_json, recipe_hash
 from dclm_spark.recipe.bounds import Bound
 from dclm_spark.recipe.builtin import DCLM_BASELINE
-from dclm_spark.recipe.recipe import Extraction, Recipe
+from dclm_spark.recipe.extraction import Extraction
+from dclm_spark.recipe.recipe import Recipe
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from dclm_spark.errors import InputError
 from dclm_spark.recipe.builtin import C4, C4_FAITHFUL, FINEWEB
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 from dclm_spark.reports.explain import explain_html, format_explanation
 from tests.support.archives import html
 

@@ -11,8 +11,8 @@ import pytest
 
 from dclm_spark import schemas
 from dclm_spark.errors import RecipeError
+from dclm_spark.recipe.annotation import DomainList
 from dclm_spark.recipe.builtin import DCLM_BASELINE, DCLM_BASELINE_FAITHFUL
-from dclm_spark.recipe.recipe import DomainList
 from dclm_spark.stages.annotated import annotate
 
 DOCUMENTS = "doc_id STRING, dump STRING, url STRING, text STRING"

@@ -6,7 +6,7 @@ from dclm_spark.kernels.archive.outcomes import CHARSET, TOO_LARGE, Fault, Page
 from dclm_spark.kernels.archive.pools import Line
 from dclm_spark.kernels.html.charsets import decode, without_nuls
 from dclm_spark.kernels.html.sandbox import Failure
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 
 
 class Content(NamedTuple):

@@ -10,7 +10,7 @@ from dclm_spark.kernels.archive.http import MAX_HEAD_BYTES, Head, read_content_t
 from dclm_spark.kernels.archive.members import NO_RECORD
 from dclm_spark.kernels.archive.records import TYPES, Header, fetch_date
 from dclm_spark.kernels.archive.sniffing import looks_like_html
-from dclm_spark.recipe.recipe import FETCH_YEARS
+from dclm_spark.recipe.extraction import FETCH_YEARS
 
 NOT_AN_ARCHIVE = "not_an_archive"
 """Fault kind: the file holds no WARC or ARC record at all."""

@@ -16,7 +16,7 @@ from dclm_spark.kernels.archive.sniffing import binary_type
 from dclm_spark.kernels.archive.warc import read_archive
 from dclm_spark.kernels.html.extract import limits_of
 from dclm_spark.kernels.html.sandbox import extract_alone
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 
 STAGE = "documents"
 

@@ -21,7 +21,7 @@ from dclm_spark.kernels.archive.json_fields import Field, read_fields
 from dclm_spark.kernels.archive.members import NO_RECORD, Members
 from dclm_spark.kernels.archive.outcomes import CHARSET, TOO_LARGE, Fault, Skip
 from dclm_spark.kernels.archive.records import fetch_date
-from dclm_spark.recipe.recipe import FETCH_YEARS
+from dclm_spark.recipe.extraction import FETCH_YEARS
 
 POOL = re.compile(r"\.jsonl(?P<coding>\.(gz|zst|zstd))?(\?.*)?$", re.IGNORECASE)
 """Matches names of pools, by the suffixes that DCLM's code knows. A web address may end in a query."""

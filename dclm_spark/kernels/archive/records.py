@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from dclm_spark.kernels.archive.http import read_fields
-from dclm_spark.recipe.recipe import FETCH_YEARS
+from dclm_spark.recipe.extraction import FETCH_YEARS
 
 TYPES = ("response", "conversion", "warcinfo", "request", "metadata", "revisit", "resource", "continuation", "unknown")
 """The record types of WARC 1.1 (section 5.5); a type of any other name is `unknown`."""

@@ -16,7 +16,7 @@ from dclm_spark.kernels.archive.frames import GZIP
 from dclm_spark.kernels.archive.http import MAX_HEAD_BYTES
 from dclm_spark.kernels.archive.outcomes import NOT_AN_ARCHIVE, Fault, Page, Skip, Wanted
 from dclm_spark.kernels.archive.records import header_of, is_record
-from dclm_spark.recipe.recipe import FETCH_YEARS
+from dclm_spark.recipe.extraction import FETCH_YEARS
 
 Outcome = Page | Fault | Skip
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dclm_spark.kernels.html.extractor_process import load
 from dclm_spark.kernels.html.sandbox import Failure, Limits, extract_alone
-from dclm_spark.recipe.recipe import Extraction
+from dclm_spark.recipe.extraction import Extraction
 
 EXTRACTORS = ("resiliparse", "trafilatura")
 LIMITS = Limits()

@@ -15,7 +15,7 @@ from dclm_spark.kernels.signals.lines import correct_lines
 from dclm_spark.kernels.signals.quality import measure_quality
 from dclm_spark.kernels.signals.repetition import measure_repetition
 from dclm_spark.kernels.signals.urls import measure_urls
-from dclm_spark.recipe.recipe import Annotation
+from dclm_spark.recipe.annotation import Annotation
 
 
 def annotate_batch(documents: pa.RecordBatch, annotation: Annotation, groups: Sequence[str]) -> pa.RecordBatch:

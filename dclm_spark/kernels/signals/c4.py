@@ -35,7 +35,7 @@ from dclm_spark.kernels.text.unicode import (
 from dclm_spark.kernels.tokens.spacy_tables import spacy_tables
 from dclm_spark.kernels.tokens.spacy_words import count_sentences
 from dclm_spark.kernels.tokens.tokens import tokenize
-from dclm_spark.recipe.recipe import C4Lines
+from dclm_spark.recipe.annotation import C4Lines
 
 C4_TYPE = schemas.C4
 

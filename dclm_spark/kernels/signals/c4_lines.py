@@ -10,7 +10,7 @@ from dclm_spark.kernels.signals.citations import cut_citations
 from dclm_spark.kernels.text.lowering import lower_one, lower_word
 from dclm_spark.kernels.text.tries import Trie, make_trie, marks_within
 from dclm_spark.kernels.text.unicode import IS_SPACE, strip
-from dclm_spark.recipe.recipe import C4Lines
+from dclm_spark.recipe.annotation import C4Lines
 
 # What a phrase in a line is for.
 SAYS_LOREM_IPSUM, _IS_CODE, HAS_CURLY_BRACKET, _IS_POLICY = 1, 2, 4, 8
