@@ -34,7 +34,7 @@ except ImportError:  # Spark 3.5
     from pyspark.sql import DataFrame
 
 BLOCK_BYTES = 4096
-FOREVER_SECONDS = 300  # nobody waits this long: the process is dead by then, and no test is left hanging if not
+FOREVER_SECONDS = 1800  # nobody waits this long: the process is dead by then, and no test is left hanging if not
 
 
 def kill(victim: str) -> None:

@@ -248,7 +248,7 @@ from dclm_spark.cli.main import main
 sys.exit(main(sys.argv[1:]))
 """
     command = [sys.executable, "-c", program, "explain", "--html", str(page), "--url", KEPT]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=Path(__file__).parents[2])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1800, cwd=Path(__file__).parents[2])
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[0] == KEPT and "  kept by recipe dclm_baseline" in done.stdout
 

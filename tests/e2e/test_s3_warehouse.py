@@ -49,7 +49,7 @@ def dclm(*arguments: object, home: Path, **environment: str) -> str:
         text=True,
         cwd=home,
         env=kept | ENVIRONMENT | {"HOME": str(home)} | environment,
-        timeout=400,
+        timeout=1800,
         check=False,
     )
     assert done.returncode == 0, done.stderr

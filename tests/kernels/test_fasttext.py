@@ -459,7 +459,7 @@ def test_bundled_model_works_from_a_zip(tmp_path):
     )
     done = subprocess.run(
         [sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": str(tmp_path / "package.zip")},
-        cwd=tmp_path, capture_output=True, text=True, timeout=60,
+        cwd=tmp_path, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert '"en"' in done.stdout

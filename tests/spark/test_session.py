@@ -42,7 +42,7 @@ def run_python(code: str, *arguments: str, **environment: str | None) -> subproc
     merged = inherited | {"PYTHONPATH": str(ROOT)} | environment
     command = [sys.executable, "-c", textwrap.dedent(code), *arguments]
     present = {key: value for key, value in merged.items() if value is not None}
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=present, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=present, check=False)
 
 
 def refusal(call: str = "get_session()", **environment: str | None) -> str:
@@ -126,7 +126,7 @@ def spark_submit(script: Path, *options: str) -> subprocess.CompletedProcess:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYSPARK_PYTHON": sys.executable}
     for mark in ("SPARK_REMOTE", "SPARK_LOCAL_REMOTE", "SPARK_CONNECT_MODE_ENABLED"):  # of this process's own session
         environment.pop(mark, None)
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=environment, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=1800, env=environment, check=False)
 
 
 @pytest.mark.slow

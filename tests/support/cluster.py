@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from pyspark.find_spark_home import _find_spark_home
 
-START_SECONDS = 90
+START_SECONDS = 600
 STOP_SECONDS = 15
 
 
