@@ -85,7 +85,7 @@ IN_STEP = """
         def call(self, *arguments, **options):
             step = next(steps)
             Path(folder, f"{me}-{step}").touch()
-            deadline = time.monotonic() + 300
+            deadline = time.monotonic() + 1800
             while not Path(folder, f"{other}-{step}").exists():
                 assert time.monotonic() < deadline, f"{other} has never come to step {step}"
                 time.sleep(0.002)
