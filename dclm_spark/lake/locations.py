@@ -107,7 +107,8 @@ def check_catalog(spark: "SparkSession", schema: Schema, location: str, *, ends_
     """
     read = f"the warehouse {location!r} is read as schema {quoted(schema.name)} of catalog {quoted(schema.catalog)}"
     if schema.catalog == SESSION_CATALOG:
-        if ends_with_command and spark.conf.get("spark.sql.catalogImplementation", None) == "in-memory":
+        # Without a default: with one, Spark returns the default unless the session was given a value.
+        if ends_with_command and spark.conf.get("spark.sql.catalogImplementation") == "in-memory":
             raise WarehouseError(
                 [
                     f"{read}, which this Spark forgets when the command ends: it has no metastore. Name a folder, such "

@@ -3,7 +3,7 @@
 import pytest
 
 from dclm_spark.errors import WarehouseError
-from dclm_spark.lake.locations import Schema, misread, schema_of
+from dclm_spark.lake.locations import Schema, check_catalog, misread, schema_of
 
 pytestmark = pytest.mark.once
 
@@ -44,3 +44,12 @@ def test_names_are_quoted_in_sql():
     schema = Schema("my-catalog", "a`b")
     assert schema.sql("documents") == "`my-catalog`.`a``b`.`documents`" and str(schema) == "`my-catalog`.`a``b`"
     assert str(Schema("main", "dclm")) == "main.dclm" and schema_of(str(schema)) == schema
+
+
+def test_a_catalog_that_ends_with_the_command_is_refused(spark):
+    location = "spark_catalog.dclm"
+    with pytest.raises(WarehouseError, match=r"forgets when the command ends.* Name a folder, such as \./dclm"):
+        check_catalog(spark, Schema("spark_catalog", "dclm"), location, ends_with_command=True)
+    check_catalog(spark, Schema("spark_catalog", "dclm"), location, ends_with_command=False)
+    with pytest.raises(WarehouseError, match="there is no such catalog here.* written ./main.dclm"):
+        check_catalog(spark, Schema("main", "dclm"), "main.dclm", ends_with_command=True)

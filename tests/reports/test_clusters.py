@@ -110,7 +110,10 @@ def rows_of() -> dict[str, list[tuple]]:
         ],
         "merged_clusters": [(B, "all", doc_id("a0"), doc_id("a9"))],
         "removed": [
-            (PAGES[member][0], "deduplicated", doc_id(member), "near_duplicate", likeness, f"of {doc_id(of)}")
+            (
+                *(PAGES[member][0], "deduplicated", doc_id(member), "near_duplicate", likeness, f"of {doc_id(of)}"),
+                *(PAGES[member][1], None, "en"),
+            )
             for member, of, likeness in REMOVED
         ],
         "deduplicated": [
