@@ -1,4 +1,9 @@
-"""Reads the header of an HTTP response in an archive."""
+"""Reads the header of an HTTP response in an archive.
+
+fastwarc parses and decodes responses too. But it loses the status of lines such as `http/1.1 200 OK`, `HTTP 200` and
+`ICY 200`, leaves what follows `100 Continue` in the payload, removes a coding that two headers declare only once, and
+raises for a page that is stored without the coding that its header declares.
+"""
 
 import re
 from typing import NamedTuple
