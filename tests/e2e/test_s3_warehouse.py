@@ -9,11 +9,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dclm_spark.spark import s3a
 from tests.support.archives import english_pages, html, write_warc
+from tests.support.buckets import s3_server
 from tests.support.kills import ENVIRONMENT, SETTINGS
 
 ROOT = Path(__file__).parents[2]
@@ -21,22 +23,11 @@ DUMP = "CC-MAIN-2022-05"
 
 
 @pytest.fixture
-def endpoint() -> Iterator[str]:
-    moto_server = pytest.importorskip("moto.server", reason="moto is not installed here")
-    import boto3
-
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    url = f"http://{host}:{port}"
-    client = boto3.client(
-        "s3", endpoint_url=url, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
-    )
-    client.create_bucket(Bucket="my-bucket")
-    try:
-        yield url
-    finally:
-        server.stop()
+def server() -> Iterator[tuple[str, Any]]:
+    """An S3 server with a bucket: its address and a client."""
+    with s3_server() as (url, client):
+        client.create_bucket(Bucket="my-bucket")
+        yield url, client
 
 
 def dclm(*arguments: object, home: Path, **environment: str) -> str:
@@ -58,16 +49,12 @@ def dclm(*arguments: object, home: Path, **environment: str) -> str:
 
 @pytest.mark.slow
 @pytest.mark.long
-def test_input_and_warehouse_in_a_bucket(endpoint, tmp_path):
-    import boto3
-
+def test_input_and_warehouse_in_a_bucket(server, tmp_path):
+    endpoint, client = server
     file = write_warc(tmp_path / "a.warc.gz", [*english_pages(4), ("http://a.org/short", html("<p>Short.</p>"))])
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "credentials").write_text(
         "[default]\naws_access_key_id = key\naws_secret_access_key = secret\n"
-    )
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="key", aws_secret_access_key="secret"
     )
     client.upload_file(str(file), "my-bucket", "crawl/a.warc.gz")
 

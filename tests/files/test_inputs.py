@@ -14,6 +14,7 @@ import pytest
 from dclm_spark.errors import InputError
 from dclm_spark.files import faults, remote
 from dclm_spark.files.inputs import Listing, SourceFile, list_files, open_source
+from tests.support.buckets import s3_server
 from tests.support.sites import ALWAYS, Site
 
 pytestmark = pytest.mark.once
@@ -431,27 +432,18 @@ def test_read_ahead_is_bounded():
 @pytest.fixture(scope="module")
 def s3(tmp_path_factory):
     """A bucket with two public archives and a private one: the storage options for anonymous reading."""
-    moto_server = pytest.importorskip("moto.server", reason="moto is not installed here")
-    boto3 = pytest.importorskip("boto3")
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    _, port = server.get_host_and_port()
-    endpoint = f"http://127.0.0.1:{port}"
-    client = boto3.client(
-        "s3", endpoint_url=endpoint, region_name="us-east-1", aws_access_key_id="x", aws_secret_access_key="x"
-    )
-    client.create_bucket(Bucket="crawls", ACL="public-read")
-    lines = b"crawl-data/D/segments/a.warc.gz\ncrawl-data/D/segments/b.warc.gz\n"
-    for key, content in {
-        "crawl-data/D/segments/a.warc.gz": CONTENT,
-        "crawl-data/D/segments/b.warc.gz": b"",
-        "crawl-data/D/segments/": b"",
-        "crawl-data/D/segments/index.html": b"<html>",
-        "crawl-data/D/warc.paths.gz": gzip.compress(lines),
-    }.items():
-        client.put_object(Bucket="crawls", Key=key, Body=content, ACL="public-read")
-    yield {"anon": True, "endpoint_url": endpoint}
-    server.stop()
+    with s3_server() as (url, client):
+        client.create_bucket(Bucket="crawls", ACL="public-read")
+        lines = b"crawl-data/D/segments/a.warc.gz\ncrawl-data/D/segments/b.warc.gz\n"
+        for key, content in {
+            "crawl-data/D/segments/a.warc.gz": CONTENT,
+            "crawl-data/D/segments/b.warc.gz": b"",
+            "crawl-data/D/segments/": b"",
+            "crawl-data/D/segments/index.html": b"<html>",
+            "crawl-data/D/warc.paths.gz": gzip.compress(lines),
+        }.items():
+            client.put_object(Bucket="crawls", Key=key, Body=content, ACL="public-read")
+        yield {"anon": True, "endpoint_url": url}
 
 
 def test_reading_from_s3(s3):
