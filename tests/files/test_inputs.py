@@ -446,6 +446,23 @@ def s3(tmp_path_factory):
         yield {"anon": True, "endpoint_url": url}
 
 
+def test_a_busy_bucket_is_tried_again_and_is_no_missing_file(monkeypatch):
+    pytest.importorskip("s3fs")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "2")
+    monkeypatch.setattr(faults, "PAUSES_SECONDS", (0.01, 0.01))
+    path = "/crawls/a.warc.gz"
+    with Site({path: CONTENT}) as site:
+        options = {"key": "key", "secret": "secret", "endpoint_url": site.url}
+        site.down[path] = ALWAYS
+        with pytest.raises(OSError, match="could not be read in 3 tries .*Service Unavailable") as caught:
+            open_source(f"s3:/{path}", storage_options=options)
+        assert not isinstance(caught.value, FileNotFoundError)
+        site.down.clear()
+        site.once_listed[path] = 3
+        with open_source(f"s3:/{path}", storage_options=options) as stream:
+            assert stream.read() == CONTENT
+
+
 def test_reading_from_s3(s3):
     check_reading(open_source("s3://crawls/crawl-data/D/segments/a.warc.gz", storage_options=s3))
     with pytest.raises(FileNotFoundError):
