@@ -39,8 +39,17 @@ def refusal(error: BaseException) -> RefusedError | None:
 
 def is_busy(error: BaseException) -> bool:
     """Returns whether a server has answered that it is busy."""
-    statuses = [getattr(one, "status", None) for one in _chain(error)]
+    statuses = [_status(one) for one in _chain(error)]
     return any(isinstance(one, int) and (one in (408, 425, 429) or one >= 500) for one in statuses)
+
+
+def _status(error: BaseException) -> object:
+    """Returns the HTTP status that a library's error carries; null if there is none."""
+    status = getattr(error, "status", None)  # aiohttp's
+    answer = getattr(error, "response", None)  # botocore's
+    if status is None and isinstance(answer, Mapping):
+        return answer.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    return status
 
 
 def pause(seconds: float, error: BaseException, address: str) -> float:

@@ -463,6 +463,15 @@ def test_a_busy_bucket_is_tried_again_and_is_no_missing_file(monkeypatch):
             assert stream.read() == CONTENT
 
 
+@pytest.mark.parametrize(("status", "is_busy"), [(503, True), (429, True), (404, False), (403, False)])
+def test_the_status_of_a_bucket_tells_whether_it_is_busy(status, is_busy):
+    exceptions = pytest.importorskip("botocore.exceptions")
+    cause = exceptions.ClientError({"ResponseMetadata": {"HTTPStatusCode": status}}, "ListObjectsV2")
+    error = OSError("a bucket's answer")
+    error.__cause__ = cause
+    assert faults.is_busy(error) is is_busy
+
+
 def test_reading_from_s3(s3):
     check_reading(open_source("s3://crawls/crawl-data/D/segments/a.warc.gz", storage_options=s3))
     with pytest.raises(FileNotFoundError):
