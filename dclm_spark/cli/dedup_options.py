@@ -5,7 +5,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from dclm_spark.errors import InputError
-from dclm_spark.recipe.deduplication import DEFAULTS, Method, Option, named
+from dclm_spark.recipe.deduplication import DEFAULTS, Method, named
+from dclm_spark.recipe.options import Option
 
 _OF_ALL = ("scope", "n_shards")
 """Fields of most methods; `near_options` adds their options, since near-duplicates have them too."""

@@ -1,12 +1,13 @@
 """Defines the settings of deduplication methods, one class for each method, and checks those of a recipe."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from dclm_spark import schemas
-from dclm_spark.errors import InputError, unknown
+from dclm_spark.errors import unknown
 from dclm_spark.recipe.near_duplicates import NORMALIZATIONS, ORDERS
+from dclm_spark.recipe.options import Option
 from dclm_spark.recipe.scopes import AT_ONCE, scope_problems
 
 KEYS = ("text", "url")
@@ -23,41 +24,6 @@ MAX_PREFERRED_DOMAINS = (1 << 12) - 1
 """Largest number of domains in `Bloom.preferred_domains`. The rank of a domain, the length of the text and the first
 bits of the doc_id share 52 bits. Two equal texts of one host have the same rank and length; with this limit, the
 probability that their doc_ids agree in those first bits too, so that neither comes first, is at most 1 in 65,536."""
-
-
-@dataclass(frozen=True)
-class Option:
-    """Describes a command-line option that sets fields of a method.
-
-    Args:
-        flag: The option, with its dashes.
-        help: Help text, one line without a full stop.
-        fields: Names of the fields that it sets. If there are several, it accepts one value for all or one for each.
-        kind: Type of a value.
-        metavar: Name of a value in the help; null: the flag in capitals.
-    """
-
-    flag: str
-    help: str
-    fields: tuple[str, ...]
-    kind: type = str
-    metavar: str | None = None
-
-    def values(self, given: Any) -> Mapping[str, Any]:
-        """Returns field -> value for the option's arguments; empty if the option was not given.
-
-        >>> sizes = Option("--ngram", "tokens", ("min_ngram", "max_ngram"), kind=int)
-        >>> sizes.values([5]), sizes.values([5, 13]), sizes.values(None)
-        ({'min_ngram': 5, 'max_ngram': 5}, {'min_ngram': 5, 'max_ngram': 13}, {})
-        """
-        if given is None:
-            return {}
-        if len(self.fields) == 1:
-            return {self.fields[0]: given}
-        if len(given) not in (1, len(self.fields)):
-            expected = f"1 value, or {len(self.fields)} ({', '.join(self.fields)})"
-            raise InputError([f"{self.flag} takes {expected}; found {len(given)}"])
-        return dict(zip(self.fields, given if len(given) > 1 else given * len(self.fields), strict=True))
 
 
 @dataclass(frozen=True)
