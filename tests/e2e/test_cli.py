@@ -9,9 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
@@ -24,30 +22,13 @@ from dclm_spark.recipe.builtin import RECIPES
 from dclm_spark.spark.progress import Progress
 from tests.support.archives import english_pages, html
 from tests.support.chains import DUMP, LARGE, RECIPE, SHORT, STRICTER, write_dump
+from tests.support.commands import Said, dclm
 from tests.support.tables import content, read, version
 
 pytestmark = pytest.mark.once
 
 KEPT = "http://long.org/0"
 COMMANDS = ("run", "documents", "annotated", "filtered", "funnel", "explain", "export", "maintain", "recipe")
-
-
-class Said(NamedTuple):
-    status: int
-    out: str
-    err: str
-
-
-def dclm(*arguments: object) -> Said:
-    """A command in this process. Whatever it is, no user is shown a stack trace."""
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            status = main.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse's own
-            status = end.code
-    assert "Traceback" not in err.getvalue()
-    return Said(status, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="module")

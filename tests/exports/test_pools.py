@@ -16,9 +16,9 @@ from dclm_spark.pipeline.annotated import make_annotated
 from dclm_spark.pipeline.filtered import make_filtered
 from dclm_spark.recipe import as_json
 from dclm_spark.reports.funnel import count_funnel
-from tests.e2e.test_cli import dclm
 from tests.support.archives import ENGLISH, english_pages, write_warc
 from tests.support.chains import DUMP, RECIPE, job_of, make_all, make_documents
+from tests.support.commands import dclm
 from tests.support.tables import assert_balanced, read
 
 RAW, MEASURED = "CC-MAIN-2013-20", DUMP

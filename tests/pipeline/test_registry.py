@@ -1,21 +1,19 @@
 """The registry of stages: what is put into it is in `run`, the help, the funnel and `export`, and nowhere else."""
 
-import io
 import json
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 from pyspark.sql import functions as F
 
 from dclm_spark import schemas
-from dclm_spark.cli import main
 from dclm_spark.exports.pools import FORMATS
 from dclm_spark.pipeline.job import Job
 from dclm_spark.pipeline.registry import STAGES, Stage
 from dclm_spark.pipeline.run_stage import Outcome, make_stage, write_split
 from dclm_spark.recipe import as_json
 from tests.support.chains import DUMP, RECIPE, write_dump
+from tests.support.commands import dclm
 from tests.support.tables import read
 
 pytestmark = pytest.mark.once
@@ -51,16 +49,6 @@ def polite(monkeypatch) -> Stage:
     monkeypatch.setitem(schemas.PARTITIONS, "polite", ("dump",))
     monkeypatch.setitem(schemas.DESCRIPTIONS, "polite", "One row is a document of an even number of words.")
     return stage
-
-
-def dclm(*arguments: object) -> tuple[int, str, str]:
-    out, err = io.StringIO(), io.StringIO()
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            status = main.main([str(argument) for argument in arguments])
-        except SystemExit as end:  # argparse's own
-            status = end.code
-    return status, out.getvalue(), err.getvalue()
 
 
 def test_a_stage_of_the_registry_is_everywhere(spark, polite, tmp_path):
