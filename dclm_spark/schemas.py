@@ -342,7 +342,7 @@ REMOVED = pa.schema(
         _required(
             "removed_by",
             pa.string(),
-            "first signal whose bound was broken, no_text, or the reason of a deduplication method",
+            "first signal whose bound was broken, no_text, or the reason of a later stage",
         ),
         _field("value", pa.float64(), "value of that signal, or the similarity or share that decided"),
         _field("detail", pa.string(), "the bound as text, or the document that was kept instead"),

@@ -51,10 +51,9 @@ def test_open_and_closed_limits(bound, breaking, kept):
     assert not bound.breaks(None)
 
 
-@pytest.mark.parametrize("name", sorted(builtin.RECIPES))
-def test_each_recipe_has_its_twin(name):
-    recipe = builtin.RECIPES[name]
-    twin = builtin.RECIPES[name.removesuffix("_faithful") if name.endswith("_faithful") else f"{name}_faithful"]
+@pytest.mark.parametrize("name", ["dclm_baseline", "refinedweb", "gopher", "c4", "fineweb", "fineweb2"])
+def test_each_published_recipe_has_its_twin(name):
+    recipe, twin = builtin.RECIPES[name], builtin.RECIPES[f"{name}_faithful"]
     # The twins differ in how things are read, never in the rules and their limits.
     assert twin.bounds == recipe.bounds and twin != dataclasses.replace(recipe, name=twin.name)
 

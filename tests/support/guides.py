@@ -37,7 +37,9 @@ def follow(guide: str, folder: Path) -> list[str]:
         for hunk in rest.removeprefix("@@\n").split("@@\n"):
             lines = hunk.splitlines(keepends=True)
             before, after = ("".join(line[1:] for line in lines if line[0] != sign) for sign in "+-")
-            assert text.count(before) == 1, f"{name} has not one place that reads:\n{before}"
+            assert text.count(before) == 1, (
+                f"{name} has changed: update the guide in docs/, which expects one place that reads:\n{before}"
+            )
             text = text.replace(before, after)
         (folder / name).write_text(text, encoding="utf-8")
     return changed
