@@ -24,8 +24,10 @@ SESSION := tests/lake tests/spark tests/stages
 ON313 := tests/recipe dclm_spark/kernels dclm_spark/recipe \
 	$(patsubst %,tests/kernels/test_%.py,any_text c4 domains fineweb gopher quality shingles simplify spacy_words urls words)
 KILLS := tests/e2e/test_kill.py tests/e2e/test_kill_deduplication.py tests/e2e/test_cluster.py
+# Tests of whole chains, in one session and with one finished lake.
+CHAINS := tests/e2e tests/pipeline tests/reports
 
-.PHONY: help demo test test-fast test-e2e test-others test-stages test-slow test-programs test-kills test-again test-connect test-slow-stages test-long \
+.PHONY: help demo warm test test-fast test-chains test-others test-stages test-slow test-programs test-kills test-again test-connect test-slow-stages test-long \
 	test-spark35 test-e2e35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
@@ -77,23 +79,26 @@ demo: jars
 	done
 	@echo "tables: $(CURDIR)/$(DEMO)"
 
-# Three parts at once: jobs wait for processes most of their time. Each prints what it has to say when it ends.
+# Three parts at once, of like length: jobs wait for processes most of their time. Each prints what it has to say when it ends.
 test: .venv/.test jars
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-chains test-stages test-others
+
+# Before several processes would compile the kernels beside each other; tests of tables, which need none, run meanwhile.
+warm: .venv/.test
 	@$(BIN)/python -m tests.support.warm
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-e2e test-stages test-others
 
 # What a change of a kernel, a recipe or a page breaks first. Kernels that changed are compiled beforehand, which takes longer.
 test-fast: .venv/.test
 	$(BIN)/python -m pytest $(FAST) -m "not slow and not busy"
 
-test-e2e: .venv/.test
-	$(BIN)/python -m pytest tests/e2e -m "not slow" $(DURATIONS)
+test-chains: warm
+	$(BIN)/python -m pytest $(CHAINS) -m "not slow" $(DURATIONS)
 
 test-stages: .venv/.test
 	$(BIN)/python -m pytest $(SESSION) -m "not slow" $(DURATIONS)
 
-test-others: .venv/.test
-	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "not slow" $(DURATIONS)
+test-others: warm
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(CHAINS) $(SESSION)) -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect test-slow-stages
@@ -111,7 +116,7 @@ test-slow-stages: .venv/.test
 	$(BIN)/python -m pytest $(SESSION) -m "slow and not long" $(DURATIONS)
 
 test-connect: .venv/.test
-	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest $(SESSION) --ignore tests/spark/test_session.py -m "not once" $(DURATIONS)
+	DCLM_SPARK_TEST_SESSION=connect $(BIN)/python -m pytest $(SESSION) --ignore tests/spark/test_session.py -m "not once and not slow" $(DURATIONS)
 
 test-long: .venv/.test jars
 	$(BIN)/python -m pytest tests -m long
@@ -123,7 +128,7 @@ test-e2e35: .venv-spark35/.test
 	$(BIN35)/python -m pytest tests/e2e -m "not spark41 and not once and not long" $(DURATIONS)
 
 test-stages35: .venv-spark35/.test
-	$(BIN35)/python -m pytest tests/kernels $(SESSION) tests/pipeline tests/reports tests/exports -m "not spark41 and not once and not slow" $(DURATIONS)
+	$(BIN35)/python -m pytest tests/kernels $(SESSION) tests/pipeline tests/reports tests/exports -m "not spark41 and not once and not slow and not busy" $(DURATIONS)
 
 test-py313: .venv-py313/.test
 	$(BIN313)/python -m pytest $(ON313) -m "not slow"

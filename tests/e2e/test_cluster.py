@@ -216,6 +216,8 @@ def test_spark_connect(dclm_spark, local, tmp_path):
     assert_same(content(tmp_path / "lake", TABLES), local)
 
 
+@pytest.mark.once
+@pytest.mark.long
 def test_two_dumps_written_at_once(dclm_spark, local, tmp_path):
     """Two processes make one warehouse; each write of the one meets the same write of the other."""
     dumps = (DUMP, OTHER_DUMP)

@@ -55,6 +55,7 @@ def lake(tmp_path, archives) -> Lake:
     return Lake(tmp_path, [DUMP], archives)
 
 
+@pytest.mark.once
 def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
     """One warehouse, killed again and again: each command goes on from what the one before it left."""
     shutil.copytree(undisturbed.warehouse, lake.warehouse)
@@ -103,6 +104,7 @@ def test_a_driver_killed_in_every_stage_and_commit(lake, undisturbed):
 
 
 @pytest.mark.once
+@pytest.mark.long
 def test_clusters_that_were_killed_in_the_making(lake, undisturbed):
     """Inside the commit of `edges`, and between it and `duplicates`: what is made in the end is the same."""
     shutil.copytree(undisturbed.warehouse, lake.warehouse)

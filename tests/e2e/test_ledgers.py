@@ -84,6 +84,7 @@ def meanwhile(monkeypatch, verb: str, table: str, what):
 TAKEN = "has begun to make {stage} of {dump} in .* as well: it continues, and this one has ended"
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("verb", "table"),
     [
@@ -148,6 +149,7 @@ def test_without_locks_documents_are_read_once(
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_texts_of_a_table_that_is_older_than_what_it_was_made_from_are_not_handed_out(lake, tmp_path):
     recipe = replace(RECIPE, deduplication=(Exact("exact", "url"),))
     job = job_of(lake, recipe=recipe)
@@ -217,6 +219,7 @@ def test_documents_that_have_lost_a_batch_are_read_anew(made, lake, inputs, suff
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_stage_whose_run_is_lost_is_named_and_made_anew(made, lake, inputs):
     lose(lake, "runs", "json")
     [entry] = count_funnel(lake)
@@ -227,6 +230,7 @@ def test_a_stage_whose_run_is_lost_is_named_and_made_anew(made, lake, inputs):
     assert "unfinished" not in count_funnel(lake)[0]
 
 
+@pytest.mark.once
 def test_a_dump_whose_runs_are_all_lost_is_named(lake):
     shutil.rmtree(Path(lake.location) / "runs")
     [entry] = count_funnel(lake)

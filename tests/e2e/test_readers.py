@@ -18,7 +18,7 @@ from dclm_spark.recipe.near_duplicates import MinHash, NearDuplicates
 from tests.support.archives import english_pages, write_warc
 from tests.support.chains import DUMP, RECIPE, STRICTER, job_of, make_all, write_dump
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.once]
 
 # No clusters that a dump joins, nor any too large for one task, and no page that loses a paragraph and stays.
 EMPTY = {"merged_clusters", "rounds", "cuts"}

@@ -31,6 +31,7 @@ from tests.support.tables import assert_same, content, read
 
 A, B, EMPTY = "A", "B", "Z"
 slow = partial(pytest.param, marks=pytest.mark.slow)
+long = partial(pytest.param, marks=[pytest.mark.slow, pytest.mark.long])
 TABLES = ("deduplicated", "removed", "cuts", "decisions")
 RECIPE = Recipe("plain")
 BLOOM = Bloom(min_ngram=5, max_ngram=5, filter="exact")
@@ -157,10 +158,10 @@ GOOD = {"order": ("preferred_domains", "longest_text"), "preferred_domains": ("g
         (BLOOM, A + B),
         slow(replace(BLOOM, scope="all", inserts="kept", order=("longest_text",)), A + B + EMPTY),
         slow(replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
-        slow(replace(BLOOM, scope="incremental"), B + EMPTY + A),
-        slow(replace(SHARDS, inserts="kept"), A + B + EMPTY),
+        long(replace(BLOOM, scope="incremental"), B + EMPTY + A),
+        long(replace(SHARDS, inserts="kept"), A + B + EMPTY),
         slow(replace(SHARDS, shard_by="warc_file", **GOOD), A + B),
-        slow(replace(SHARDS, shard_by="dump", mode="document"), A + B),
+        long(replace(SHARDS, shard_by="dump", mode="document"), A + B),
     ],
     ids=["dump", "all", "Bloom filter", "incremental", "shards", "files", "dumps as shards"],
 )
@@ -189,7 +190,7 @@ def test_ngrams_by_scope(lake, source, bloom, dumps):
     "methods",
     [
         (Exact(), Exact(by="url"), replace(BLOOM, filter="bloom", capacity=50_000)),
-        (replace(BLOOM, inserts="kept"),),
+        long((replace(BLOOM, inserts="kept"),)),
     ],
     ids=["keys and a filter", "kept n-grams"],
 )
@@ -355,7 +356,7 @@ def test_a_dump_without_documents_and_one_document_twice(lake, source, tmp_path)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scope", ["all", "shards"])
+@pytest.mark.parametrize("scope", [long("all"), "shards"])
 def test_documents_of_megabytes_and_of_a_million_lines(spark, tmp_path, scope):
     warehouse = Warehouse(spark, str(tmp_path / "lake"))
     long, lines = "word " * 10_000_000, "\n".join(f"{number:x}" for number in range(1_000_000))
