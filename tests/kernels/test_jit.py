@@ -55,6 +55,17 @@ def test_the_next_process_finds_the_code_also_from_a_zip(zipped, tmp_path):
     assert count_in_new_process(PACKAGE.parent, NUMBA_CACHE_DIR=str(tmp_path))[1:] == (folder, 1)
 
 
+def test_without_compiling_a_debugger_can_step_through_a_kernel(tmp_path):
+    lines = (
+        "import pyarrow as pa",
+        "from dclm_spark.kernels.text import words",
+        "print(words.count_words_split(pa.array(['a b'])))",
+    )
+    variables = os.environ | {"NUMBA_DISABLE_JIT": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], env=variables, capture_output=True, text=True)
+    assert done.stdout.split() == ["[", "2", "]"] and not list(tmp_path.iterdir())
+
+
 def test_without_a_folder_named_it_is_the_users_own_temporary_one(tmp_path):
     folder = Path(count_in_new_process(PACKAGE.parent, TMPDIR=str(tmp_path))[1])
     assert folder.parent.parent == tmp_path

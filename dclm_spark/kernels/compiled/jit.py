@@ -39,7 +39,10 @@ def kernel(function: Callable[..., Any]) -> Any:
     >>> twice(21)
     42
     """
-    return keep_on_disk(njit(nogil=True)(function), cache_folder, sources_hash)
+    compiled = njit(nogil=True)(function)
+    if compiled is function:  # under NUMBA_DISABLE_JIT, so that a debugger can step through it
+        return function
+    return keep_on_disk(compiled, cache_folder, sources_hash)
 
 
 def helper(function: Callable[..., Any]) -> Any:
