@@ -83,7 +83,7 @@ demo: jars
 test: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-chains test-stages test-others
 
-# Before several processes would compile the kernels beside each other; tests of tables, which need none, run meanwhile.
+# Before several processes would compile the kernels beside each other; the tests of tables, which need none, run meanwhile.
 warm: .venv/.test
 	@$(BIN)/python -m tests.support.warm
 
@@ -95,10 +95,10 @@ test-chains: warm
 	$(BIN)/python -m pytest $(CHAINS) -m "not slow" $(DURATIONS)
 
 test-stages: .venv/.test
-	$(BIN)/python -m pytest $(SESSION) -m "not slow" $(DURATIONS)
+	$(BIN)/python -m pytest $(SESSION) tests/exports -m "not slow" $(DURATIONS)
 
 test-others: warm
-	$(BIN)/python -m pytest $(addprefix --ignore ,$(CHAINS) $(SESSION)) -m "not slow" $(DURATIONS)
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(CHAINS) $(SESSION) tests/exports) -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
 	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect test-slow-stages
