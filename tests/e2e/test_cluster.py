@@ -22,6 +22,7 @@ from dclm_spark.spark.jvm import resolve_jars
 from dclm_spark.spark.session import DELTA_SETTINGS
 from tests.support.archives import english_pages, write_warc
 from tests.support.cluster import Cluster, standalone_cluster
+from tests.support.commands import dclm
 from tests.support.tables import COMPARED, NEAR, assert_balanced, assert_same, content, read
 
 pytestmark = pytest.mark.slow
@@ -38,11 +39,18 @@ SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "1",
 }
 
-# Says for each task where it found the package, and whether it found a kernel compiled.
-PROBE = """
+# The other jobs in one session, which then says for each task of a new stage where it found the package, and whether it
+# found a kernel compiled.
+REST = """
     import json
+    import sys
     import pyarrow as pa
+    from dclm_spark.cli.main import main
+    from dclm_spark.pipeline.registry import STAGES
     from dclm_spark.spark.session import get_session
+
+    for stage in list(STAGES)[1:]:
+        assert main([stage, *sys.argv[1:]]) == 0
 
     def look(batches):
         import dclm_spark
@@ -57,16 +65,6 @@ PROBE = """
     spark = get_session()
     rows = spark.range(0, 2, 1, 2).mapInArrow(look, "file string, hits long, misses long").collect()
     print(json.dumps([row.asDict() for row in rows]))
-"""
-
-# The other jobs in one session.
-REST = """
-    import sys
-    from dclm_spark.cli.main import main
-    from dclm_spark.pipeline.registry import STAGES
-
-    for stage in list(STAGES)[1:]:
-        assert main([stage, *sys.argv[1:]]) == 0
 """
 
 # dclm-spark, but each write waits until another process is as far: whatever can meet, does.
@@ -155,12 +153,13 @@ def dclm_spark(options, recipe):
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory, dclm_spark) -> dict[str, list[str]]:
-    """The content that `dclm-spark run` makes on local mode."""
-    folder = tmp_path_factory.mktemp("local")
-    finished(dclm_spark(folder, "--master", "local[2]"))
-    assert_balanced(folder / "lake", DUMP)
-    found = content(folder / "lake", TABLES)
+def local(spark, tmp_path_factory, options, recipe) -> dict[str, list[str]]:
+    """The content that `dclm-spark run` makes on local mode, in this process."""
+    lake = tmp_path_factory.mktemp("local") / "lake"
+    said = dclm("run", "--warehouse", lake, "--dump", DUMP, "--quiet", *recipe, *options)
+    assert said.status == 0, said.err
+    assert_balanced(lake, DUMP)
+    found = content(lake, TABLES)
     assert all(found.values()), "every table has rows to compare"
     return found
 
@@ -200,13 +199,11 @@ def test_spark_submit_on_a_cluster(submit, options, recipe, local, tmp_path):
     submit(ROOT / "jobs" / "documents.py", *where, *options)
     rest = tmp_path / "rest.py"
     rest.write_text(textwrap.dedent(REST))
-    submit(rest, *where)
+    said = submit(rest, *where)
     assert_same(content(lake, TABLES), local)
     assert sorted(row["stage"] for row in read(lake, "runs")) == sorted(STAGES)
 
-    probe = tmp_path / "probe.py"
-    probe.write_text(textwrap.dedent(PROBE))
-    for task in json.loads(submit(probe).splitlines()[-1]):
+    for task in json.loads(said.splitlines()[-1]):
         assert "dclm_spark.zip" in task["file"], "a task has the package from where the driver sent it"
         assert (task["hits"], task["misses"]) == (1, 0), "`annotated` has left its kernels compiled"
 
