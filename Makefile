@@ -27,7 +27,7 @@ KILLS := tests/e2e/test_kill.py tests/e2e/test_kill_deduplication.py tests/e2e/t
 # Tests of whole chains, in one session and with one finished lake.
 CHAINS := tests/e2e tests/pipeline tests/reports
 
-.PHONY: help demo warm test test-fast test-chains test-others test-stages test-slow test-programs test-kills test-again test-connect test-slow-stages test-long \
+.PHONY: help demo warm test test-fast test-chains test-others test-stages test-slow test-programs test-kills test-again test-slow-chains test-connect test-slow-stages test-long \
 	test-spark35 test-e2e35 test-stages35 test-py313 test-rest lint docs docs-outputs format bench jars wheel clean
 
 help:
@@ -101,7 +101,7 @@ test-others: warm
 	$(BIN)/python -m pytest $(addprefix --ignore ,$(CHAINS) $(SESSION) tests/exports) -m "not slow" $(DURATIONS)
 
 test-slow: .venv/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-programs test-connect test-slow-stages
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-kills test-slow-chains test-programs test-again test-connect test-slow-stages
 
 test-programs: .venv/.test
 	$(BIN)/python -m pytest tests/e2e $(addprefix --ignore ,$(KILLS)) -m "slow and not long" $(DURATIONS)
@@ -110,7 +110,10 @@ test-kills: .venv/.test
 	$(BIN)/python -m pytest $(KILLS) -m "slow and not long" $(DURATIONS)
 
 test-again: .venv/.test
-	$(BIN)/python -m pytest $(addprefix --ignore ,tests/e2e $(SESSION)) -m "slow and not long" $(DURATIONS)
+	$(BIN)/python -m pytest $(addprefix --ignore ,$(CHAINS) $(SESSION)) -m "slow and not long" $(DURATIONS)
+
+test-slow-chains: .venv/.test
+	$(BIN)/python -m pytest tests/pipeline tests/reports -m "slow and not long" $(DURATIONS)
 
 test-slow-stages: .venv/.test
 	$(BIN)/python -m pytest $(SESSION) -m "slow and not long" $(DURATIONS)
@@ -135,7 +138,7 @@ test-py313: .venv-py313/.test
 
 # What `test` leaves out, packed, the longest first: most of these wait for processes of their own now and then.
 test-rest: .venv/.test .venv-spark35/.test jars
-	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-again test-kills test-e2e35 test-programs test-stages35 test-connect test-slow-stages $(if $(PYTHON313),test-py313)
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync=target test-kills test-slow-chains test-e2e35 test-programs test-again test-stages35 test-connect test-slow-stages $(if $(PYTHON313),test-py313)
 
 lint: .venv/.test
 	$(BIN)/ruff check .

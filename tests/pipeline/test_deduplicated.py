@@ -157,7 +157,7 @@ GOOD = {"order": ("preferred_domains", "longest_text"), "preferred_domains": ("g
     [
         (BLOOM, A + B),
         slow(replace(BLOOM, scope="all", inserts="kept", order=("longest_text",)), A + B + EMPTY),
-        slow(replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
+        long(replace(BLOOM, scope="all", mode="document", threshold=0.5, filter="bloom", fp_rate=1e-9), A + B),
         long(replace(BLOOM, scope="incremental"), B + EMPTY + A),
         long(replace(SHARDS, inserts="kept"), A + B + EMPTY),
         slow(replace(SHARDS, shard_by="warc_file", **GOOD), A + B),
@@ -238,7 +238,7 @@ def test_files_and_tasks_make_no_difference(lake, source, tmp_path):
     "methods",
     [
         (Exact(by="url", survivor=("longest_text",)), Exact(survivor=GOOD["order"], preferred_domains=("good.org",))),
-        slow((Exact(survivor=("-quality.n_words", "latest_dump")),)),
+        long((Exact(survivor=("-quality.n_words", "latest_dump")),)),
     ],
     ids=["url, text", "a signal"],
 )
