@@ -37,7 +37,8 @@ def _repetition(group: str, *segments: tuple[str, float]) -> tuple[Bound, ...]:
 # -- RefinedWeb and DCLM ----------------------------------------------------------------------------------------------
 
 # The rules of DCLM-Baseline (baselines/baselines_configs/dclm_baseline_refinedweb.yaml) in its order. They come from
-# RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1).
+# RefinedWeb (Penedo et al. 2023, appendix G) and Gopher (Rae et al. 2021, table A1). DCLM_BASELINE, REFINEDWEB and the
+# faithful twins of both share them.
 _DCLM_BOUNDS = (
     *_URLS,
     *_LANGUAGE,
