@@ -25,7 +25,8 @@ def test_the_changes_of_a_guide_fit_the_code_as_it_stands(guide, tmp_path):
 def test_a_signal_takes_one_kernel_one_schema_line_and_one_bound(tmp_path):
     changed = follow(GUIDE, tmp_path)
     assert changed == ["dclm_spark/kernels/signals/quality.py", "dclm_spark/schemas.py", "dclm_spark/recipe/builtin.py"]
-    (tmp_path / "page.html").write_bytes(html(f"<p>{ENGLISH}</p><p>{'Oh no! ' * 24}</p>"))
+    shouted = "! ".join(reversed(ENGLISH.split()[:25]))  # in an order that repeats no phrase of the text
+    (tmp_path / "page.html").write_bytes(html(f"<p>{ENGLISH}</p><p>{shouted}</p>"))
     asked, shown = re.search(r"\$ dclm-spark (explain --html page.html .*?)\n(.*?)\n```", GUIDE, re.DOTALL).groups()
     done = dclm(tmp_path, *asked.split())
     assert shown in done.stdout.splitlines()

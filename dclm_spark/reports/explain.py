@@ -172,7 +172,8 @@ def _cleaned_lines(text: str, annotation: Annotation) -> list[dict[str, Any]]:
 
 def format_explanation(explained: dict[str, Any], *, text_chars: int = 300) -> str:
     """Formats an explanation as text; a null value prints as `-`."""
-    lines = [shown_in_line(str(explained.get("url") or explained.get("doc_id") or explained.get("warc_record_id")))]
+    names = (explained.get(name) for name in ("url", "doc_id", "warc_record_id"))
+    lines = [shown_in_line(next(filter(None, names), "a page without URL"))]
 
     def line(label: str, value: Any, *notes: str) -> None:
         lines.append(

@@ -53,3 +53,8 @@ def test_what_is_shown_is_what_the_text_lost(recipe):
 def test_bytes_that_are_no_text_would_be_skipped():
     with pytest.raises(InputError, match="would be skipped: its bytes are no text, but application/pdf"):
         explain_html(b"%PDF-1.4\n%\xe2\xe3\xcf\xd3\n", url=None, recipe=C4)
+
+
+def test_a_page_in_hand_needs_no_url():
+    explained = explain_html(html("<p>A bell rings at noon.</p>"), url=None, recipe=FINEWEB)
+    assert format_explanation(explained).splitlines()[0] == "a page without URL"
