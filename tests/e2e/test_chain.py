@@ -152,6 +152,7 @@ def test_another_recipe_over_existing_rows_is_refused(lake, inputs, stage):
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_a_changed_list_of_files_is_named_and_a_restart_replaces_the_dump(lake, inputs, tmp_path):
     new = write_warc(tmp_path / "new.warc.gz", english_pages(4, site="new.org"))
     old = inputs / "file-0.warc.gz"
@@ -331,6 +332,7 @@ def test_a_plan_cuts_files_into_batches_with_the_largest_first():
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_batches_and_order_of_files_change_no_row(spark, warehouse, inputs, tmp_path, monkeypatch):
     """Seven files in four commits, the third of them interrupted; in three; in one: as three dumps of a warehouse."""
     few = [write_warc(tmp_path / f"few-{i}.warc.gz", english_pages(i + 1, site=f"few-{i}.org")) for i in range(5)]
@@ -374,6 +376,7 @@ def n_commits(warehouse: Warehouse, table: str, dump: str) -> int:
 
 
 @pytest.mark.slow
+@pytest.mark.once
 def test_two_dumps_at_once_make_one_warehouse(warehouse, inputs):
     """Both create the tables, both write to them: neither waits, fails or loses a row."""
     names = ("CC-MAIN-2022-05", "CC-MAIN-2022-21")

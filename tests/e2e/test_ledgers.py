@@ -188,6 +188,7 @@ def assert_mended(lake: Warehouse, made: Path, inputs: Path, lost: dict[str, int
     assert not any(outcome.is_new for outcome in make_all(job_of(lake), inputs))
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     "suffixes",
     [
