@@ -116,6 +116,7 @@ def test_explain_of_a_hostile_address(lake, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_files_that_are_compacted_keep_their_form(lake, capsys):
     assert dclm("maintain", "--warehouse", lake) == 0
     assert forms(lake) == {("INT64", "microseconds")}
